@@ -1,0 +1,127 @@
+import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
+
+/** One buffer argument of a system call: the view's own memory is read or written in place; null is the NULL pointer. */
+type Memory = Uint8Array | null;
+
+interface Symbols {
+  __errno_location(): Pointer;
+  open(path: Memory, flags: number, mode: number): number;
+  close(fd: number): number;
+  read(fd: number, memory: Memory, bytes: number): number;
+  write(fd: number, memory: Memory, bytes: number): number;
+  rename(from: Memory, to: Memory): number;
+  link(from: Memory, to: Memory): number;
+  symlink(target: Memory, path: Memory): number;
+  unlink(path: Memory): number;
+  mkdir(path: Memory, mode: number): number;
+  rmdir(path: Memory): number;
+  fchmod(fd: number, mode: number): number;
+  fsync(fd: number): number;
+  fdatasync(fd: number): number;
+  flock(fd: number, operation: number): number;
+  fstatfs(fd: number, memory: Memory): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Memory, bytes: number): number;
+  connect(fd: number, address: Memory, bytes: number): number;
+  getsockname(fd: number, address: Memory, bytes: Memory): number;
+  setsockopt(fd: number, level: number, name: number, value: Memory, bytes: number): number;
+  send(fd: number, memory: Memory, bytes: number, flags: number): number;
+  recv(fd: number, memory: Memory, bytes: number, flags: number): number;
+  setns(fd: number, type: number): number;
+  unshare(flags: number): number;
+  mount(source: Memory, target: Memory, type: Memory, flags: number, data: Memory): number;
+  umount2(target: Memory, flags: number): number;
+  kill(pid: number, signal: number): number;
+  geteuid(): number;
+  getuid(): number;
+  getgid(): number;
+  nanosleep(request: Memory, remaining: Memory): number;
+  syscall(number: number, a: number, b: number, c: number, d: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+}
+
+const signatures = {
+  __errno_location: { args: [], returns: "ptr" },
+  open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  rename: { args: ["ptr", "ptr"], returns: "i32" },
+  link: { args: ["ptr", "ptr"], returns: "i32" },
+  symlink: { args: ["ptr", "ptr"], returns: "i32" },
+  unlink: { args: ["ptr"], returns: "i32" },
+  mkdir: { args: ["ptr", "u32"], returns: "i32" },
+  rmdir: { args: ["ptr"], returns: "i32" },
+  fchmod: { args: ["i32", "u32"], returns: "i32" },
+  fsync: { args: ["i32"], returns: "i32" },
+  fdatasync: { args: ["i32"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  fstatfs: { args: ["i32", "ptr"], returns: "i32" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  setns: { args: ["i32", "i32"], returns: "i32" },
+  unshare: { args: ["i32"], returns: "i32" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  umount2: { args: ["ptr", "i32"], returns: "i32" },
+  kill: { args: ["i32", "i32"], returns: "i32" },
+  geteuid: { args: [], returns: "u32" },
+  getuid: { args: [], returns: "u32" },
+  getgid: { args: [], returns: "u32" },
+  nanosleep: { args: ["ptr", "ptr"], returns: "i32" },
+  syscall: {
+    args: [FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast],
+    returns: FFIType.i64_fast,
+  },
+  fcntl: { args: ["i32", "i32", FFIType.i64_fast], returns: "i32" },
+} as const;
+
+/** Why system calls can't be made at all; its message is the one sentence a user needs. */
+export class FfiUnavailable extends Error {
+  override readonly name = "FfiUnavailable";
+}
+
+function load(): Symbols {
+  try {
+    return dlopen("libc.so.6", signatures).symbols as unknown as Symbols;
+  } catch (cause) {
+    throw new FfiUnavailable(
+      "polynic cannot make system calls: the just-in-time compiler is not allowed to run here " +
+        "(check BUN_JSC_useJIT, an address-space limit below 4 GiB, MemoryDenyWriteExecute= or SELinux execmem), or this host has no glibc",
+      { cause },
+    );
+  }
+}
+
+let loaded: Symbols | undefined;
+
+/** The C library, opened on first use; throws `FfiUnavailable` where calls into it are impossible. */
+export function libc(): Symbols {
+  loaded ??= load();
+  return loaded;
+}
+
+let errnoLocation: Pointer | undefined;
+
+/** The calling thread's errno; meaningful only right after a call that returned its failure value. */
+export function errno(): number {
+  errnoLocation ??= libc().__errno_location();
+  return read.i32(errnoLocation, 0);
+}
+
+const encoder = new TextEncoder();
+
+/** A path or name as the zero-terminated bytes a system call takes; a NUL inside is refused, since the kernel would cut there. */
+export function cString(text: string): Uint8Array {
+  if (text.includes("\0")) throw new RangeError(`${JSON.stringify(text)} contains a NUL byte`);
+  return encoder.encode(`${text}\0`);
+}
+
+/** The address of a view's memory, for syscall(2); the caller keeps the view alive across the call. */
+export function addressOf(memory: Uint8Array): number {
+  return ptr(memory);
+}

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { isErrno } from "./errno.ts";
+import * as file from "./file.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "polynic-file-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("what is replaced is read back, and no temporary file stays", () => {
+  const path = join(folder, "a/b/c.txt");
+  file.makeDirectories(join(folder, "a/b"));
+  file.replaceFile(path, "one");
+  file.replaceFile(path, "two");
+  expect(file.readText(path)).toBe("two");
+  expect(file.readDirectory(join(folder, "a/b"))).toEqual([{ name: "c.txt", kind: "file" }]);
+});
+
+test("a file larger than one read comes back whole", () => {
+  const text = "0123456789".repeat(50_000);
+  file.writeFile(join(folder, "large"), text);
+  expect(file.readText(join(folder, "large"))).toBe(text);
+});
+
+test("a missing file is ENOENT by name, or undefined where that was asked for", () => {
+  const path = join(folder, "missing");
+  expect(() => file.readText(path)).toThrow(`open ${path}: no such file or directory`);
+  expect(file.readTextIfExists(path)).toBeUndefined();
+  expect(file.statusIfExists(path)).toBeUndefined();
+  expect(file.unlinkIfExists(path)).toBe(false);
+});
+
+test("link refuses a taken name", () => {
+  file.writeFile(join(folder, "from"), "x");
+  file.link(join(folder, "from"), join(folder, "to"));
+  let code = false;
+  try {
+    file.link(join(folder, "from"), join(folder, "to"));
+  } catch (error) {
+    code = isErrno(error, "EEXIST");
+  }
+  expect(code).toBe(true);
+});
+
+test("status tells kind and size, through a symbolic link too", () => {
+  file.writeFile(join(folder, "sized"), "12345");
+  file.symlink(join(folder, "sized"), join(folder, "pointer"));
+  expect(file.status(join(folder, "pointer"))).toMatchObject({ kind: "file", size: 5 });
+  expect(file.status(folder).kind).toBe("directory");
+});
+
+test("a second lock on the same file is refused without waiting", () => {
+  const path = join(folder, "lock");
+  using first = file.open(path, file.O_RDWR | file.O_CREAT);
+  using second = file.open(path, file.O_RDWR);
+  file.flock(first, file.LOCK_EX);
+  expect(() => file.flock(second, file.LOCK_EX | file.LOCK_NB)).toThrow("resource temporarily unavailable");
+});
+
+test("a closed descriptor can't be used by mistake", () => {
+  const fd = file.open(folder, file.O_RDONLY);
+  fd[Symbol.dispose]();
+  expect(() => fd.number).toThrow("used after it was closed");
+});

@@ -1,0 +1,297 @@
+import { systemCall } from "./call.ts";
+import { isErrno } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { addressOf, cString, libc } from "./ffi.ts";
+
+// include/uapi/asm-generic/fcntl.h; O_DIRECTORY and O_NOFOLLOW differ on arm64.
+const isArm64 = process.arch === "arm64";
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_TRUNC = 0o1000;
+export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
+export const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = isArm64 ? 0o100000 : 0o400000;
+export const O_CLOEXEC = 0o2000000;
+
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+const SYS_getdents64 = isArm64 ? 61 : 217;
+const SYS_newfstatat = isArm64 ? 79 : 262;
+const AT_FDCWD = -100;
+const AT_EMPTY_PATH = 0x1000;
+const S_IFMT = 0o170000;
+const statBytes = 144;
+const readChunkBytes = 16 * 1024;
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+const emptyPath = cString("");
+const fileSystemBytes = 120;
+
+/** open(2) with O_CLOEXEC always set; `mode` counts only with O_CREAT. Throws `SystemError`. */
+export function open(path: string, flags: number, mode = 0o600): Fd {
+  const name = cString(path);
+  return new Fd(
+    systemCall("open", path, () => libc().open(name, flags | O_CLOEXEC, mode)),
+    path,
+  );
+}
+
+/** Reads up to `memory.length` bytes; 0 at the end of the file. */
+export function read(fd: Fd, memory: Uint8Array): number {
+  if (memory.length === 0) return 0;
+  return systemCall("read", fd.subject, () => libc().read(fd.number, memory, memory.length));
+}
+
+/** Everything from the descriptor's position to the end of the file. */
+export function readAll(fd: Fd): Uint8Array {
+  let memory = new Uint8Array(readChunkBytes);
+  let length = 0;
+  for (;;) {
+    if (length === memory.length) {
+      const larger = new Uint8Array(memory.length * 2);
+      larger.set(memory);
+      memory = larger;
+    }
+    const count = read(fd, memory.subarray(length));
+    if (count === 0) return memory.subarray(0, length);
+    length += count;
+  }
+}
+
+/** A whole file as bytes. Throws `SystemError` (ENOENT when it is missing). */
+export function readFile(path: string): Uint8Array {
+  using fd = open(path, O_RDONLY);
+  return readAll(fd);
+}
+
+/** A whole file as UTF-8 text. Throws `SystemError` (ENOENT when it is missing). */
+export function readText(path: string): string {
+  return decoder.decode(readFile(path));
+}
+
+/** As `readText`; undefined when there is no such file (or a part of its path is missing or no directory). */
+export function readTextIfExists(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** Writes all bytes, over as many write(2) calls as it takes. */
+export function writeAll(fd: Fd, content: Uint8Array | string): void {
+  const bytes = typeof content === "string" ? encoder.encode(content) : content;
+  let offset = 0;
+  while (offset < bytes.length) {
+    const rest = bytes.subarray(offset);
+    offset += systemCall("write", fd.subject, () => libc().write(fd.number, rest, rest.length));
+  }
+}
+
+/** Writes into an existing file (a sysctl, a sysfs attribute): no create, no truncate. */
+export function writeExisting(path: string, content: string): void {
+  using fd = open(path, O_WRONLY);
+  writeAll(fd, content);
+}
+
+/** Creates or truncates a file and writes it. Not crash safe: `replaceFile` is. */
+export function writeFile(path: string, content: Uint8Array | string, mode = 0o600): void {
+  using fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+  writeAll(fd, content);
+}
+
+let temporaryCount = 0;
+
+/**
+ * Replaces a file so that a crash or power cut leaves either the old or the new content, never a part: written beside under a
+ * temporary name, fdatasync(2), rename(2). The temporary file is removed when any of it fails.
+ */
+export function replaceFile(path: string, content: Uint8Array | string, mode = 0o600): void {
+  const temporary = `${path}.${process.pid}-${temporaryCount++}.tmp`;
+  try {
+    using fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    systemCall("fchmod", temporary, () => libc().fchmod(fd.number, mode));
+    writeAll(fd, content);
+    systemCall("fdatasync", temporary, () => libc().fdatasync(fd.number));
+    rename(temporary, path);
+  } catch (error) {
+    unlinkIfExists(temporary);
+    throw error;
+  }
+}
+
+/** fsync(2) of a file or of a directory's entries. */
+export function fsync(fd: Fd): void {
+  systemCall("fsync", fd.subject, () => libc().fsync(fd.number));
+}
+
+/** rename(2): replaces `to` in one step. */
+export function rename(from: string, to: string): void {
+  const source = cString(from);
+  const target = cString(to);
+  systemCall("rename", `${from} to ${to}`, () => libc().rename(source, target));
+}
+
+/** link(2): EEXIST when `to` is taken, which makes it a create-exclusive for a finished file. */
+export function link(from: string, to: string): void {
+  const source = cString(from);
+  const target = cString(to);
+  systemCall("link", `${from} to ${to}`, () => libc().link(source, target));
+}
+
+/** symlink(2). */
+export function symlink(target: string, path: string): void {
+  const content = cString(target);
+  const name = cString(path);
+  systemCall("symlink", path, () => libc().symlink(content, name));
+}
+
+/** unlink(2). Throws `SystemError` (ENOENT when it is missing). */
+export function unlink(path: string): void {
+  const name = cString(path);
+  systemCall("unlink", path, () => libc().unlink(name));
+}
+
+/** As `unlink`; false when there was nothing to remove. */
+export function unlinkIfExists(path: string): boolean {
+  try {
+    unlink(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    throw error;
+  }
+}
+
+/** rmdir(2). */
+export function rmdir(path: string): void {
+  const name = cString(path);
+  systemCall("rmdir", path, () => libc().rmdir(name));
+}
+
+/** Makes a directory and its missing parents (mkdir -p); one that exists already is fine. */
+export function makeDirectories(path: string, mode = 0o755): void {
+  const name = cString(path);
+  try {
+    systemCall("mkdir", path, () => libc().mkdir(name, mode));
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return;
+    const parent = path.replace(/\/+[^/]+\/*$/, "");
+    if (!isErrno(error, "ENOENT") || parent === "" || parent === path) throw error;
+    makeDirectories(parent, mode);
+    makeDirectories(path, mode);
+  }
+}
+
+/** flock(2). With LOCK_NB a held lock gives EAGAIN. The lock lives as long as the descriptor. */
+export function flock(fd: Fd, operation: number): void {
+  systemCall("flock", fd.subject, () => libc().flock(fd.number, operation));
+}
+
+/** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */
+export type EntryKind = "file" | "directory" | "symlink" | "other";
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly kind: EntryKind;
+}
+
+const kindsByType: Readonly<Record<number, EntryKind>> = { 4: "directory", 8: "file", 10: "symlink" };
+const direntBytes = 64 * 1024;
+
+/** The entries of a directory, without "." and "..", sorted by name. Throws `SystemError` (ENOENT when it is missing). */
+export function readDirectory(path: string): DirectoryEntry[] {
+  using fd = open(path, O_RDONLY | O_DIRECTORY);
+  const memory = new Uint8Array(direntBytes);
+  const view = new DataView(memory.buffer);
+  const entries: DirectoryEntry[] = [];
+  for (;;) {
+    const length = systemCall("getdents64", path, () =>
+      libc().syscall(SYS_getdents64, fd.number, addressOf(memory), direntBytes, 0),
+    );
+    if (length === 0) break;
+    // struct linux_dirent64: u64 d_ino, s64 d_off, u16 d_reclen, u8 d_type, char d_name[]
+    for (let offset = 0; offset < length; offset += view.getUint16(offset + 16, true)) {
+      const end = memory.indexOf(0, offset + 19);
+      const name = decoder.decode(memory.subarray(offset + 19, end));
+      if (name !== "." && name !== "..")
+        entries.push({ name, kind: kindsByType[view.getUint8(offset + 18)] ?? "other" });
+    }
+  }
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** As `readDirectory`; empty when there is no such directory. */
+export function readDirectoryIfExists(path: string): DirectoryEntry[] {
+  try {
+    return readDirectory(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
+
+export interface FileStatus {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly kind: EntryKind;
+  readonly size: number;
+  readonly modifiedMs: number;
+}
+
+// struct stat as the two 64-bit kernels lay it out: st_mode at 24 on x64 (after st_nlink), at 16 on arm64.
+const modeOffset = isArm64 ? 16 : 24;
+const kindsByMode: Readonly<Record<number, EntryKind>> = {
+  0o040000: "directory",
+  0o100000: "file",
+  0o120000: "symlink",
+};
+
+function statusAt(directory: number, path: Uint8Array, flags: number, subject: string): FileStatus {
+  const memory = new Uint8Array(statBytes);
+  systemCall("stat", subject, () =>
+    libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags),
+  );
+  const view = new DataView(memory.buffer);
+  return {
+    device: view.getBigUint64(0, true),
+    inode: view.getBigUint64(8, true),
+    kind: kindsByMode[view.getUint32(modeOffset, true) & S_IFMT] ?? "other",
+    size: Number(view.getBigInt64(48, true)),
+    modifiedMs: Number(view.getBigInt64(88, true)) * 1000 + Number(view.getBigInt64(96, true)) / 1e6,
+  };
+}
+
+/** stat(2), symbolic links followed. Throws `SystemError` (ENOENT when it is missing). */
+export function status(path: string): FileStatus {
+  return statusAt(AT_FDCWD, cString(path), 0, path);
+}
+
+/** As `status`; undefined when there is nothing at that path. */
+export function statusIfExists(path: string): FileStatus | undefined {
+  try {
+    return status(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** fstat(2). */
+export function statusOf(fd: Fd): FileStatus {
+  return statusAt(fd.number, emptyPath, AT_EMPTY_PATH, fd.subject);
+}
+
+/** fstatfs(2): the magic number of the file system that holds the open file (include/uapi/linux/magic.h). */
+export function fileSystemMagic(fd: Fd): number {
+  const memory = new Uint8Array(fileSystemBytes);
+  systemCall("fstatfs", fd.subject, () => libc().fstatfs(fd.number, memory));
+  return Number(new DataView(memory.buffer).getBigInt64(0, true) & 0xffff_ffffn);
+}

@@ -1,0 +1,40 @@
+import { systemCall } from "./call.ts";
+import type { Fd } from "./fd.ts";
+import { cString, libc } from "./ffi.ts";
+
+// include/uapi/linux/sched.h
+export const CLONE_NEWNS = 0x0002_0000;
+export const CLONE_NEWUSER = 0x1000_0000;
+export const CLONE_NEWNET = 0x4000_0000;
+
+// include/uapi/linux/mount.h and include/linux/fs.h
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SHARED = 1 << 20;
+export const MNT_DETACH = 2;
+
+/** setns(2): moves the calling thread; everything it does afterwards happens there until it is moved back. */
+export function setns(namespace: Fd, type: number): void {
+  systemCall("setns", namespace.subject, () => libc().setns(namespace.number, type));
+}
+
+/** unshare(2): gives the calling thread fresh namespaces. */
+export function unshare(flags: number): void {
+  systemCall("unshare", "", () => libc().unshare(flags));
+}
+
+/** mount(2); `source` and `type` may be "" where the flags need none. */
+export function mount(source: string, target: string, type: string, flags: number, data = ""): void {
+  const from = source === "" ? null : cString(source);
+  const to = cString(target);
+  const kind = type === "" ? null : cString(type);
+  const options = data === "" ? null : cString(data);
+  systemCall("mount", target, () => libc().mount(from, to, kind, flags, options));
+}
+
+/** umount2(2). Throws `SystemError` (EINVAL when nothing is mounted there). */
+export function unmount(target: string, flags: number): void {
+  const name = cString(target);
+  systemCall("umount2", target, () => libc().umount2(name, flags));
+}

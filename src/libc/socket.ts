@@ -1,0 +1,72 @@
+import { systemCall } from "./call.ts";
+import { isErrno } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { libc } from "./ffi.ts";
+
+// include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+
+/** socket(2) with SOCK_CLOEXEC; `subject` names it in later errors. */
+export function socket(domain: number, type: number, protocol: number, subject: string): Fd {
+  return new Fd(
+    systemCall("socket", subject, () => libc().socket(domain, type | SOCK_CLOEXEC, protocol)),
+    subject,
+  );
+}
+
+/** bind(2); `address` is the whole struct sockaddr. */
+export function bind(fd: Fd, address: Uint8Array): void {
+  systemCall("bind", fd.subject, () => libc().bind(fd.number, address, address.length));
+}
+
+/** getsockname(2) into `address`; returns how many bytes of it hold the name. */
+export function socketName(fd: Fd, address: Uint8Array): number {
+  const length = new Uint32Array([address.length]);
+  systemCall("getsockname", fd.subject, () => libc().getsockname(fd.number, address, new Uint8Array(length.buffer)));
+  return length[0] ?? 0;
+}
+
+/** setsockopt(2) of an int option. */
+export function setOption(fd: Fd, level: number, name: number, value: number): void {
+  const memory = new Uint8Array(new Int32Array([value]).buffer);
+  systemCall("setsockopt", fd.subject, () => libc().setsockopt(fd.number, level, name, memory, memory.length));
+}
+
+/** How long send and receive may block before they fail with EAGAIN; 0 means for ever. */
+export function setTimeouts(fd: Fd, milliseconds: number): void {
+  const timeval = new BigInt64Array([
+    BigInt(Math.floor(milliseconds / 1000)),
+    BigInt(Math.floor(milliseconds % 1000) * 1000),
+  ]);
+  const memory = new Uint8Array(timeval.buffer);
+  for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
+    systemCall("setsockopt", fd.subject, () => libc().setsockopt(fd.number, SOL_SOCKET, option, memory, memory.length));
+  }
+}
+
+/** send(2) of one datagram. */
+export function send(fd: Fd, memory: Uint8Array): void {
+  systemCall("send", fd.subject, () => libc().send(fd.number, memory, memory.length, 0));
+}
+
+/** recv(2). With MSG_TRUNC in `flags` the result is the datagram's full length even when `memory` is shorter. */
+export function receive(fd: Fd, memory: Uint8Array, flags = 0): number {
+  return systemCall("recv", fd.subject, () => libc().recv(fd.number, memory, memory.length, flags));
+}
+
+/** True when a blocking call gave up because of `setTimeouts`. */
+export function isTimeout(error: unknown): boolean {
+  return isErrno(error, "EAGAIN");
+}

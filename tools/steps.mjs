@@ -1,0 +1,136 @@
+// Steps shared by every npm script. Runs on plain Node (>= 20) before anything is installed, so it imports nothing but Node itself.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** One line of progress on stderr, so that stdout stays the command's own. */
+export function say(text) {
+  process.stderr.write(`polynic: ${text}\n`);
+}
+
+/** Runs a command with inherited streams; ends this process with its exit code when it fails. */
+export function run(command, args, options = {}) {
+  const done = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
+  if (done.error) {
+    say(`${command} could not be started: ${done.error.message}`);
+    process.exit(1);
+  }
+  if (done.status !== 0) process.exit(done.status ?? 1);
+}
+
+function digest(paths) {
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(path).update("\0").update(readFileSync(path)).update("\0");
+  return hash.digest("hex");
+}
+
+function filesUnder(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+}
+
+/** True when `stamp` already holds `value`; otherwise false, and the caller writes it after its work succeeded. */
+function isCurrent(stamp, value) {
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === value;
+}
+
+/** Installs the packages of the lock file when they are missing or another lock file's. */
+export function prepareModules() {
+  const stamp = join(root, "node_modules", ".polynic-lock");
+  const want = digest([join(root, "package-lock.json")]);
+  if (isCurrent(stamp, want)) return;
+  say("installing the pinned packages");
+  // Not `npm ci`: it refuses a lock file made where a registry lacks binaries for other systems; --no-save keeps the lock as it is.
+  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
+  writeFileSync(stamp, want);
+}
+
+/** Path of the pinned Bun: the platform package is asked for directly, so no install script needs to have run. */
+export function bunPath() {
+  const arch = process.arch === "arm64" ? "aarch64" : "x64";
+  const path = join(root, "node_modules", "@oven", `bun-linux-${arch}`, "bin", "bun");
+  if (existsSync(path)) return path;
+  say(`no Bun for this machine at ${path}; polynic builds on Linux (glibc) x64 and arm64`);
+  process.exit(1);
+}
+
+/** Version string: package.json's version plus the commit, marked when the tree has changes. */
+function version() {
+  const { version: number } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const git = (...args) => spawnSync("git", args, { cwd: root, encoding: "utf8" }).stdout?.trim() ?? "";
+  const commit = git("rev-parse", "--short=10", "HEAD");
+  if (commit === "") return number;
+  return `${number}+${commit}${git("status", "--porcelain", "--", "cmd", "src", "package.json") === "" ? "" : "-dirty"}`;
+}
+
+/** Compiles dist/polynic and links dist/bin/<plugin>, unless the sources are those of the last build. */
+export function build() {
+  prepareModules();
+  const sources = [
+    ...filesUnder(join(root, "cmd")),
+    ...filesUnder(join(root, "src")),
+    join(root, "package.json"),
+    join(root, "package-lock.json"),
+    join(root, "tools", "steps.mjs"),
+    join(root, "tools", "link.ts"),
+  ];
+  const stamp = join(root, "dist", ".stamp");
+  const label = version();
+  const want = `${digest(sources)} ${label}`;
+  if (isCurrent(stamp, want)) return;
+  say(`compiling dist/polynic ${label}`);
+  mkdirSync(join(root, "dist"), { recursive: true });
+  const began = Date.now();
+  run(
+    bunPath(),
+    [
+      "build",
+      "--compile",
+      "--minify",
+      "--bytecode",
+      "--format=esm",
+      "--splitting",
+      "--sourcemap",
+      "--production",
+      "--no-compile-autoload-dotenv",
+      "--no-compile-autoload-bunfig",
+      "--compile-exec-argv=--disallow-code-generation-from-strings=strict",
+      "--define",
+      `BUILD_VERSION=${JSON.stringify(label)}`,
+      "--outfile",
+      join(root, "dist", "polynic"),
+      join(root, "cmd", "polynic.ts"),
+    ],
+    { stdio: ["ignore", "ignore", "inherit"] },
+  );
+  run(bunPath(), [join(root, "tools", "link.ts")]);
+  writeFileSync(stamp, want);
+  say(
+    `built ${(statSync(join(root, "dist", "polynic")).size / 1e6).toFixed(0)} MB in ${((Date.now() - began) / 1000).toFixed(1)} s`,
+  );
+}
+
+/** Types, type-aware lint with import boundaries, format. */
+export function check() {
+  prepareModules();
+  run(bunPath(), ["check", "--no-script"]);
+  run(join(root, "node_modules", ".bin", "oxlint"), ["--type-aware", "--import-plugin", "--deny-warnings"]);
+  run(bunPath(), [
+    "fmt",
+    "--no-script",
+    "--check",
+    "--print-width=120",
+    "cmd",
+    "src",
+    "test",
+    "bench",
+    "tools",
+    "vitest.config.ts",
+  ]);
+}
