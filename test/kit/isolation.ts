@@ -1,0 +1,27 @@
+// Where the lanes that touch the kernel run: namespaces of their own, so that nothing they do, or leave when killed, is the machine's.
+import { spawnSync } from "node:child_process";
+import { searchPath } from "./packages.ts";
+
+// The folders that CNI programs keep state in. Fresh ones also make the lane work for an ordinary user, who may write to none of them.
+const script = `set -e
+for folder in /run /var/lib /var/log; do mount -t tmpfs -o mode=0755 polynic-test "$folder"; done
+ip link set lo up
+exec "$@"`;
+
+/**
+ * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own (unshare(1)); as root inside a
+ * user namespace when the caller is not root. All of it vanishes with the last process in it.
+ */
+export function isolated(command: readonly string[]): string[] {
+  const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+  return ["unshare", ...user, "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh", ...command];
+}
+
+/** Why this machine cannot carry kernel tests, or undefined when it can: tried, not guessed. */
+export function isolationProblem(): string | undefined {
+  const [command = "", ...args] = isolated(["ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]);
+  const done = spawnSync(command, args, { encoding: "utf8", env: { ...process.env, PATH: searchPath } });
+  if (done.status === 0) return undefined;
+  const cause = `${done.stderr ?? ""}${done.error?.message ?? ""}`.trim().split("\n").at(-1) ?? "";
+  return `needs root or a user namespace with network rights: ${cause}`;
+}

@@ -1,0 +1,93 @@
+// The Go programs that polynic is compared with, built by module path (tools/peers/<set>/go.mod) into a cache outside the repository.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
+
+const sources = join(import.meta.dirname, "..", "..", "tools", "peers");
+const peerSets = ["cni", "multus"] as const;
+const heartbeatMs = 15_000;
+
+export interface PeerTools {
+  /** Folder that holds cnitool, the reference plugins and multus under their own names: usable as CNI_PATH. */
+  readonly bin: string;
+}
+
+/**
+ * The folder of the built peers. Throws when they are not built: `npm test -- peers` (and the bench) build them by `buildPeers`,
+ * which is kept out of here so that a test never spends a minute compiling inside its own time limit.
+ */
+export function peerTools(): PeerTools {
+  const bin = join(cacheFolder(), "bin");
+  if (!existsSync(bin)) throw new Error("the Go peers are not built: run `npm test -- peers` once");
+  return { bin };
+}
+
+/** "go1.26.8", or undefined when there is no Go on the PATH. */
+export function goVersion(): string | undefined {
+  const answer = spawnSync("go", ["env", "GOVERSION"], { encoding: "utf8" });
+  return answer.status === 0 ? answer.stdout.trim() : undefined;
+}
+
+/**
+ * Builds every set unless this very state of go.mod, go.sum and Go version is in the cache; `say` gets the progress, one line at a
+ * time. Built beside and renamed, so a build that was interrupted is never taken for a finished one.
+ */
+export async function buildPeers(say: (line: string) => void): Promise<PeerTools> {
+  const folder = cacheFolder();
+  if (existsSync(join(folder, "bin"))) return { bin: join(folder, "bin") };
+  mkdirSync(dirname(folder), { recursive: true });
+  const work = mkdtempSync(`${folder}.`);
+  try {
+    for (const set of peerSets) await buildSet(set, join(work, "bin"), say);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(work, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return { bin: join(folder, "bin") };
+}
+
+/** The import paths of a set's `tool` lines. */
+function toolsOf(set: string): string[] {
+  const text = readFileSync(join(sources, set, "go.mod"), "utf8");
+  const block = /^tool \(\n([^)]*)\)/m.exec(text)?.[1] ?? "";
+  return block.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
+}
+
+async function buildSet(set: string, bin: string, say: (line: string) => void): Promise<void> {
+  const tools = toolsOf(set);
+  const began = Date.now();
+  const seconds = () => Math.round((Date.now() - began) / 1000);
+  say(`building the Go peers of set ${set}: ${tools.map((tool) => basename(tool)).join(" ")}`);
+  mkdirSync(bin, { recursive: true });
+  const args = ["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", `${bin}/`, ...tools];
+  const environment = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" };
+  const compiler = spawn("go", args, {
+    cwd: join(sources, set),
+    env: environment,
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  const heartbeat = setInterval(() => say(`still building ${set} (${seconds()} s)`), heartbeatMs);
+  let complaint = "";
+  compiler.stderr.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    compiler.on("error", reject);
+    compiler.on("close", resolve);
+  }).finally(() => clearInterval(heartbeat));
+  if (code !== 0) throw new Error(`go build of ${set} ended with ${code}: ${complaint.trim()}`);
+  say(`built ${set} in ${seconds()} s`);
+}
+
+/** POLYNIC_CACHE or the user's cache folder, then a name that changes whenever the result of the build would. */
+function cacheFolder(): string {
+  const hash = createHash("sha256");
+  for (const set of peerSets) {
+    for (const name of ["go.mod", "go.sum"]) hash.update(readFileSync(join(sources, set, name))).update("\0");
+  }
+  hash.update(`${goVersion() ?? "no Go"} ${process.arch}`);
+  const cache =
+    process.env["POLYNIC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "polynic");
+  return join(cache, "peers", hash.digest("hex").slice(0, 16));
+}
