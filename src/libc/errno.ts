@@ -36,6 +36,8 @@ const numbers = {
   ENOTEMPTY: 39,
   ELOOP: 40,
   ENODATA: 61,
+  EPROTO: 71,
+  EBADMSG: 74,
   EOVERFLOW: 75,
   EILSEQ: 84,
   ENOTSOCK: 88,
@@ -68,6 +70,7 @@ const texts: Partial<Record<ErrnoName, string>> = {
   EPERM: "operation not permitted",
   ENOENT: "no such file or directory",
   ESRCH: "no such process",
+  EINTR: "interrupted",
   EIO: "input/output error",
   EBADF: "bad file descriptor",
   EAGAIN: "resource temporarily unavailable",
@@ -93,6 +96,8 @@ const texts: Partial<Record<ErrnoName, string>> = {
   ENOTEMPTY: "directory not empty",
   ELOOP: "too many levels of symbolic links",
   ENODATA: "no data available",
+  EPROTO: "protocol error",
+  EBADMSG: "bad message",
   EMSGSIZE: "message too long",
   EOPNOTSUPP: "operation not supported",
   EAFNOSUPPORT: "address family not supported by protocol",
@@ -116,6 +121,11 @@ const names = new Map<number, ErrnoName>(Object.entries(numbers).map(([name, num
 /** Kernel name of a positive error number, e.g. 17 to "EEXIST"; an unknown one reads "E<number>". */
 export function errnoName(number: number): ErrnoName {
   return names.get(number) ?? `E${number}`;
+}
+
+/** The number of a kernel name: the inverse of `errnoName`. */
+export function errnoNumber(name: ErrnoName): number {
+  return name in numbers ? numbers[name as keyof typeof numbers] : Number(name.slice(1));
 }
 
 /** What strerror(3) says of it, e.g. "file exists"; the name itself where no text is kept. */

@@ -13,6 +13,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 export const MSG_PEEK = 2;
@@ -29,6 +30,11 @@ export function socket(domain: number, type: number, protocol: number, subject: 
 /** bind(2); `address` is the whole struct sockaddr. */
 export function bind(fd: Fd, address: Uint8Array): void {
   systemCall("bind", fd.subject, () => libc().bind(fd.number, address, address.length));
+}
+
+/** connect(2); `address` is the whole struct sockaddr. A netlink socket then gets a port id and hears only that peer. */
+export function connect(fd: Fd, address: Uint8Array): void {
+  systemCall("connect", fd.subject, () => libc().connect(fd.number, address, address.length));
 }
 
 /** getsockname(2) into `address`; returns how many bytes of it hold the name. */

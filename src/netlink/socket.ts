@@ -1,0 +1,309 @@
+import { errnoNumber, isErrno, SystemError } from "../libc/errno.ts";
+import type { Fd } from "../libc/fd.ts";
+import * as libc from "../libc/socket.ts";
+import { acknowledgementError } from "./acknowledgement.ts";
+import {
+  NETLINK_CAP_ACK,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  NLMSG_NOOP,
+  NLMSG_OVERRUN,
+  SOL_NETLINK,
+} from "./constants.ts";
+import { malformed, NetlinkError } from "./error.ts";
+import { decodeMessages, encodeMessages, messageBytes, type NetlinkMessage, type NetlinkRequest } from "./message.ts";
+import { trace, tracing } from "./trace.ts";
+
+/** The kernel answers before send(2) returns (a dump: before the next receive), so waiting at all means that something is lost. */
+const answerTimeoutMs = 10_000;
+/** Parts of a dump are at most 32 KiB (netlink_dump() in net/netlink/af_netlink.c); one message may be a little more. */
+const receiveBytesMax = 64 * 1024;
+/** Keeps what one send queues as answers well under the default receive buffer of 208 KiB. */
+const messagesPerSendMax = 64;
+const bytesPerSendMax = 64 * 1024;
+/** What fits the default send buffer of 208 KiB for sure; above, the socket asks for a larger one. */
+const defaultSendBytes = 128 * 1024;
+const dumpAttemptsMax = 5;
+const sockaddrBytes = 12;
+// Numbers that stand for a failure of the conversation.
+const EINTR = 4;
+const EMSGSIZE = 90;
+const ENOBUFS = 105;
+const ETIMEDOUT = 110;
+
+/** What became of one request: the messages that answered it, and the error if the kernel refused it. */
+export interface Outcome {
+  readonly replies: readonly NetlinkMessage[];
+  readonly error: NetlinkError | undefined;
+}
+
+/** Messages around a batch that are part of the same datagram but not of the results (nfnetlink's BATCH_BEGIN and BATCH_END). */
+export interface Frame {
+  readonly begin: NetlinkRequest;
+  readonly end: NetlinkRequest;
+}
+
+/**
+ * A netlink socket, connected to the kernel: messages of other processes can't reach it. It stays bound to the network namespace
+ * in which the thread was when it was opened. All failures are `NetlinkError`.
+ *
+ * Everything is synchronous: one send(2), then as many recv(2) as there are answers. Of several requests sent together only the
+ * last is acknowledged when all is well; the kernel works them off in order and reports each failure in any case, so the last
+ * acknowledgement proves that all failures are in (netlink_rcv_skb() in net/netlink/af_netlink.c).
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: Fd;
+  #sequence = 0;
+
+  private constructor(
+    fd: Fd,
+    readonly protocol: number,
+    /** True where the kernel (4.20 and later) refuses, or applies, filters of dumps instead of ignoring them. */
+    readonly strict: boolean,
+  ) {
+    this.#fd = fd;
+  }
+
+  /** Opens a socket of `protocol` (NETLINK_ROUTE, …) in the thread's network namespace; `subject` names it in errors. */
+  static open(protocol: number, subject: string): NetlinkSocket {
+    return conversation(`open netlink socket of ${subject}`, () => {
+      const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol, subject);
+      try {
+        libc.setTimeouts(fd, answerTimeoutMs);
+        setIfKnown(fd, NETLINK_EXT_ACK);
+        setIfKnown(fd, NETLINK_CAP_ACK);
+        const strict = setIfKnown(fd, NETLINK_GET_STRICT_CHK);
+        libc.connect(fd, kernelAddress());
+        return new NetlinkSocket(fd, protocol, strict);
+      } catch (error) {
+        fd[Symbol.dispose]();
+        throw error;
+      }
+    });
+  }
+
+  /** The port id that the kernel gave this socket. */
+  get port(): number {
+    const address = new Uint8Array(sockaddrBytes);
+    libc.socketName(this.#fd, address);
+    return new DataView(address.buffer).getUint32(4, isLittleEndian);
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd[Symbol.dispose]();
+  }
+
+  /** Sends one request and waits for its acknowledgement; returns the messages that came before it, mostly none. Throws. */
+  request(request: NetlinkRequest): readonly NetlinkMessage[] {
+    const [outcome] = this.exchange([request]);
+    if (outcome?.error !== undefined) throw outcome.error;
+    return outcome?.replies ?? [];
+  }
+
+  /**
+   * Sends several requests, mostly in one send. The kernel carries on behind one that fails, so the results come in order: an
+   * error, or undefined for success. Throws only when the conversation itself breaks down.
+   */
+  requestAll(requests: readonly NetlinkRequest[], frame?: Frame): (NetlinkError | undefined)[] {
+    return this.exchange(requests, frame).map((outcome) => outcome.error);
+  }
+
+  /**
+   * As `requestAll`, with the replies. A `frame` makes one datagram of all of it, however long; a failure of its begin or end
+   * message is thrown, since it speaks for the whole batch.
+   */
+  exchange(requests: readonly NetlinkRequest[], frame?: Frame): Outcome[] {
+    if (requests.length === 0) return [];
+    if (frame !== undefined) {
+      const [begin, ...rest] = this.#exchangeOnce([frame.begin, ...requests, frame.end], requests.length);
+      const end = rest.pop();
+      const error = begin?.error ?? end?.error;
+      if (error !== undefined) throw error;
+      return rest;
+    }
+    return chunks(requests).flatMap((chunk) => this.#exchangeOnce(chunk, chunk.length - 1));
+  }
+
+  /** Sends a GET request and returns its one reply. Throws the kernel's error (ENODEV, ENOENT, …) when there is no such object. */
+  get(request: NetlinkRequest): NetlinkMessage {
+    // No acknowledgement asked for: the reply is one, and an error comes anyway.
+    const [outcome] = this.#exchangeOnce([request], 0, 0);
+    if (outcome?.error !== undefined) throw outcome.error;
+    const reply = outcome?.replies[0];
+    if (reply === undefined) throw malformed(request.label, "the kernel acknowledged without a reply");
+    return reply;
+  }
+
+  /**
+   * Sends a dump request and returns all its messages. A dump that the kernel marks as inconsistent (NLM_F_DUMP_INTR: the table
+   * changed meanwhile) is repeated; after 5 such dumps in a row it throws EINTR.
+   */
+  dump(request: NetlinkRequest): NetlinkMessage[] {
+    for (let attempt = 0; attempt < dumpAttemptsMax; attempt++) {
+      const messages = this.#dumpOnce(request);
+      if (messages !== undefined) return messages;
+    }
+    throw new NetlinkError(request.label, EINTR, {
+      note: `the table changed during ${dumpAttemptsMax} dumps in a row`,
+    });
+  }
+
+  /** The low-level half of a conversation of its own: sends one datagram of whole messages. */
+  send(datagram: Uint8Array, operation: string): void {
+    if (tracing) trace("sent", this.protocol, datagram);
+    conversation(operation, () => {
+      if (datagram.length > defaultSendBytes)
+        libc.setOption(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, datagram.length * 2);
+      libc.send(this.#fd, datagram);
+    });
+  }
+
+  /** The other half: the messages of the next datagram. Throws ETIMEDOUT after 10 s, ENOBUFS when the kernel dropped some. */
+  receive(operation: string): NetlinkMessage[] {
+    const length = conversation(operation, () => libc.receive(this.#fd, scratch, libc.MSG_TRUNC));
+    if (length > scratch.length)
+      throw new NetlinkError(operation, EMSGSIZE, { note: `an answer of ${length} bytes exceeds ${scratch.length}` });
+    const datagram = scratch.slice(0, length);
+    if (tracing) trace("received", this.protocol, datagram);
+    return decodeMessages(datagram, operation);
+  }
+
+  /** Reserves `count` sequence numbers in a row and returns the first. */
+  reserveSequence(count: number): number {
+    // 0 is what unsolicited messages carry.
+    if (this.#sequence + count > 0xffff_ffff) this.#sequence = 0;
+    const first = this.#sequence + 1;
+    this.#sequence += count;
+    return first;
+  }
+
+  /**
+   * One datagram there; answers back until the request at position `last` is acknowledged (or, without NLM_F_ACK in `lastFlags`,
+   * replied to) or the begin of its frame has failed.
+   */
+  #exchangeOnce(requests: readonly NetlinkRequest[], last: number, lastFlags = NLM_F_ACK): Outcome[] {
+    const first = this.reserveSequence(requests.length);
+    const operation = requests[last]?.label ?? "";
+    this.send(
+      encodeMessages(requests, first, (position) => (position === last ? lastFlags : 0)),
+      operation,
+    );
+    const replies: NetlinkMessage[][] = requests.map(() => []);
+    const errors: (NetlinkError | undefined)[] = requests.map(() => undefined);
+    for (let done = false; !done;) {
+      for (const message of this.receive(operation)) {
+        const position = message.sequence - first;
+        const request = requests[position];
+        // A number of no request here: the late answer to one that had timed out.
+        if (request === undefined || message.type === NLMSG_NOOP) continue;
+        if (message.type === NLMSG_OVERRUN) throw overrun(operation);
+        if (message.type !== NLMSG_ERROR) {
+          replies[position]?.push(message);
+          done ||= position === last && lastFlags === 0;
+          continue;
+        }
+        errors[position] ??= acknowledgementError(message, request);
+        const framed = last < requests.length - 1;
+        done ||= position >= last || (framed && position === 0 && errors[0] !== undefined);
+      }
+    }
+    return requests.map((_, position) => ({ replies: replies[position] ?? [], error: errors[position] }));
+  }
+
+  /** Undefined when the kernel interrupted it or dropped parts. */
+  #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
+    const sequence = this.reserveSequence(1);
+    this.send(
+      encodeMessages([request], sequence, () => NLM_F_DUMP),
+      request.label,
+    );
+    const messages: NetlinkMessage[] = [];
+    for (let intact = true; ;) {
+      const part = this.#receivePart(request.label);
+      intact &&= part !== undefined;
+      for (const message of part ?? []) {
+        if (message.sequence !== sequence || message.type === NLMSG_NOOP) continue;
+        if ((message.flags & NLM_F_DUMP_INTR) !== 0 || message.type === NLMSG_OVERRUN) intact = false;
+        if (message.type === NLMSG_DONE || message.type === NLMSG_ERROR) {
+          const error = acknowledgementError(message, request);
+          if (error !== undefined) throw error;
+          return intact ? messages : undefined;
+        }
+        if (message.type !== NLMSG_OVERRUN) messages.push(message);
+      }
+    }
+  }
+
+  /** Undefined when the kernel had to drop something: the rest of the dump still comes and has to be read. */
+  #receivePart(operation: string): NetlinkMessage[] | undefined {
+    try {
+      return this.receive(operation);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === "ENOBUFS") return undefined;
+      throw error;
+    }
+  }
+}
+
+const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+/** One for all sockets of the thread: nothing else runs between a receive and the copy out of it. */
+const scratch = new Uint8Array(receiveBytesMax);
+
+/** struct sockaddr_nl: u16 nl_family, u16 pad, u32 nl_pid (0: the kernel), u32 nl_groups. */
+function kernelAddress(): Uint8Array {
+  const address = new Uint8Array(sockaddrBytes);
+  new DataView(address.buffer).setUint16(0, libc.AF_NETLINK, isLittleEndian);
+  return address;
+}
+
+/** False where the kernel is too old to know the option. */
+function setIfKnown(fd: Fd, option: number): boolean {
+  try {
+    libc.setOption(fd, SOL_NETLINK, option, 1);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOPROTOOPT", "EINVAL")) return false;
+    throw error;
+  }
+}
+
+/** Cuts a batch where one send would grow too long, or its answers too many. */
+function chunks(requests: readonly NetlinkRequest[]): NetlinkRequest[][] {
+  const all: NetlinkRequest[][] = [];
+  let chunk: NetlinkRequest[] = [];
+  let bytes = 0;
+  for (const request of requests) {
+    const more = messageBytes(request);
+    if (chunk.length === messagesPerSendMax || (bytes + more > bytesPerSendMax && chunk.length > 0)) {
+      all.push(chunk);
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(request);
+    bytes += more;
+  }
+  if (chunk.length > 0) all.push(chunk);
+  return all;
+}
+
+/** Runs system calls for `operation`; their failures become `NetlinkError`. */
+function conversation<T>(operation: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    if (!(cause instanceof SystemError)) throw cause;
+    if (libc.isTimeout(cause))
+      throw new NetlinkError(operation, ETIMEDOUT, { note: `no answer within ${answerTimeoutMs} ms`, cause });
+    if (cause.code === "ENOBUFS") throw overrun(operation, cause);
+    throw new NetlinkError(operation, errnoNumber(cause.code), { note: cause.call, cause });
+  }
+}
+
+function overrun(operation: string, cause?: unknown): NetlinkError {
+  return new NetlinkError(operation, ENOBUFS, { note: "the kernel dropped answers; what was done is unknown", cause });
+}
