@@ -1,0 +1,223 @@
+// What a network namespace holds, as a plain value: taken with iproute2, nft and iptables-save, which know nothing of our own code.
+import { runCommand } from "./command.ts";
+
+/** One object of the kernel: its properties by name. */
+export type KernelObject = Readonly<Record<string, unknown>>;
+
+/** Objects by a name that stays the same whenever the object is made anew. */
+export type KernelObjects = Readonly<Record<string, KernelObject>>;
+
+export interface Snapshot {
+  /** By interface name. */
+  readonly links: KernelObjects;
+  /** By interface and prefix. */
+  readonly addresses: KernelObjects;
+  /** All tables, by family, table, type, destination, device and metric. */
+  readonly routes: KernelObjects;
+  readonly rules: KernelObjects;
+  /** Permanent and proxy entries: the others come and go with traffic. */
+  readonly neighbours: KernelObjects;
+  /** Bridge VLAN membership by port; empty on a kernel without VLAN filtering. */
+  readonly vlans: KernelObjects;
+  /** Queueing disciplines that somebody asked for. */
+  readonly qdiscs: KernelObjects;
+  /** net.ipv4.conf and net.ipv6.conf by interface ("all" and "default" too), and under "" those that are the namespace's. */
+  readonly sysctls: KernelObjects;
+  /** Rules line by line, by table and chain; without handles and counters. */
+  readonly nft: Readonly<Record<string, readonly string[]>>;
+  /** iptables-save and ip6tables-save, by family and table, without counters. */
+  readonly iptables: Readonly<Record<string, readonly string[]>>;
+}
+
+// One shell for everything: a snapshot costs what these programs cost, and a test takes dozens.
+const script = `
+part() { printf '\\n@@%s\\n' "$1"; }
+part links; ip -j -d link show
+part addresses; ip -j addr show
+part routes4; ip -j -d -4 route show table all
+part routes6; ip -j -d -6 route show table all
+part rules4; ip -j -4 rule show
+part rules6; ip -j -6 rule show
+part neighbours; ip -j neigh show nud permanent
+part proxies; ip -j neigh show proxy
+part qdiscs; tc -j qdisc show
+part vlans; bridge -j vlan show 2>/dev/null || true
+part nft; nft -s -n list ruleset 2>/dev/null
+part iptables4; iptables-save 2>/dev/null
+part iptables6; ip6tables-save 2>/dev/null
+part sysctls; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
+`;
+
+type Json = Record<string, unknown>;
+
+/** The state of the namespace at `netns`; of the caller's own when that is undefined. */
+export function snapshot(netns?: string): Snapshot {
+  const output = runCommand(["sh", "-c", script], netns === undefined ? {} : { netns });
+  const parts = new Map(
+    output
+      .split("\n@@")
+      .slice(1)
+      .map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1).trim()]),
+  );
+  const rows = (name: string): Json[] => {
+    const content = parts.get(name) ?? "";
+    // Without any object these programs print nothing at all, or an unfinished list when the kernel lacks the feature.
+    return content === "" || content === "[" ? [] : (JSON.parse(content) as Json[]);
+  };
+  const links = rows("links");
+  const routes = (family: string) => rows(`routes${family}`).map((route) => ({ family, ...route }));
+  const rules = (family: string) => rows(`rules${family}`).map((rule) => ({ family, ...rule }));
+  return {
+    links: keyed(links.map(linkObject), (link) => text(link, "ifname"), ["ifname"]),
+    addresses: keyed(
+      addressObjects(rows("addresses")),
+      (row) => `${text(row, "dev")} ${text(row, "local")}/${text(row, "prefixlen")}`,
+      dropped.address,
+    ),
+    routes: keyed([...routes("4"), ...routes("6")].filter(isNotOfLinkLocal), routeName, dropped.route),
+    rules: keyed(
+      [...rules("4"), ...rules("6")],
+      (rule) => `${text(rule, "family")} ${text(rule, "priority")} ${text(rule, "src")} ${text(rule, "table")}`,
+      [],
+    ),
+    neighbours: keyed(
+      [...rows("neighbours"), ...rows("proxies")],
+      (row) => `${text(row, "dev")} ${text(row, "dst")}`,
+      [],
+    ),
+    vlans: keyed(rows("vlans"), (row) => text(row, "ifname"), ["ifname"]),
+    qdiscs: keyed(
+      rows("qdiscs").filter(isAskedFor),
+      (row) => `${text(row, "dev")} ${text(row, "parent") || text(row, "kind")}`,
+      dropped.qdisc,
+    ),
+    sysctls: sysctlObjects(parts.get("sysctls") ?? ""),
+    nft: nftChains(parts.get("nft") ?? ""),
+    iptables: { ...savedTables("4", parts.get("iptables4") ?? ""), ...savedTables("6", parts.get("iptables6") ?? "") },
+  };
+}
+
+/** Properties that say nothing about what was configured: numbers the kernel hands out, timers, state that follows carrier. */
+const dropped = {
+  link: /^(ifindex|operstate|qdisc|linkmode|num_[rt]x_queues|[gt]so_.*|gro_.*|(min|max)_mtu|link_index|link_netnsid|promiscuity|allmulti)$/,
+  linkData:
+    /^(.*_timer|.*_id|id|no|root_.*|topology_change.*|designated_.*|state|config_pending|usedbcqueuelen|group_fwd_mask_str)$/,
+  linkFlags: new Set(["LOWER_UP", "NO-CARRIER", "M-DOWN"]),
+  address: ["ifindex", "dev", "local", "prefixlen", "valid_life_time", "preferred_life_time"],
+  route: ["expires", "cacheinfo", "flags"],
+  qdisc: ["refcnt", "handle"],
+} as const;
+
+function linkObject(link: Json): Json {
+  const kept = without(link, dropped.link);
+  const info = (link["linkinfo"] ?? {}) as Json;
+  // A VLAN's own data has the id that matters; a bridge's and a port's ids are made of MAC addresses.
+  const data = (info["info_data"] ?? {}) as Json;
+  return {
+    ...kept,
+    flags: (link["flags"] as string[]).filter((flag) => !dropped.linkFlags.has(flag)).sort(),
+    // Device names of another namespace don't show; that it is another one does.
+    link: link["link_netnsid"] === undefined ? link["link"] : "(another namespace)",
+    linkinfo: {
+      kind: info["info_kind"],
+      data: info["info_kind"] === "bridge" ? without(data, dropped.linkData) : without(data, /^usedbcqueuelen$/),
+      port: without((info["info_slave_data"] ?? {}) as Json, dropped.linkData),
+    },
+  };
+}
+
+/** A property as text; "" when there is none. */
+function text(row: Json, name: string): string {
+  const value = row[name];
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+}
+
+function without(row: Json, names: RegExp): Json {
+  return Object.fromEntries(Object.entries(row).filter(([name]) => !names.test(name)));
+}
+
+/** One row per address. The link-local address that IPv6 makes by itself is left out: it comes when carrier does. */
+function addressObjects(links: readonly Json[]): Json[] {
+  return links.flatMap((link) =>
+    ((link["addr_info"] ?? []) as Json[])
+      .filter((row) => row["local"] !== linkLocalOf(text(link, "address")) && row["protocol"] !== "kernel_ll")
+      .map((row) => ({ ...row, dev: link["ifname"], isLimited: Number(row["valid_life_time"]) !== 0xffff_ffff })),
+  );
+}
+
+/** The fe80:: address made of a MAC (RFC 4291, appendix A), in the form that iproute2 prints. */
+export function linkLocalOf(mac: string): string {
+  const bytes = mac.split(":").map((part) => Number.parseInt(part, 16));
+  const [first = 0, second = 0, third = 0, ...rest] = bytes;
+  const all = [first ^ 2, second, third, 0xff, 0xfe, ...rest];
+  const groups = [0, 2, 4, 6].map((index) => (((all[index] ?? 0) << 8) | (all[index + 1] ?? 0)).toString(16));
+  return `fe80::${groups.join(":")}`;
+}
+
+function isNotOfLinkLocal(route: Json): boolean {
+  const destination = text(route, "dst");
+  return route["protocol"] !== "kernel" || !(destination.startsWith("fe80:") || destination === "ff00::/8");
+}
+
+function routeName(route: Json): string {
+  const metric = text(route, "metric") === "" ? "" : ` metric ${text(route, "metric")}`;
+  return `ipv${text(route, "family")} ${text(route, "table")} ${text(route, "type")} ${text(route, "dst")} dev ${text(route, "dev") || "-"}${metric}`;
+}
+
+function isAskedFor(qdisc: Json): boolean {
+  return !["noqueue", "pfifo_fast", "mq", "fq_codel"].includes(text(qdisc, "kind")) || qdisc["root"] !== true;
+}
+
+/** Rows by name; a name that occurs again gets a number, so that nothing is lost. */
+function keyed(rows: readonly Json[], nameOf: (row: Json) => string, drop: readonly string[]): KernelObjects {
+  const objects: Record<string, KernelObject> = {};
+  for (const row of rows) {
+    const name = nameOf(row);
+    let free = name;
+    for (let number = 2; objects[free] !== undefined; number += 1) free = `${name} #${number}`;
+    objects[free] = Object.fromEntries(
+      Object.entries(row).filter(([property, value]) => !drop.includes(property) && value !== undefined),
+    );
+  }
+  return objects;
+}
+
+/** Lines such as `ipv4/conf/eth0/arp_notify:1`. */
+function sysctlObjects(text: string): KernelObjects {
+  const objects: Record<string, Record<string, string>> = {};
+  for (const line of text.split("\n")) {
+    const colon = line.indexOf(":");
+    const path = line.slice(0, colon).split("/");
+    const [family = "", folder = "", device = "", name = ""] = path;
+    // The MTU is the link's already.
+    if (colon < 0 || name === "mtu") continue;
+    const [object, property] = folder === "conf" ? [device, `${family}.${name}`] : ["", path.join(".")];
+    objects[object] = { ...objects[object], [property]: line.slice(colon + 1) };
+  }
+  return objects;
+}
+
+/** `nft list ruleset` by "table ip x / chain y" (or set, map, …); the lines of a table itself under its own name. */
+function nftChains(text: string): Record<string, string[]> {
+  const chains: Record<string, string[]> = {};
+  const path: string[] = [];
+  for (const line of text.split("\n").map((line) => line.trim())) {
+    if (line === "" || line.startsWith("#")) continue;
+    if (line === "}") path.pop();
+    else if (path.length < 2 && line.endsWith("{")) {
+      path.push(line.slice(0, -1).trim());
+      chains[path.join(" / ")] = [];
+    } else chains[path.join(" / ")]?.push(line);
+  }
+  return chains;
+}
+
+function savedTables(family: string, text: string): Record<string, string[]> {
+  const tables: Record<string, string[]> = {};
+  let lines: string[] = [];
+  for (const line of text.split("\n")) {
+    if (line.startsWith("*")) tables[`ipv${family} ${line.slice(1)}`] = lines = [];
+    else if (line.startsWith(":") || line.startsWith("-")) lines.push(line.replace(/ \[\d+:\d+\]$/, ""));
+  }
+  return tables;
+}
