@@ -1,0 +1,230 @@
+import { isErrno, SystemError } from "../libc/errno.ts";
+import { type Manifest, ManifestFolder, type ManifestProblem } from "./manifest-folder.ts";
+import { isNetwork, nameOf, namespaceOf, networkOf, podOf } from "./manifest-objects.ts";
+import { type NamespacedName, networkHint } from "./near-miss.ts";
+import { type KeptEvent, mergeEvents, type PodState, readState, removeState, updateState } from "./pod-state.ts";
+import {
+  type Cluster,
+  ClusterError,
+  type NetworkAttachmentDefinition,
+  networkStatusKey,
+  type Pod,
+  type PodEvent,
+  type PodIdentity,
+} from "./port.ts";
+
+const podKind = "Pod";
+const networkKind = "NetworkAttachmentDefinition";
+/** A DNS-1123 subdomain, as Kubernetes demands of the names that become a path below. */
+const validName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+/**
+ * Pods and networks from a directory of Kubernetes YAML and JSON files, which is only read (`ManifestFolder` says which files count).
+ * What a cluster would store besides is kept under DIR/.state/pods/<namespace>/<name>.yaml: annotations and events, replaced in one
+ * step under a lock, and merged into what `getPod` returns as long as the pod still has the uid they were written for.
+ *
+ * Of two objects with one name the first in path order counts. A document that can't be parsed is an error ("invalid", with file
+ * and line) only when the wanted object is found nowhere else and the document might hold it; otherwise `warn` is told.
+ */
+export class ManifestCluster implements Cluster {
+  readonly #folder: ManifestFolder;
+  #queue: { readonly pod: Pod; readonly event: PodEvent }[] = [];
+
+  constructor(
+    readonly directory: string,
+    readonly warn: (message: string) => void = () => {},
+  ) {
+    this.#folder = new ManifestFolder(directory.replace(/\/+$/, "") || "/");
+  }
+
+  async getPod(namespace: string, name: string): Promise<Pod | undefined> {
+    const operation = `get pod ${namespace}/${name}`;
+    return this.#guard(operation, () => {
+      const { found, problems } = this.#find(podKind, namespace, name);
+      if (found === undefined) {
+        this.#refuseBroken(operation, problems);
+        return undefined;
+      }
+      return this.#withState(podOf(found));
+    });
+  }
+
+  async getNetwork(namespace: string, name: string): Promise<NetworkAttachmentDefinition> {
+    const operation = `get network-attachment-definition ${namespace}/${name}`;
+    return this.#guard(operation, () => {
+      const { found, problems } = this.#find(networkKind, namespace, name);
+      if (found !== undefined) return networkOf(found);
+      this.#refuseBroken(operation, problems);
+      throw new ClusterError(
+        "not-found",
+        operation,
+        `not found in ${this.directory}`,
+        networkHint({ namespace, name }, this.#networkNames()),
+      );
+    });
+  }
+
+  async setNetworkStatus(pod: Pod, value: string): Promise<void> {
+    const operation = `set network-status of pod ${pod.namespace}/${pod.name}`;
+    const current = await this.getPod(pod.namespace, pod.name);
+    if (current === undefined)
+      throw new ClusterError("not-found", operation, `the pod is no longer in ${this.directory}`);
+    if (current.uid !== pod.uid)
+      throw new ClusterError(
+        "conflict",
+        operation,
+        `the pod was replaced: it has uid ${current.uid} now, not ${pod.uid}`,
+      );
+    const mine = this.#queue.filter((entry) => isSamePod(entry.pod, pod));
+    this.#guard(operation, () => {
+      this.#update(pod, { [networkStatusKey]: value }, mine);
+    });
+    this.#queue = this.#queue.filter((entry) => !mine.includes(entry));
+  }
+
+  emit(pod: Pod, event: PodEvent): void {
+    this.#queue.push({ pod, event });
+  }
+
+  async flush(): Promise<void> {
+    const queue = this.#queue;
+    this.#queue = [];
+    const failures: unknown[] = [];
+    for (const group of Map.groupBy(queue, ({ pod }) => `${pod.namespace}/${pod.name}/${pod.uid}`).values()) {
+      const pod = group[0]?.pod;
+      if (pod === undefined) continue;
+      try {
+        this.#guard(`write events of pod ${pod.namespace}/${pod.name}`, () => {
+          this.#update(pod, {}, group);
+        });
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Every pod of the folder in path order, with its annotations merged. One that can't be understood is an "invalid" error. */
+  pods(): Pod[] {
+    return this.#guard(`list pods of ${this.directory}`, () => {
+      const problems: ManifestProblem[] = [];
+      const pods = new Map<string, Pod>();
+      for (const manifest of this.#folder.objects(podKind, (problem) => problems.push(problem))) {
+        const pod = podOf(manifest);
+        const key = `${pod.namespace}/${pod.name}`;
+        if (!pods.has(key)) pods.set(key, this.#withState(pod));
+      }
+      this.#refuseBroken(`list pods of ${this.directory}`, problems);
+      return [...pods.values()];
+    });
+  }
+
+  /** The events kept about a pod, oldest first; none when nothing was written for this uid. */
+  events(pod: Pod): readonly KeptEvent[] {
+    return this.#guard(`read events of pod ${pod.namespace}/${pod.name}`, () => this.#stateOf(pod)?.events ?? []);
+  }
+
+  /** Removes what was written about a pod; false when there was nothing. */
+  forget(pod: PodIdentity): boolean {
+    return this.#guard(`forget pod ${pod.namespace}/${pod.name}`, () => removeState(this.#statePath(pod)));
+  }
+
+  #find(kind: string, namespace: string, name: string): { found: Manifest | undefined; problems: ManifestProblem[] } {
+    const problems: ManifestProblem[] = [];
+    for (const manifest of this.#folder.objects(kind, (problem) => problems.push(problem), name)) {
+      if (kind === networkKind && !isNetwork(manifest)) continue;
+      if (namespaceOf(manifest) !== namespace) continue;
+      for (const problem of problems) this.warn(`${problem.source}: ${problem.message}`);
+      return { found: manifest, problems };
+    }
+    return { found: undefined, problems };
+  }
+
+  /** Names for a hint; an object too broken to have one is left out. */
+  #networkNames(): NamespacedName[] {
+    const names: NamespacedName[] = [];
+    for (const manifest of this.#folder.objects(networkKind, () => {})) {
+      try {
+        if (isNetwork(manifest)) names.push({ namespace: namespaceOf(manifest), name: nameOf(manifest) });
+      } catch (error) {
+        if (!(error instanceof ClusterError)) throw error;
+      }
+    }
+    return names;
+  }
+
+  #refuseBroken(operation: string, problems: readonly ManifestProblem[]): void {
+    const [first] = problems;
+    if (first === undefined) return;
+    const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
+    throw new ClusterError(
+      "invalid",
+      operation,
+      `${this.directory}/${first.source} can't be read: ${first.message}${more}`,
+      "correct the file: it might hold what was asked for",
+    );
+  }
+
+  #withState(pod: Pod): Pod {
+    const state = this.#stateOf(pod);
+    return state === undefined ? pod : { ...pod, annotations: { ...pod.annotations, ...state.annotations } };
+  }
+
+  #stateOf(pod: Pod): PodState | undefined {
+    const state = readState(this.#statePath(pod));
+    return state?.uid === pod.uid ? state : undefined;
+  }
+
+  #update(
+    pod: Pod,
+    annotations: Readonly<Record<string, string>>,
+    queued: readonly { readonly event: PodEvent }[],
+  ): void {
+    const now = new Date().toISOString();
+    updateState(this.#statePath(pod), (current) => {
+      const kept = current?.uid === pod.uid ? current : undefined;
+      return {
+        namespace: pod.namespace,
+        name: pod.name,
+        uid: pod.uid,
+        annotations: { ...kept?.annotations, ...annotations },
+        events: mergeEvents(
+          kept?.events ?? [],
+          queued.map(({ event }) => event),
+          now,
+        ),
+      };
+    });
+  }
+
+  #statePath({ namespace, name }: PodIdentity): string {
+    for (const part of [namespace, name]) {
+      if (!validName.test(part))
+        throw new ClusterError(
+          "invalid",
+          `pod ${namespace}/${name}`,
+          `${JSON.stringify(part)} is not a Kubernetes name`,
+        );
+    }
+    return `${this.#folder.directory}/.state/pods/${namespace}/${name}.yaml`;
+  }
+
+  /** Failed system calls become cluster errors, the only ones a caller of the port has to expect. */
+  #guard<T>(operation: string, body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      if (!(cause instanceof SystemError)) throw cause;
+      const hint = isErrno(cause, "ENOENT", "ENOTDIR")
+        ? `"manifests" must name a directory of Kubernetes YAML files`
+        : isErrno(cause, "EROFS", "EACCES")
+          ? `polynic writes below ${this.directory}/.state`
+          : "";
+      throw new ClusterError("unavailable", operation, cause.message, hint, { cause });
+    }
+  }
+}
+
+function isSamePod(a: Pod, b: Pod): boolean {
+  return a.namespace === b.namespace && a.name === b.name && a.uid === b.uid;
+}
