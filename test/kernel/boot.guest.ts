@@ -40,12 +40,6 @@ export const cases: GuestCases = {
     const vlans = snapshot(node.path).vlans["p0"]?.["vlans"];
     assert.partialDeepStrictEqual(vlans, [{ vlan: 1 }, { vlan: 101, flags: ["PVID", "Egress Untagged"] }]);
   },
-  "has nf_tables with masquerading": () => {
-    using node = new NodeNetns();
-    const chain = "{ type nat hook postrouting priority 100; }";
-    node.run("nft", `add table ip t; add chain ip t c ${chain}; add rule ip t c masquerade`);
-    assert.equal(snapshot(node.path).nft["table ip t / chain c"]?.at(-1), "masquerade");
-  },
   "carries ipvlan from node to node": () => {
     using lan = new Lan({ nodes: 2 });
     using pod = lan.node(0).pod();
