@@ -3,7 +3,7 @@ import { type DirectoryEntry, readDirectory, readText, statusIfExists } from "..
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** One Kubernetes object of a folder; `source` is "pods.yaml line 12", where its document begins. */
+/** One Kubernetes object of a folder; `source` is "pods/web.yaml line 12", where its document begins. */
 export interface Manifest {
   readonly kind: string;
   readonly apiVersion: string;
@@ -34,15 +34,19 @@ const documentMarker = /^---(?=\s|$)/m;
 const linesSearched = 500;
 
 /**
- * The Kubernetes objects in the YAML and JSON files of a directory and its sub-directories, in path order. Files and directories whose
- * name begins with a dot are left out, and so are symbolic links to directories; links to files are followed (a mounted ConfigMap
- * consists of them). Each file is read once, when it is first needed, and each document is parsed only when its text can hold the
- * wanted object: an instance sees the folder as it was then. Throws `SystemError` when the directory itself can't be read.
+ * The Kubernetes objects in the YAML and JSON files of directories and their sub-directories, in path order. Files and directories
+ * whose name begins with a dot are left out, and so are symbolic links to directories; links to files are followed (a mounted
+ * ConfigMap consists of them). With `mayBeFiles` a root may also be a file, whatever its name. Each file is read once, when it is first needed, and
+ * each document is parsed only when its text can hold the wanted object: an instance sees the folder as it was then. Throws
+ * `SystemError` when a root can't be read.
  */
 export class ManifestFolder {
   #files: readonly ManifestFile[] | undefined;
 
-  constructor(readonly directory: string) {}
+  constructor(
+    readonly roots: readonly string[],
+    readonly mayBeFiles = false,
+  ) {}
 
   /**
    * Objects of a kind, and with that `metadata.name` when one is given, whatever their namespace and API group. A document that might
@@ -50,9 +54,8 @@ export class ManifestFolder {
    */
   *objects(kind: string, report: (problem: ManifestProblem) => void, name?: string): Generator<Manifest> {
     const words = name === undefined ? [kind] : [kind, name];
-    this.#files ??= [...filesUnder(this.directory, "")];
-    for (const file of this.#files) {
-      file.documents ??= readDocuments(this.directory, file.path);
+    for (const file of this.#list()) {
+      file.documents ??= readDocuments(file.path);
       if ("message" in file.documents) {
         report(file.documents);
         continue;
@@ -65,14 +68,26 @@ export class ManifestFolder {
       }
     }
   }
+
+  /** Paths of the files that count, in order. */
+  paths(): string[] {
+    return this.#list().map(({ path }) => path);
+  }
+
+  #list(): readonly ManifestFile[] {
+    this.#files ??= this.roots.flatMap((root) =>
+      this.mayBeFiles && statusIfExists(root)?.kind === "file" ? [{ path: root }] : [...filesUnder(root)],
+    );
+    return this.#files;
+  }
 }
 
-function* filesUnder(directory: string, prefix: string): Generator<ManifestFile> {
-  for (const entry of readDirectory(`${directory}/${prefix}`)) {
-    const path = prefix + entry.name;
+function* filesUnder(directory: string): Generator<ManifestFile> {
+  for (const entry of readDirectory(directory)) {
+    const path = `${directory === "/" ? "" : directory}/${entry.name}`;
     if (entry.name.startsWith(".")) continue;
-    if (entry.kind === "directory") yield* filesUnder(directory, `${path}/`);
-    else if (extension.test(entry.name) && isFile(entry, `${directory}/${path}`)) yield { path };
+    if (entry.kind === "directory") yield* filesUnder(path);
+    else if (extension.test(entry.name) && isFile(entry, path)) yield { path };
   }
 }
 
@@ -81,9 +96,9 @@ function isFile(entry: DirectoryEntry, path: string): boolean {
   return entry.kind === "file" || statusIfExists(path)?.kind === "file";
 }
 
-function readDocuments(directory: string, path: string): readonly ManifestDocument[] | ManifestProblem {
+function readDocuments(path: string): readonly ManifestDocument[] | ManifestProblem {
   try {
-    return split(readText(`${directory}/${path}`), path.endsWith(".json"));
+    return split(readText(path), path.endsWith(".json"));
   } catch (error) {
     if (error instanceof SystemError) return { source: path, message: error.message };
     throw error;

@@ -96,7 +96,7 @@ describe("a mistake is named with file and line", () => {
     [
       "an annotation that is no string",
       { "b/a.yaml": podYaml("web", "  annotations:\n    k8s.v1.cni.cncf.io/networks: [{name: a}]\n") },
-      "read Pod from b/a.yaml line 1: annotation k8s.v1.cni.cncf.io/networks must be a string",
+      "/b/a.yaml line 1: annotation k8s.v1.cni.cncf.io/networks must be a string",
     ],
     [
       "a namespace that is no string",
@@ -113,7 +113,7 @@ describe("a mistake is named with file and line", () => {
   test("a network whose config is an object", async () => {
     write({ "a.yaml": networkYaml("net", "spec:\n  config: {type: macvlan}\n") });
     await expect(new ManifestCluster(directory).getNetwork("default", "net")).rejects.toThrow(
-      "read NetworkAttachmentDefinition from a.yaml line 1: spec.config must be a string that holds JSON",
+      "/a.yaml line 1: spec.config must be a string that holds JSON",
     );
   });
   test("a network of a version that does not exist", async () => {
@@ -159,6 +159,13 @@ describe("the list of pods", () => {
   test("is refused when a document is broken", () => {
     write({ "a.yaml": `${podYaml("web")}---\nkind: Pod\nmetadata: [` });
     expect(() => new ManifestCluster(directory).pods()).toThrow("a.yaml line 7 can't be read");
+  });
+  test("covers only the files and directories that were named, if any were", () => {
+    write({ "a.yaml": podYaml("a"), "b/b.yaml": podYaml("b"), "c.template": podYaml("c") });
+    const paths = ["c.template", "b/"].map((path) => join(directory, path));
+    const cluster = new ManifestCluster(directory, () => {}, paths);
+    expect(cluster.pods().map(({ name }) => name)).toEqual(["c", "b"]);
+    expect(cluster.paths()).toEqual([join(directory, "c.template"), join(directory, "b", "b.yaml")]);
   });
 });
 

@@ -30,11 +30,14 @@ export class ManifestCluster implements Cluster {
   readonly #folder: ManifestFolder;
   #queue: { readonly pod: Pod; readonly event: PodEvent }[] = [];
 
+  /** `paths` are the files and directories to read in place of the whole directory. */
   constructor(
     readonly directory: string,
     readonly warn: (message: string) => void = () => {},
+    paths?: readonly string[],
   ) {
-    this.#folder = new ManifestFolder(directory.replace(/\/+$/, "") || "/");
+    const roots = (paths ?? [directory]).map((path) => path.replace(/(?<=.)\/+$/, ""));
+    this.#folder = new ManifestFolder(roots, paths !== undefined);
   }
 
   async getPod(namespace: string, name: string): Promise<Pod | undefined> {
@@ -119,6 +122,11 @@ export class ManifestCluster implements Cluster {
     });
   }
 
+  /** The files that are read, in path order. */
+  paths(): string[] {
+    return this.#guard("list manifests", () => this.#folder.paths());
+  }
+
   /** The events kept about a pod, oldest first; none when nothing was written for this uid. */
   events(pod: Pod): readonly KeptEvent[] {
     return this.#guard(`read events of pod ${pod.namespace}/${pod.name}`, () => this.#stateOf(pod)?.events ?? []);
@@ -160,7 +168,7 @@ export class ManifestCluster implements Cluster {
     throw new ClusterError(
       "invalid",
       operation,
-      `${this.directory}/${first.source} can't be read: ${first.message}${more}`,
+      `${first.source} can't be read: ${first.message}${more}`,
       "correct the file: it might hold what was asked for",
     );
   }
@@ -206,7 +214,7 @@ export class ManifestCluster implements Cluster {
           `${JSON.stringify(part)} is not a Kubernetes name`,
         );
     }
-    return `${this.#folder.directory}/.state/pods/${namespace}/${name}.yaml`;
+    return `${this.directory}/.state/pods/${namespace}/${name}.yaml`;
   }
 
   /** Failed system calls become cluster errors, the only ones a caller of the port has to expect. */
@@ -223,6 +231,11 @@ export class ManifestCluster implements Cluster {
       throw new ClusterError("unavailable", operation, cause.message, hint, { cause });
     }
   }
+}
+
+/** The cluster of a dispatcher whose config says `"manifests": directory`. Nothing is read yet. */
+export function openManifests(directory: string, warn?: (message: string) => void): ManifestCluster {
+  return new ManifestCluster(directory, warn);
 }
 
 function isSamePod(a: Pod, b: Pod): boolean {
