@@ -1,18 +1,18 @@
 import { AttributeDecoder } from "./attribute-decoder.ts";
 import {
   align,
+  hostOrder,
   messageHeaderBytes,
-  NLM_F_ACK_TLVS,
-  NLM_F_CAPPED,
-  NLMSG_DONE,
   NLMSGERR_ATTR_MISS_TYPE,
   NLMSGERR_ATTR_MSG,
   NLMSGERR_ATTR_OFFS,
+  NLMSG_DONE,
+  NLM_F_ACK_TLVS,
+  NLM_F_CAPPED,
 } from "./constants.ts";
 import { malformed, NetlinkError, type NetlinkErrorDetail } from "./error.ts";
 import type { NetlinkMessage, NetlinkRequest } from "./message.ts";
 
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const errnoBytes = 4;
 
 /**
@@ -22,7 +22,7 @@ const errnoBytes = 4;
 export function acknowledgementError(message: NetlinkMessage, request: NetlinkRequest): NetlinkError | undefined {
   const { body } = message;
   if (body.length < errnoBytes) return malformed(request.label, "the acknowledgement is cut off");
-  const status = viewOf(body).getInt32(0, isLittleEndian);
+  const status = viewOf(body).getInt32(0, hostOrder);
   // NLMSG_DONE carries what the dump returned: >= 0 for a complete one.
   if (status >= 0) return undefined;
   return new NetlinkError(request.label, -status, detail(message, request));
@@ -48,7 +48,7 @@ function attributesOffset(message: NetlinkMessage): number {
   if (message.type === NLMSG_DONE) return errnoBytes;
   const headerEnd = errnoBytes + messageHeaderBytes;
   if ((message.flags & NLM_F_CAPPED) !== 0 || message.body.length < headerEnd) return headerEnd;
-  return errnoBytes + align(viewOf(message.body).getUint32(errnoBytes, isLittleEndian));
+  return errnoBytes + align(viewOf(message.body).getUint32(errnoBytes, hostOrder));
 }
 
 /** The type of the attribute that begins at `offset`, counted from the request's header. */
@@ -56,7 +56,7 @@ function attributeAt(request: NetlinkRequest, offset: number | undefined): numbe
   if (offset === undefined) return undefined;
   const typeOffset = offset - messageHeaderBytes + 2;
   if (typeOffset < 0 || typeOffset + 2 > request.body.length) return undefined;
-  return viewOf(request.body).getUint16(typeOffset, isLittleEndian) & 0x3fff;
+  return viewOf(request.body).getUint16(typeOffset, hostOrder) & 0x3fff;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,9 +1,8 @@
-import { align, attributeHeaderBytes, NLA_TYPE_MASK } from "./constants.ts";
+import { align, attributeHeaderBytes, hostOrder, NLA_TYPE_MASK } from "./constants.ts";
 import { malformed } from "./error.ts";
 
 const nestingMax = 16;
 const textDecoder = new TextDecoder();
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const nothing = new Uint8Array(0);
 
 /** The first thing found wrong, shared by a decoder and all decoders nested in it. */
@@ -39,8 +38,8 @@ export class AttributeDecoder {
     if (rest <= 0 || this.#fault.reason !== undefined) return false;
     // NLA_OK of libnl, nla_ok() of the kernel: the header fits, nla_len covers the header and stays inside what is left.
     if (rest < attributeHeaderBytes) return this.#fail(`${rest} stray bytes behind the last attribute`);
-    const length = this.#view.getUint16(this.#next, isLittleEndian);
-    this.#type = this.#view.getUint16(this.#next + 2, isLittleEndian) & NLA_TYPE_MASK;
+    const length = this.#view.getUint16(this.#next, hostOrder);
+    this.#type = this.#view.getUint16(this.#next + 2, hostOrder) & NLA_TYPE_MASK;
     if (length < attributeHeaderBytes || length > rest)
       return this.#fail(`attribute ${this.#type} claims ${length} bytes where ${rest} are left`);
     this.#value = this.#next + attributeHeaderBytes;
@@ -64,19 +63,19 @@ export class AttributeDecoder {
   }
 
   u16(): number {
-    return this.#sized(2) ? this.#view.getUint16(this.#value, isLittleEndian) : 0;
+    return this.#sized(2) ? this.#view.getUint16(this.#value, hostOrder) : 0;
   }
 
   u32(): number {
-    return this.#sized(4) ? this.#view.getUint32(this.#value, isLittleEndian) : 0;
+    return this.#sized(4) ? this.#view.getUint32(this.#value, hostOrder) : 0;
   }
 
   u64(): bigint {
-    return this.#sized(8) ? this.#view.getBigUint64(this.#value, isLittleEndian) : 0n;
+    return this.#sized(8) ? this.#view.getBigUint64(this.#value, hostOrder) : 0n;
   }
 
   i32(): number {
-    return this.#sized(4) ? this.#view.getInt32(this.#value, isLittleEndian) : 0;
+    return this.#sized(4) ? this.#view.getInt32(this.#value, hostOrder) : 0;
   }
 
   be16(): number {

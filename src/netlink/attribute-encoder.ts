@@ -1,10 +1,9 @@
-import { align, attributeHeaderBytes, NLA_F_NESTED } from "./constants.ts";
+import { align, attributeHeaderBytes, hostOrder, NLA_F_NESTED } from "./constants.ts";
 
 const initialBytes = 512;
 /** nla_len is a u16. */
 const attributeBytesMax = 0xffff;
 const textEncoder = new TextEncoder();
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
  * Writes netlink attributes (struct nlattr, include/uapi/linux/netlink.h), and the fixed structs in front of them, into a buffer
@@ -28,20 +27,20 @@ export class AttributeEncoder {
   }
 
   u16(type: number, value: number): void {
-    this.#view.setUint16(this.#integer(type, 2, value, 0xffff), value, isLittleEndian);
+    this.#view.setUint16(this.#integer(type, 2, value, 0xffff), value, hostOrder);
   }
 
   u32(type: number, value: number): void {
-    this.#view.setUint32(this.#integer(type, 4, value, 0xffff_ffff), value, isLittleEndian);
+    this.#view.setUint32(this.#integer(type, 4, value, 0xffff_ffff), value, hostOrder);
   }
 
   u64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#bigint(type, value), value, isLittleEndian);
+    this.#view.setBigUint64(this.#bigint(type, value), value, hostOrder);
   }
 
   i32(type: number, value: number): void {
     if ((value | 0) !== value) throw outOfRange(type, value, "an i32");
-    this.#view.setInt32(this.#attribute(type, 4), value, isLittleEndian);
+    this.#view.setInt32(this.#attribute(type, 4), value, hostOrder);
   }
 
   be16(type: number, value: number): void {
@@ -80,7 +79,7 @@ export class AttributeEncoder {
     fill(this);
     const length = this.#length - start;
     if (length > attributeBytesMax) throw tooLong(type, length);
-    this.#view.setUint16(start, length, isLittleEndian);
+    this.#view.setUint16(start, length, hostOrder);
   }
 
   /** Reserves `bytes` zeroed bytes for a fixed struct, padded to 4, and hands out a view of them to fill at once. */
@@ -121,8 +120,8 @@ export class AttributeEncoder {
     const length = attributeHeaderBytes + valueBytes;
     if (length > attributeBytesMax) throw tooLong(type, length);
     const offset = this.#reserve(length);
-    this.#view.setUint16(offset, length, isLittleEndian);
-    this.#view.setUint16(offset + 2, type, isLittleEndian);
+    this.#view.setUint16(offset, length, hostOrder);
+    this.#view.setUint16(offset + 2, type, hostOrder);
     return offset + attributeHeaderBytes;
   }
 

@@ -60,3 +60,6 @@ export const NETLINK_GET_STRICT_CHK = 12;
 export function align(bytes: number): number {
   return (bytes + 3) & ~3;
 }
+
+/** The `littleEndian` argument of a DataView for host byte order: x64 and arm64, all we build for, have the same. */
+export const hostOrder = true;

@@ -1,8 +1,6 @@
 import { AttributeEncoder } from "./attribute-encoder.ts";
-import { align, messageHeaderBytes, NLM_F_REQUEST } from "./constants.ts";
+import { align, hostOrder, messageHeaderBytes, NLM_F_REQUEST } from "./constants.ts";
 import { malformed } from "./error.ts";
-
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** One message to the kernel, as a value: it can be kept, printed and put into a batch before anything is sent. */
 export interface NetlinkRequest {
@@ -56,10 +54,10 @@ export function encodeMessages(
   let offset = 0;
   for (const [position, request] of requests.entries()) {
     // struct nlmsghdr: u32 nlmsg_len, u16 nlmsg_type, u16 nlmsg_flags, u32 nlmsg_seq, u32 nlmsg_pid
-    view.setUint32(offset, messageHeaderBytes + request.body.length, isLittleEndian);
-    view.setUint16(offset + 4, request.type, isLittleEndian);
-    view.setUint16(offset + 6, request.flags | NLM_F_REQUEST | extraFlags(position), isLittleEndian);
-    view.setUint32(offset + 8, (firstSequence + position) >>> 0, isLittleEndian);
+    view.setUint32(offset, messageHeaderBytes + request.body.length, hostOrder);
+    view.setUint16(offset + 4, request.type, hostOrder);
+    view.setUint16(offset + 6, request.flags | NLM_F_REQUEST | extraFlags(position), hostOrder);
+    view.setUint32(offset + 8, (firstSequence + position) >>> 0, hostOrder);
     memory.set(request.body, offset + messageHeaderBytes);
     offset += messageBytes(request);
   }
@@ -77,14 +75,14 @@ export function decodeMessages(datagram: Uint8Array, operation: string): Netlink
   for (let offset = 0; offset < datagram.length;) {
     const rest = datagram.length - offset;
     if (rest < messageHeaderBytes) throw malformed(operation, `${rest} stray bytes behind the last message`);
-    const length = view.getUint32(offset, isLittleEndian);
+    const length = view.getUint32(offset, hostOrder);
     if (length < messageHeaderBytes || length > rest)
       throw malformed(operation, `a message claims ${length} bytes where ${rest} are left`);
     messages.push({
-      type: view.getUint16(offset + 4, isLittleEndian),
-      flags: view.getUint16(offset + 6, isLittleEndian),
-      sequence: view.getUint32(offset + 8, isLittleEndian),
-      port: view.getUint32(offset + 12, isLittleEndian),
+      type: view.getUint16(offset + 4, hostOrder),
+      flags: view.getUint16(offset + 6, hostOrder),
+      sequence: view.getUint32(offset + 8, hostOrder),
+      port: view.getUint32(offset + 12, hostOrder),
       body: datagram.subarray(offset + messageHeaderBytes, offset + length),
     });
     offset += align(length);

@@ -3,16 +3,17 @@ import type { Fd } from "../libc/fd.ts";
 import * as libc from "../libc/socket.ts";
 import { acknowledgementError } from "./acknowledgement.ts";
 import {
+  hostOrder,
   NETLINK_CAP_ACK,
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
-  NLM_F_ACK,
-  NLM_F_DUMP,
-  NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
   NLMSG_NOOP,
   NLMSG_OVERRUN,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
   SOL_NETLINK,
 } from "./constants.ts";
 import { malformed, NetlinkError } from "./error.ts";
@@ -91,7 +92,7 @@ export class NetlinkSocket implements Disposable {
   get port(): number {
     const address = new Uint8Array(sockaddrBytes);
     libc.socketName(this.#fd, address);
-    return new DataView(address.buffer).getUint32(4, isLittleEndian);
+    return new DataView(address.buffer).getUint32(4, hostOrder);
   }
 
   [Symbol.dispose](): void {
@@ -250,14 +251,13 @@ export class NetlinkSocket implements Disposable {
   }
 }
 
-const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 /** One for all sockets of the thread: nothing else runs between a receive and the copy out of it. */
 const scratch = new Uint8Array(receiveBytesMax);
 
 /** struct sockaddr_nl: u16 nl_family, u16 pad, u32 nl_pid (0: the kernel), u32 nl_groups. */
 function kernelAddress(): Uint8Array {
   const address = new Uint8Array(sockaddrBytes);
-  new DataView(address.buffer).setUint16(0, libc.AF_NETLINK, isLittleEndian);
+  new DataView(address.buffer).setUint16(0, libc.AF_NETLINK, hostOrder);
   return address;
 }
 
