@@ -14,7 +14,7 @@ test("what is replaced is read back, and no temporary file stays", () => {
   file.replaceFile(path, "one");
   file.replaceFile(path, "two");
   expect(file.readText(path)).toBe("two");
-  expect(file.readDirectory(join(folder, "a/b"))).toEqual([{ name: "c.txt", kind: "file" }]);
+  expect(file.readDirectory(join(folder, "a/b"))).toMatchObject([{ name: "c.txt", kind: "file" }]);
 });
 
 test("a file larger than one read comes back whole", () => {
@@ -41,6 +41,29 @@ test("link refuses a taken name", () => {
     code = isErrno(error, "EEXIST");
   }
   expect(code).toBe(true);
+});
+
+test("names of one file show one inode", () => {
+  const hard = join(folder, "hard");
+  file.makeDirectories(hard);
+  file.writeFile(join(hard, "one"), "x");
+  file.link(join(hard, "one"), join(hard, "two"));
+  file.writeFile(join(hard, "other"), "x");
+  const [one, other, two] = file.readDirectory(hard);
+  expect(one?.inode).toBe(two?.inode);
+  expect(one?.inode).not.toBe(other?.inode);
+  expect(one?.inode).toBe(file.status(join(hard, "one")).inode);
+});
+
+test("a time of modification is set and read back to the nanosecond", () => {
+  const path = join(folder, "dated");
+  file.makeDirectories(path);
+  file.setModified(path, 1_700_000_000_123_456_789n);
+  expect(file.status(path)).toMatchObject({
+    modifiedNs: 1_700_000_000_123_456_789n,
+    modifiedMs: 1_700_000_000_123.4568,
+  });
+  expect(() => file.setModified(join(folder, "missing"), 0n)).toThrow("no such file or directory");
 });
 
 test("status tells kind and size, through a symbolic link too", () => {

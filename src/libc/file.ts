@@ -23,8 +23,11 @@ export const LOCK_NB = 4;
 
 const SYS_getdents64 = isArm64 ? 61 : 217;
 const SYS_newfstatat = isArm64 ? 79 : 262;
+const SYS_utimensat = isArm64 ? 88 : 280;
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
+// include/uapi/linux/stat.h
+const UTIME_OMIT = 0x3fff_fffen;
 const S_IFMT = 0o170000;
 const statBytes = 144;
 const readChunkBytes = 16 * 1024;
@@ -32,6 +35,7 @@ const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const emptyPath = cString("");
 const fileSystemBytes = 120;
+const nsPerSecond = 1_000_000_000n;
 
 /** open(2) with O_CLOEXEC always set; `mode` counts only with O_CREAT. Throws `SystemError`. */
 export function open(path: string, flags: number, mode = 0o600): Fd {
@@ -201,6 +205,8 @@ export type EntryKind = "file" | "directory" | "symlink" | "other";
 export interface DirectoryEntry {
   readonly name: string;
   readonly kind: EntryKind;
+  /** Equal for the names of one file (hard links). */
+  readonly inode: bigint;
 }
 
 const kindsByType: Readonly<Record<number, EntryKind>> = { 4: "directory", 8: "file", 10: "symlink" };
@@ -221,8 +227,9 @@ export function readDirectory(path: string): DirectoryEntry[] {
     for (let offset = 0; offset < length; offset += view.getUint16(offset + 16, true)) {
       const end = memory.indexOf(0, offset + 19);
       const name = decoder.decode(memory.subarray(offset + 19, end));
-      if (name !== "." && name !== "..")
-        entries.push({ name, kind: kindsByType[view.getUint8(offset + 18)] ?? "other" });
+      if (name === "." || name === "..") continue;
+      const kind = kindsByType[view.getUint8(offset + 18)] ?? "other";
+      entries.push({ name, kind, inode: view.getBigUint64(offset, true) });
     }
   }
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -244,6 +251,8 @@ export interface FileStatus {
   readonly kind: EntryKind;
   readonly size: number;
   readonly modifiedMs: number;
+  /** Since 1970, exact where `modifiedMs` is rounded. */
+  readonly modifiedNs: bigint;
 }
 
 // struct stat as the two 64-bit kernels lay it out: st_mode at 24 on x64 (after st_nlink), at 16 on arm64.
@@ -260,12 +269,14 @@ function statusAt(directory: number, path: Uint8Array, flags: number, subject: s
     libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags),
   );
   const view = new DataView(memory.buffer);
+  const modifiedNs = view.getBigInt64(88, true) * nsPerSecond + view.getBigInt64(96, true);
   return {
     device: view.getBigUint64(0, true),
     inode: view.getBigUint64(8, true),
     kind: kindsByMode[view.getUint32(modeOffset, true) & S_IFMT] ?? "other",
     size: Number(view.getBigInt64(48, true)),
-    modifiedMs: Number(view.getBigInt64(88, true)) * 1000 + Number(view.getBigInt64(96, true)) / 1e6,
+    modifiedMs: Number(modifiedNs) / 1e6,
+    modifiedNs,
   };
 }
 
@@ -287,6 +298,14 @@ export function statusIfExists(path: string): FileStatus | undefined {
 /** fstat(2). */
 export function statusOf(fd: Fd): FileStatus {
   return statusAt(fd.number, emptyPath, AT_EMPTY_PATH, fd.subject);
+}
+
+/** utimensat(2): sets when a file or directory was last modified, in ns since 1970; the time of its last access stays. */
+export function setModified(path: string, modifiedNs: bigint): void {
+  const name = cString(path);
+  const times = new BigInt64Array([0n, UTIME_OMIT, modifiedNs / nsPerSecond, modifiedNs % nsPerSecond]);
+  const memory = new Uint8Array(times.buffer);
+  systemCall("utimensat", path, () => libc().syscall(SYS_utimensat, AT_FDCWD, addressOf(name), addressOf(memory), 0));
 }
 
 /** fstatfs(2): the magic number of the file system that holds the open file (include/uapi/linux/magic.h). */
