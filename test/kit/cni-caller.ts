@@ -12,7 +12,10 @@ const defaultDeadlineMs = 30_000;
 export interface CniCall {
   /** Full path of the executable. */
   readonly executable: string;
-  readonly command: string;
+  /** CNI_COMMAND; undefined for a program that takes the verb as an argument. */
+  readonly command?: string;
+  /** Command line arguments: CNI plugins take none, cnitool and our own verbs do. */
+  readonly argv?: readonly string[];
   /** The config; a string is sent as it is, so that it may be broken on purpose. */
   readonly config?: object | string;
   readonly containerId?: string;
@@ -48,7 +51,7 @@ export interface CniOutcome {
 /** Makes one call and waits for its end. A failing plugin is an outcome, not an exception. */
 export async function callCni(call: CniCall): Promise<CniOutcome> {
   const began = performance.now();
-  const child = Bun.spawn(inNetns(call.node?.path, [...(call.wrapper ?? []), call.executable]), {
+  const child = Bun.spawn(inNetns(call.node?.path, [...(call.wrapper ?? []), call.executable, ...(call.argv ?? [])]), {
     stdin: new TextEncoder().encode(inputOf(call)),
     stdout: "pipe",
     stderr: "pipe",
@@ -79,7 +82,9 @@ export async function mustCallCni(call: CniCall): Promise<CniOutcome> {
   const outcome = await callCni(call);
   if (outcome.exitCode === 0) return outcome;
   const ending = outcome.isTimedOut ? "the deadline" : (outcome.signal ?? `code ${outcome.exitCode}`);
-  throw new Error(`${call.executable} ${call.command} ended with ${ending}: ${outcome.stdout}${outcome.stderr}`);
+  throw new Error(
+    `${call.executable} ${call.command ?? call.argv?.join(" ")} ended with ${ending}: ${outcome.stdout}${outcome.stderr}`,
+  );
 }
 
 /** The config with the result of ADD as `prevResult`, which is what libcni sends with CHECK and DEL. */
