@@ -1,0 +1,108 @@
+import { isErrno } from "../libc/errno.ts";
+import type { Fd } from "../libc/fd.ts";
+import { fileSystemMagic, O_RDONLY, open, statusOf } from "../libc/file.ts";
+import { CLONE_NEWNET, setns } from "../libc/namespace.ts";
+import { Rtnl } from "../rtnl/rtnl.ts";
+import { isGone, NetnsError } from "./error.ts";
+
+// include/uapi/linux/magic.h
+const NSFS_MAGIC = 0x6e73_6673;
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** The calling thread's namespace, also in a worker thread or after setns(2). */
+const currentPath = "/proc/thread-self/ns/net";
+
+/**
+ * An open network namespace. It owns the descriptor and, from first use on, one rtnetlink socket that stays bound to the namespace,
+ * so that work on its links needs no switching. `using` closes both; the namespace itself lives on.
+ */
+export class Netns implements Disposable {
+  #rtnl: Rtnl | undefined;
+
+  private constructor(
+    readonly path: string,
+    readonly fd: Fd,
+  ) {}
+
+  /** Opens by path. Throws `NetnsError`: "missing" when nothing is there, "not-a-netns" for any other file. */
+  static open(path: string): Netns {
+    const fd = openFile(path);
+    const magic = fileSystemMagic(fd);
+    if (magic === NSFS_MAGIC || magic === PROC_SUPER_MAGIC) return new Netns(path, fd);
+    fd[Symbol.dispose]();
+    throw new NetnsError(
+      "not-a-netns",
+      path,
+      `${path} is not a network namespace (unknown FS magic on "${path}": ${magic.toString(16)}); its mount is gone or was never propagated here`,
+    );
+  }
+
+  /** As `open`; undefined for a namespace that is gone (nothing at the path, a leftover file, or an empty path). */
+  static openIfExists(path: string): Netns | undefined {
+    if (path === "") return undefined;
+    try {
+      return Netns.open(path);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The namespace that the calling thread is in. */
+  static current(): Netns {
+    return new Netns(currentPath, open(currentPath, O_RDONLY));
+  }
+
+  /** The rtnetlink socket bound to this namespace; opened by the first call. */
+  get rtnl(): Rtnl {
+    this.#rtnl ??= this.enter(() => Rtnl.open(this.path));
+    return this.#rtnl;
+  }
+
+  /** True when both are the same namespace, whatever their paths. */
+  isSame(other: Netns): boolean {
+    const mine = statusOf(this.fd);
+    const theirs = statusOf(other.fd);
+    return mine.device === theirs.device && mine.inode === theirs.inode;
+  }
+
+  /**
+   * Runs `body` with the calling thread inside this namespace and moves it back whatever happens. Synchronous on purpose: a promise
+   * would let other work of the process run in here, and threads that the runtime starts meanwhile would stay here for ever.
+   * Throws `NetnsError` "not-a-netns" when the kernel refuses to enter, e.g. for a mount namespace.
+   */
+  enter<T>(body: () => T): T {
+    using home = open(currentPath, O_RDONLY);
+    try {
+      setns(this.fd, CLONE_NEWNET);
+    } catch (cause) {
+      const code = isErrno(cause, "EINVAL") ? "not-a-netns" : "unusable";
+      throw new NetnsError(code, this.path, `cannot enter network namespace ${this.path}: ${String(cause)}`, { cause });
+    }
+    try {
+      const result = body();
+      if (result instanceof Promise) throw new TypeError("work inside a network namespace must be synchronous");
+      return result;
+    } finally {
+      setns(home, CLONE_NEWNET);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#rtnl?.[Symbol.dispose]();
+    this.#rtnl = undefined;
+    this.fd[Symbol.dispose]();
+  }
+}
+
+function openFile(path: string): Fd {
+  if (path === "") throw new NetnsError("missing", path, "no network namespace was given (CNI_NETNS is empty)");
+  try {
+    return open(path, O_RDONLY);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT", "ENOTDIR")) {
+      throw new NetnsError("missing", path, `network namespace ${path} does not exist`, { cause });
+    }
+    throw new NetnsError("unusable", path, `cannot open network namespace ${path}: ${String(cause)}`, { cause });
+  }
+}
