@@ -121,7 +121,7 @@ export function replaceFile(path: string, content: Uint8Array | string, mode = 0
   const temporary = `${path}.${process.pid}-${temporaryCount++}.tmp`;
   try {
     using fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
-    systemCall("fchmod", temporary, () => libc().fchmod(fd.number, mode));
+    changeMode(fd, mode);
     writeAll(fd, content);
     systemCall("fdatasync", temporary, () => libc().fdatasync(fd.number));
     rename(temporary, path);
@@ -129,6 +129,11 @@ export function replaceFile(path: string, content: Uint8Array | string, mode = 0
     unlinkIfExists(temporary);
     throw error;
   }
+}
+
+/** fchmod(2): the permission bits exactly as given, whatever the umask. */
+export function changeMode(fd: Fd, permissions: number): void {
+  systemCall("fchmod", fd.subject, () => libc().fchmod(fd.number, permissions));
 }
 
 /** fsync(2) of a file or of a directory's entries. */
@@ -249,6 +254,8 @@ export interface FileStatus {
   readonly device: bigint;
   readonly inode: bigint;
   readonly kind: EntryKind;
+  /** The permission bits, set-id and sticky bits included: what chmod(2) takes. */
+  readonly permissions: number;
   readonly size: number;
   readonly modifiedMs: number;
   /** Since 1970, exact where `modifiedMs` is rounded. */
@@ -270,10 +277,12 @@ function statusAt(directory: number, path: Uint8Array, flags: number, subject: s
   );
   const view = new DataView(memory.buffer);
   const modifiedNs = view.getBigInt64(88, true) * nsPerSecond + view.getBigInt64(96, true);
+  const mode = view.getUint32(modeOffset, true);
   return {
     device: view.getBigUint64(0, true),
     inode: view.getBigUint64(8, true),
-    kind: kindsByMode[view.getUint32(modeOffset, true) & S_IFMT] ?? "other",
+    kind: kindsByMode[mode & S_IFMT] ?? "other",
+    permissions: mode & ~S_IFMT,
     size: Number(view.getBigInt64(48, true)),
     modifiedMs: Number(modifiedNs) / 1e6,
     modifiedNs,
