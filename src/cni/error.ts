@@ -1,0 +1,54 @@
+import { JsonError } from "../json/error.ts";
+import { NetnsError } from "../netns/error.ts";
+
+/** Error codes of the CNI specification 1.1.0 ("Error"), and 999, which the Go library gives to everything untyped. */
+export const code = {
+  incompatibleVersion: 1,
+  unsupportedField: 2,
+  unknownContainer: 3,
+  invalidEnvironment: 4,
+  io: 5,
+  decoding: 6,
+  invalidConfig: 7,
+  invalidNetns: 8,
+  tryAgainLater: 11,
+  notAvailable: 50,
+  limitedConnectivity: 51,
+  internal: 999,
+} as const;
+
+/**
+ * What a runtime is told on stdout when a verb fails: a code of the specification (or one a delegate chose), one line of text, and
+ * optionally details.
+ */
+export class CniError extends Error {
+  override readonly name = "CniError";
+  constructor(
+    readonly code: number,
+    message: string,
+    readonly details = "",
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  /**
+   * The error as `CniError`: itself; a config value that does not fit with code 7, an unusable namespace with code 8; any other thrown
+   * value under `fallback`'s code. Messages are kept.
+   */
+  static from(error: unknown, fallback: number = code.internal): CniError {
+    if (error instanceof CniError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof JsonError) return new CniError(code.invalidConfig, message, "", { cause: error });
+    if (error instanceof NetnsError) {
+      const text = `failed to open netns ${JSON.stringify(error.path)}: ${message}`;
+      return new CniError(code.invalidNetns, text, "", { cause: error });
+    }
+    return new CniError(fallback, message, "", { cause: error });
+  }
+
+  /** A copy with `prefix` before the message; code and details stay (upstream loses the code here). */
+  within(prefix: string): CniError {
+    return new CniError(this.code, `${prefix}${this.message}`, this.details, { cause: this });
+  }
+}
