@@ -1,0 +1,27 @@
+import { SystemError } from "../libc/errno.ts";
+import { status } from "../libc/file.ts";
+import { CniError, code } from "./error.ts";
+
+/**
+ * The executable of a foreign plugin: the first directory of `path` (CNI_PATH) that holds a regular file of that name, symbolic links
+ * followed; whether it may be executed shows when it is. Throws `CniError` code 7 for a name that is no plain file name, 999
+ * when no directory has it: the text lists them.
+ */
+export function findPlugin(type: string, path: readonly string[]): string {
+  if (type === "") throw new CniError(code.invalidConfig, "no plugin name provided", "the config needs a type");
+  if (type.includes("/") || type.includes("\0") || type === "." || type === "..") {
+    throw new CniError(code.invalidConfig, `invalid plugin name: ${type}`, "expected a plain file name");
+  }
+  const unreadable: string[] = [];
+  for (const directory of path) {
+    const file = `${directory.replace(/\/+$/, "")}/${type}`;
+    try {
+      if (status(file).kind === "file") return file;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      if (error.code !== "ENOENT") unreadable.push(error.message);
+    }
+  }
+  const message = `failed to find plugin ${JSON.stringify(type)} in path [${path.join(" ")}]`;
+  throw new CniError(code.internal, message, unreadable.join("; "));
+}

@@ -1,0 +1,131 @@
+import type { JsonObject } from "../json/value.ts";
+import { NetnsError } from "../netns/error.ts";
+import type { Netns } from "../netns/netns.ts";
+import { NetnsRef } from "../netns/ref.ts";
+import { callBuiltin } from "./builtin.ts";
+import { type Environment, readRequest, type Request, verbOf } from "./environment.ts";
+import { CniError, code } from "./error.ts";
+import { type Invocation, invoke, type Runtime } from "./invoke.ts";
+import { parseConfigText, requireName } from "./net-conf.ts";
+import type { Plugin } from "./plugin.ts";
+import { printError, printResult } from "./print.ts";
+import { newestVersion, type Verb, versionsSince } from "./version.ts";
+
+/** What a plugin's process has of the world: `processEdges` for the real one, anything else in a test. */
+export interface Edges {
+  readonly environment: Environment;
+  /** Standard input to its end. */
+  readonly readStdin: () => Promise<string>;
+  readonly writeStdout: (text: string) => Promise<unknown>;
+  readonly writeStderr: (text: string) => Promise<unknown>;
+}
+
+/** The edges of this process, in the forms that start fastest and lose no output. */
+export function processEdges(): Edges {
+  return {
+    environment: process.env,
+    readStdin: () => Bun.stdin.text(),
+    writeStdout: (text) => Bun.write(Bun.stdout, text),
+    writeStderr: (text) => Bun.write(Bun.stderr, text),
+  };
+}
+
+/**
+ * The whole life of a plugin that was called by its own name (spec "Execution Protocol"): the environment read, the config from stdin
+ * checked, the verb run, the result or the error printed on stdout. Without CNI_COMMAND the about text goes to stderr. Returns the exit
+ * code: 0, or 1 after an error. Never throws. `openRuntime` is only called for a verb that acts.
+ */
+export async function serve(
+  plugin: Plugin,
+  buildVersion: string,
+  edges: Edges,
+  openRuntime: (environment: Environment) => Runtime,
+): Promise<number> {
+  try {
+    const request = readRequest(edges.environment);
+    if (request === undefined) await edges.writeStderr(aboutText(plugin, buildVersion));
+    else if (request.command === "VERSION") await edges.writeStdout(versionText(plugin));
+    else await answer(plugin, request, edges, openRuntime);
+    return 0;
+  } catch (error) {
+    return fail(edges, CniError.from(error));
+  }
+}
+
+async function answer(
+  plugin: Plugin,
+  request: Request,
+  edges: Edges,
+  openRuntime: (environment: Environment) => Runtime,
+): Promise<void> {
+  const { config, warnings } = parseConfigText(await readStdin(edges));
+  requireName(config);
+  const verb = verbOf(request);
+  const runtime = openRuntime(edges.environment);
+  for (const warning of warnings) runtime.log.error(warning);
+  using netns = new NetnsRef(request.netnsPath);
+  if (!request.netnsOverride && (verb === "ADD" || verb === "DEL")) refuseOwnNetns(netns, runtime.host);
+  await callBuiltin(
+    plugin,
+    runtime,
+    invocationOf(plugin, request, verb, config, netns),
+    invoke,
+    async (result, conf) => {
+      await edges.writeStdout(printResult(result, conf.cniVersion));
+    },
+  );
+}
+
+async function readStdin(edges: Edges): Promise<string> {
+  try {
+    return await edges.readStdin();
+  } catch (cause) {
+    throw new CniError(code.io, `error reading from stdin: ${CniError.from(cause).message}`, "", { cause });
+  }
+}
+
+/** Looked at before anything is done, unlike upstream; a path that is no namespace is left to the plugin. */
+function refuseOwnNetns(netns: NetnsRef, host: Netns): void {
+  if (!isHost(netns, host)) return;
+  throw new CniError(
+    code.invalidNetns,
+    "plugin's netns and netns from CNI_NETNS should not be the same",
+    "CNI_NETNS_OVERRIDE=1 allows it",
+  );
+}
+
+function isHost(netns: NetnsRef, host: Netns): boolean {
+  try {
+    return netns.openIfExists()?.isSame(host) ?? false;
+  } catch (error) {
+    if (error instanceof NetnsError) return false;
+    throw error;
+  }
+}
+
+function invocationOf(plugin: Plugin, request: Request, verb: Verb, config: JsonObject, netns: NetnsRef): Invocation {
+  const { containerId, ifName, args, path } = request;
+  return { verb, type: plugin.name, config, containerId, ifName, netns, args, path };
+}
+
+function aboutText(plugin: Plugin, buildVersion: string): string {
+  const supported = versionsSince(plugin.since).join(", ");
+  return `CNI ${plugin.name} plugin ${buildVersion}\nCNI protocol versions supported: ${supported}\n`;
+}
+
+/** The answer to VERSION names the newest version that polynic speaks, whatever was asked with (spec "Version"). */
+function versionText(plugin: Plugin): string {
+  return `${JSON.stringify({ cniVersion: newestVersion, supportedVersions: versionsSince(plugin.since) })}\n`;
+}
+
+/** Reports on stdout; when even that fails, one line on stderr is all that is left, and the exit code. */
+async function fail(edges: Edges, error: CniError): Promise<number> {
+  try {
+    await edges.writeStdout(printError(error));
+  } catch (cause) {
+    await edges
+      .writeStderr(`polynic: ${error.message} (stdout is not writable: ${CniError.from(cause).message})\n`)
+      .catch(() => undefined);
+  }
+  return 1;
+}
