@@ -23,36 +23,44 @@ export class AttributeEncoder {
   }
 
   u8(type: number, value: number): void {
-    this.#view.setUint8(this.#integer(type, 1, value, 0xff), value);
+    const offset = this.#integer(type, 1, value, 0xff);
+    this.#view.setUint8(offset, value);
   }
 
   u16(type: number, value: number): void {
-    this.#view.setUint16(this.#integer(type, 2, value, 0xffff), value, hostOrder);
+    const offset = this.#integer(type, 2, value, 0xffff);
+    this.#view.setUint16(offset, value, hostOrder);
   }
 
   u32(type: number, value: number): void {
-    this.#view.setUint32(this.#integer(type, 4, value, 0xffff_ffff), value, hostOrder);
+    const offset = this.#integer(type, 4, value, 0xffff_ffff);
+    this.#view.setUint32(offset, value, hostOrder);
   }
 
   u64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#bigint(type, value), value, hostOrder);
+    const offset = this.#bigint(type, value);
+    this.#view.setBigUint64(offset, value, hostOrder);
   }
 
   i32(type: number, value: number): void {
     if ((value | 0) !== value) throw outOfRange(type, value, "an i32");
-    this.#view.setInt32(this.#attribute(type, 4), value, hostOrder);
+    const offset = this.#attribute(type, 4);
+    this.#view.setInt32(offset, value, hostOrder);
   }
 
   be16(type: number, value: number): void {
-    this.#view.setUint16(this.#integer(type, 2, value, 0xffff), value);
+    const offset = this.#integer(type, 2, value, 0xffff);
+    this.#view.setUint16(offset, value);
   }
 
   be32(type: number, value: number): void {
-    this.#view.setUint32(this.#integer(type, 4, value, 0xffff_ffff), value);
+    const offset = this.#integer(type, 4, value, 0xffff_ffff);
+    this.#view.setUint32(offset, value);
   }
 
   be64(type: number, value: bigint): void {
-    this.#view.setBigUint64(this.#bigint(type, value), value);
+    const offset = this.#bigint(type, value);
+    this.#view.setBigUint64(offset, value);
   }
 
   /** UTF-8 with the NUL at its end that NLA_NUL_STRING demands. */
@@ -60,7 +68,8 @@ export class AttributeEncoder {
     if (value.includes("\0"))
       throw new RangeError(`netlink attribute ${type}: ${JSON.stringify(value)} contains a NUL byte`);
     const bytes = textEncoder.encode(value);
-    this.#memory.set(bytes, this.#attribute(type, bytes.length + 1));
+    const offset = this.#attribute(type, bytes.length + 1);
+    this.#memory.set(bytes, offset);
   }
 
   bytes(type: number, value: Uint8Array): void {
@@ -115,7 +124,10 @@ export class AttributeEncoder {
     return this.#attribute(type, 8);
   }
 
-  /** Writes the header and returns the offset of the value; nla_len counts the header but not the padding. */
+  /**
+   * Writes the header and returns the offset of the value; nla_len counts the header but not the padding. It may move memory and
+   * view: callers take the offset first and name the view after it.
+   */
   #attribute(type: number, valueBytes: number): number {
     const length = attributeHeaderBytes + valueBytes;
     if (length > attributeBytesMax) throw tooLong(type, length);

@@ -44,6 +44,15 @@ describe("AttributeEncoder (byte tables of a little-endian machine)", () => {
     expect(encode(fill)).toBe(want);
   });
 
+  test.each(table)("%s, wherever the buffer has to grow", (_, fill, want) => {
+    for (let before = 480; before <= 512; before += 4) {
+      const encoder = new AttributeEncoder();
+      encoder.raw(new Uint8Array(before));
+      fill(encoder);
+      expect(encoder.finish().subarray(before).toHex()).toBe(want);
+    }
+  });
+
   test("values that do not fit are refused at once", () => {
     const encoder = new AttributeEncoder();
     expect(() => encoder.u8(1, 256)).toThrow("netlink attribute 1: 256 is not a u8");
