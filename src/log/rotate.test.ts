@@ -190,10 +190,11 @@ test("processes that write at the same time lose no line, mix no line and rotate
   const writers = Array.from({ length: processes }, (_, i) =>
     Bun.spawn([process.execPath, "-e", code, `writer-${i}`], { stdout: "inherit", stderr: "pipe" }),
   );
-  for (const writer of writers) {
-    expect(await new Response(writer.stderr).text()).toBe("");
-    expect(await writer.exited).toBe(0);
-  }
+  // All of them end before anything is judged: a failure must not leave one writing into a directory that is removed.
+  const outcomes = await Promise.all(
+    writers.map(async (writer) => ({ stderr: await new Response(writer.stderr).text(), code: await writer.exited })),
+  );
+  expect(outcomes).toEqual(outcomes.map(() => ({ stderr: "", code: 0 })));
   const backups = listBackups(path).map((backup) => readFileSync(backup.path, "utf8"));
   const seen = [...backups, readFileSync(path, "utf8")]
     .flatMap((text) => text.trimEnd().split("\n"))
