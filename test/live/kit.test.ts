@@ -102,8 +102,9 @@ describe("the CNI caller", () => {
     const outcome = await callCni({ executable: hanging, command: "ADD", deadlineMs: 300 });
     expect(outcome).toMatchObject({ isTimedOut: true, signal: "SIGKILL" });
     const stat = `/proc/${outcome.stdout.trim()}/stat`;
-    // A zombie is as good as gone: whoever is its parent now has yet to collect it.
-    expect(existsSync(stat) ? runCommand(["cat", stat]) : "gone").toMatch(/^gone$|\) [ZX] /);
+    // Killed is not gone yet; and a zombie is as good as gone: whoever is its parent now has yet to collect it.
+    const state = () => (existsSync(stat) ? runCommand(["cat", stat]) : "gone");
+    await expect.poll(state, { timeout: 10_000 }).toMatch(/^gone$|\) [ZX] /);
   });
 
   test("runs our executable", async () => {
