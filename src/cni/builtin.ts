@@ -1,10 +1,10 @@
 import { type UndoScope, withUndo } from "../undo/undo.ts";
 import { noArgs, parseArgs } from "./args.ts";
 import { CniError, code } from "./error.ts";
-import type { Invocation, Runtime } from "./invoke.ts";
+import type { Invocation } from "./invoke.ts";
 import { delegateIpam, type Invoke } from "./ipam-delegate.ts";
 import { type NetConf, parseNetConf } from "./net-conf.ts";
-import type { AttachmentCall, Call, Plugin } from "./plugin.ts";
+import type { AttachmentCall, Call, Plugin, Runtime } from "./plugin.ts";
 import type { Result } from "./result.ts";
 import { readValidAttachments } from "./valid-attachments.ts";
 
@@ -27,7 +27,12 @@ export async function callBuiltin(
     const { conf, warnings } = parseNetConf(invocation.config, invocation.verb, plugin.since);
     for (const warning of warnings) runtime.log.error(warning);
     const ipam = delegateIpam(runtime, invocation, conf, invoke);
-    return await run(plugin, { conf, ipam, host: runtime.host, log: runtime.log }, invocation, deliver);
+    return await run(
+      plugin,
+      { conf, ipam, host: runtime.host, log: runtime.log, runtime, path: invocation.path },
+      invocation,
+      deliver,
+    );
   } catch (error) {
     throw CniError.from(error);
   }

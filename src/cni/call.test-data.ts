@@ -2,8 +2,8 @@ import { parsePrefix } from "../ip/prefix.ts";
 import { type LogEntry, loggerTo } from "../log/logger.ts";
 import { Netns } from "../netns/netns.ts";
 import { NetnsRef } from "../netns/ref.ts";
-import type { Invocation, Runtime } from "./invoke.ts";
-import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall } from "./plugin.ts";
+import type { Invocation } from "./invoke.ts";
+import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall, Runtime } from "./plugin.ts";
 import { emptyResult, type Result } from "./result.ts";
 
 /** What reaches a plugin's verb, whichever it is. */

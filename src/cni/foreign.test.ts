@@ -19,7 +19,8 @@ import { invocation, prefix, testRuntime } from "./call.test-data.ts";
 import { CniError } from "./error.ts";
 import { findPlugin } from "./find-plugin.ts";
 import { callForeign } from "./foreign.ts";
-import type { Invocation, Runtime } from "./invoke.ts";
+import type { Invocation } from "./invoke.ts";
+import type { Runtime } from "./plugin.ts";
 import { emptyResult } from "./result.ts";
 
 let folder = "";

@@ -1,26 +1,9 @@
 import type { JsonObject } from "../json/value.ts";
-import type { Logger } from "../log/logger.ts";
-import type { Netns } from "../netns/netns.ts";
 import type { NetnsRef } from "../netns/ref.ts";
 import { callBuiltin } from "./builtin.ts";
-import type { Environment } from "./environment.ts";
-import type { Plugin } from "./plugin.ts";
+import type { Runtime } from "./plugin.ts";
 import type { Result } from "./result.ts";
 import type { Verb } from "./version.ts";
-
-/** What all plugin calls of one process share. */
-export interface Runtime {
-  /** The built-in plugin or IPAM plugin of that name; undefined when polynic has none. */
-  readonly builtin: (type: string) => Promise<Plugin> | undefined;
-  /** Types that must be executed from CNI_PATH although a built-in of that name exists (config key `execPlugins`). */
-  readonly execPlugins: ReadonlySet<string>;
-  readonly host: Netns;
-  readonly log: Logger;
-  /** How long a foreign plugin may run before its process group is killed. */
-  readonly delegateTimeoutMs: number;
-  /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
-  readonly environment: Environment;
-}
 
 /** One plugin call as a value: what the environment and stdin of a foreign plugin say, and what a built-in is called with. */
 export interface Invocation {

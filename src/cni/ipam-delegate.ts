@@ -1,6 +1,8 @@
 import type { UndoScope } from "../undo/undo.ts";
 import { CniError, code } from "./error.ts";
-import type { Invocation, Runtime } from "./invoke.ts";
+import type { Invocation } from "./invoke.ts";
+import type { Runtime } from "./plugin.ts";
+
 import type { Ipam } from "./ipam.ts";
 import type { NetConf } from "./net-conf.ts";
 import { emptyResult, type Result } from "./result.ts";

@@ -3,10 +3,25 @@ import type { NetnsRef } from "../netns/ref.ts";
 import type { Netns } from "../netns/netns.ts";
 import type { UndoScope } from "../undo/undo.ts";
 import type { CniArgs } from "./args.ts";
+import type { Environment } from "./environment.ts";
 import type { Ipam } from "./ipam.ts";
 import type { NetConf, ValidAttachment } from "./net-conf.ts";
 import type { Result } from "./result.ts";
 import type { CniVersion, Verb } from "./version.ts";
+
+/** What all plugin calls of one process share. */
+export interface Runtime {
+  /** The built-in plugin or IPAM plugin of that name; undefined when polynic has none. */
+  readonly builtin: (type: string) => Promise<Plugin> | undefined;
+  /** Types that must be executed from CNI_PATH although a built-in of that name exists (config key `execPlugins`). */
+  readonly execPlugins: ReadonlySet<string>;
+  readonly host: Netns;
+  readonly log: Logger;
+  /** How long a foreign plugin may run before its process group is killed. */
+  readonly delegateTimeoutMs: number;
+  /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
+  readonly environment: Environment;
+}
 
 /** What every verb is given. A plugin reads nothing else: no environment, no stdin, no clock of its own. */
 export interface Call {
@@ -16,6 +31,10 @@ export interface Call {
   /** The IPAM plugin named in the config; its verbs do nothing when the config names none. */
   readonly ipam: Ipam;
   readonly log: Logger;
+  /** For the dispatcher, whose work is to call other plugins; no other plugin looks at it. */
+  readonly runtime: Runtime;
+  /** CNI_PATH, in order; for the dispatcher too. */
+  readonly path: readonly string[];
 }
 
 /** A call about one attachment: container `containerId`, interface `ifName`, namespace `netns`. */
@@ -61,6 +80,11 @@ export interface Plugin<Config = unknown> {
   readonly name: string;
   /** The oldest version of the specification that the plugin speaks; all of them when absent. */
   readonly since?: CniVersion;
+  /**
+   * ADD makes the link CNI_IFNAME, and DEL of the plugin and of anything chained behind it does well without the link: the dispatcher may
+   * delete the links of all a pod's attachments in one request beforehand. Absent for a device that is moved, not made.
+   */
+  readonly ownsLink?: true;
   /** The config as typed values, or a thrown `CniError` (code 7) that names the JSON path. Touches nothing outside its argument. */
   parse(conf: NetConf, args: CniArgs, verb: Verb): Config;
   add(call: AddCall<Config>): Result | Promise<Result>;

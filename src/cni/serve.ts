@@ -5,9 +5,9 @@ import { NetnsRef } from "../netns/ref.ts";
 import { callBuiltin } from "./builtin.ts";
 import { type Environment, readRequest, type Request, verbOf } from "./environment.ts";
 import { CniError, code } from "./error.ts";
-import { type Invocation, invoke, type Runtime } from "./invoke.ts";
+import { type Invocation, invoke } from "./invoke.ts";
 import { parseConfigText, requireName } from "./net-conf.ts";
-import type { Plugin } from "./plugin.ts";
+import type { Plugin, Runtime } from "./plugin.ts";
 import { printError, printResult } from "./print.ts";
 import { newestVersion, type Verb, versionsSince } from "./version.ts";
 

@@ -1,0 +1,15 @@
+import type { Plugin } from "../cni/plugin.ts";
+
+/** Every plugin and IPAM plugin that is built in, by the name that configs and links use; each is loaded when first called. */
+const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>> = {
+  passthru: () => import("./passthru/plugin.ts"),
+};
+
+/** The built-in names, sorted. */
+export const builtinNames: readonly string[] = Object.keys(table).sort();
+
+/** The built-in plugin of that name; undefined when there is none, and then CNI_PATH is searched. */
+export function builtin(type: string): Promise<Plugin> | undefined {
+  if (!Object.hasOwn(table, type)) return undefined;
+  return table[type]?.().then(({ plugin }) => plugin);
+}
