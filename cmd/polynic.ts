@@ -1,5 +1,14 @@
-import { effectiveUserId } from "../src/libc/process.ts";
+import { pluginNames } from "./builtins.ts";
 
-declare const BUILD_VERSION: string;
+process.exitCode = await main(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
 
-await Bun.write(Bun.stdout, `polynic ${BUILD_VERSION} uid ${effectiveUserId()}\n`);
+/** A plugin when called by a plugin's name, or by a runtime under any other name; else the command line, which is loaded only then. */
+async function main(name: string): Promise<number> {
+  const isPlugin = pluginNames.includes(name);
+  if (isPlugin || (process.env["CNI_COMMAND"] ?? "") !== "") {
+    const { callPlugin } = await import("./plugin-call.ts");
+    return callPlugin(isPlugin ? name : "");
+  }
+  const { runCommandLine } = await import("./command-line.ts");
+  return runCommandLine(Bun.argv.slice(2));
+}

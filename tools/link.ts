@@ -1,9 +1,9 @@
 // Links dist/bin/<plugin> to dist/polynic for every name the executable answers to.
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { pluginNames } from "../cmd/builtins.ts";
 
-const names: string[] = ["polynic", "multus"];
 const bin = join(import.meta.dirname, "..", "dist", "bin");
 rmSync(bin, { recursive: true, force: true });
 mkdirSync(bin, { recursive: true });
-for (const name of names) symlinkSync("../polynic", join(bin, name));
+for (const name of ["polynic", ...pluginNames]) symlinkSync("../polynic", join(bin, name));

@@ -1,0 +1,96 @@
+import { Command, CommanderError } from "commander";
+import { processTerminal, type Terminal } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
+import { version } from "./version.ts";
+
+/** What a verb's file exports: its command, whose action returns the exit code through `finish`. */
+export interface VerbModule {
+  readonly command: (terminal: Terminal, finish: (exitCode: number) => void) => Command;
+}
+
+interface Verb {
+  readonly summary: string;
+  readonly load: () => Promise<VerbModule>;
+}
+
+const verbs: Readonly<Record<string, Verb>> = {
+  version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
+};
+
+const exitUsage = 2;
+const exitFailure = 1;
+
+const examples = `
+Examples:
+  polynic play -f pods.yaml              make the pods of a manifest on this machine, with all their networks
+  polynic play -f pods/ --dry-run        say what that would do, and change nothing
+  polynic plan -f pods/ default/web      every network of one pod, where its config comes from, and in which order
+  polynic play --down                    take down every pod that play has made
+  polynic add multi /run/netns/x         attach a network of /etc/cni/net.d, as cnitool does
+  polynic help play                      more about one command
+
+As a CNI plugin: link this executable as multus, macvlan, bridge, host-local … into the node's plugin folder; it answers to the
+name it is called by. Called as polynic with CNI_COMMAND set, it is the plugin that the config's "type" names.
+`;
+
+/** Runs the command line; `args` are the words after the program's name. Returns the exit code: 2 for bad input, 1 for a failure. */
+export async function runCommandLine(args: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+  let exitCode = 0;
+  const finish = (code: number): void => {
+    exitCode = code;
+  };
+  const output: Promise<void>[] = [];
+  try {
+    const program = await programFor(args, terminal, finish, output);
+    if (args.length === 0) program.outputHelp();
+    else await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    exitCode = await report(error, terminal);
+  }
+  await Promise.all(output);
+  return exitCode;
+}
+
+/** All verbs by name and summary, so that the help lists them; only the one that is called is loaded. */
+async function programFor(
+  args: readonly string[],
+  terminal: Terminal,
+  finish: (exitCode: number) => void,
+  output: Promise<void>[],
+): Promise<Command> {
+  const program = new Command("polynic")
+    .description("Every network interface of every pod, from one executable.")
+    .version(version, "--version", "print the version")
+    .helpOption("-h, --help", "show this help")
+    .addHelpText("after", examples)
+    .showSuggestionAfterError();
+  const wanted = args[0] === "help" ? args[1] : args[0];
+  if (args[0] === "help" && wanted !== undefined && !(wanted in verbs))
+    throw new UsageError(`unknown command '${wanted}'`);
+  for (const [name, { summary, load }] of Object.entries(verbs)) {
+    const command = name === wanted ? (await load()).command(terminal, finish) : new Command(name);
+    program.addCommand(command.summary(summary));
+  }
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: (text) => output.push(terminal.out(text)), writeErr: () => {} })
+      .configureHelp({ helpWidth: 120 });
+  }
+  return program;
+}
+
+async function report(error: unknown, terminal: Terminal): Promise<number> {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    await say(terminal, `${error.message.replace(/^error: /, "")}; polynic --help shows how`);
+    return exitUsage;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  await say(terminal, message);
+  return error instanceof UsageError ? exitUsage : exitFailure;
+}
+
+async function say(terminal: Terminal, message: string): Promise<void> {
+  await terminal.error(`${terminal.colours.bad("polynic:")} ${message.trim().replaceAll(/\s*\n\s*/g, " ")}\n`);
+}

@@ -1,0 +1,67 @@
+import { CniError, code } from "../src/cni/error.ts";
+import type { Environment } from "../src/cni/environment.ts";
+import type { Runtime } from "../src/cni/invoke.ts";
+import { parseConfigText } from "../src/cni/net-conf.ts";
+import { printError } from "../src/cni/print.ts";
+import { type Edges, processEdges, serve } from "../src/cni/serve.ts";
+import { getField } from "../src/json/struct.ts";
+import { defaultLogOptions, openLogger } from "../src/log/open.ts";
+import { Netns } from "../src/netns/netns.ts";
+import { findBuiltin, pluginNames } from "./builtins.ts";
+import { version } from "./version.ts";
+
+/** How long a foreign plugin may run when no config says otherwise. */
+const delegateTimeoutMs = 120_000;
+
+/** What answers VERSION when the config does not say which plugin is meant: it speaks every version that any of them speaks. */
+const anyPlugin = "loopback";
+
+/**
+ * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names. Returns the exit code; what went wrong is on
+ * stdout as the specification has it.
+ */
+export async function callPlugin(name: string): Promise<number> {
+  const edges = processEdges();
+  try {
+    if (name !== "") return await serveAs(name, edges);
+    const stdin = await edges.readStdin();
+    return await serveAs(typeOf(stdin, edges.environment), { ...edges, readStdin: async () => stdin });
+  } catch (error) {
+    await edges.writeStdout(printError(CniError.from(error)));
+    return 1;
+  }
+}
+
+async function serveAs(name: string, edges: Edges): Promise<number> {
+  const plugin = await findBuiltin(name);
+  if (plugin === undefined) {
+    throw new CniError(
+      code.invalidConfig,
+      `polynic has no plugin ${JSON.stringify(name)}`,
+      `built in are ${pluginNames.join(", ")}; other types are executed by the runtime, or by a delegating plugin`,
+    );
+  }
+  return serve(plugin, version, edges, openRuntime);
+}
+
+function typeOf(stdin: string, environment: Environment): string {
+  if (environment["CNI_COMMAND"] === "VERSION") return anyPlugin;
+  const type = getField(parseConfigText(stdin).config, "type");
+  if (typeof type === "string" && type !== "") return type;
+  throw new CniError(
+    code.invalidConfig,
+    'the config has no "type"',
+    "called as polynic, the type says which plugin is meant; or call it by the plugin's own name",
+  );
+}
+
+function openRuntime(environment: Environment): Runtime {
+  return {
+    builtin: findBuiltin,
+    execPlugins: new Set(),
+    host: Netns.current(),
+    log: openLogger({ ...defaultLogOptions, level: "error", file: "" }),
+    delegateTimeoutMs,
+    environment,
+  };
+}

@@ -1,0 +1,45 @@
+import { isatty } from "node:tty";
+
+/** Where a verb writes to. */
+export interface Terminal {
+  /** Standard output, for what was asked for. */
+  out(text: string): Promise<void>;
+  /** Standard error, for what went wrong and for progress. */
+  error(text: string): Promise<void>;
+  readonly colours: Colours;
+}
+
+/** Wraps a text in an escape sequence, or returns it as it is. */
+export type Colour = (text: string) => string;
+
+export interface Colours {
+  readonly heading: Colour;
+  readonly bad: Colour;
+  readonly faint: Colour;
+}
+
+const escapes = { heading: "1", bad: "31", faint: "2" };
+const stdoutFd = 1;
+
+/** This process's own terminal: colours only when standard output is one and NO_COLOR (https://no-color.org) is empty. */
+export function processTerminal(): Terminal {
+  const { NO_COLOR = "", TERM = "" } = process.env;
+  return {
+    async out(text) {
+      await Bun.write(Bun.stdout, text);
+    },
+    async error(text) {
+      await Bun.write(Bun.stderr, text);
+    },
+    colours: colours(NO_COLOR === "" && TERM !== "dumb" && isatty(stdoutFd)),
+  };
+}
+
+/** The colours, or no change at all. */
+export function colours(isOn: boolean): Colours {
+  const colour =
+    (escape: string): Colour =>
+    (text) =>
+      isOn ? `\x1b[${escape}m${text}\x1b[0m` : text;
+  return { heading: colour(escapes.heading), bad: colour(escapes.bad), faint: colour(escapes.faint) };
+}

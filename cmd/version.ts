@@ -1,0 +1,4 @@
+declare const BUILD_VERSION: string | undefined;
+
+/** "0.1.0+<commit>" as the build put it in; "development" when the sources run without one. */
+export const version = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "development";

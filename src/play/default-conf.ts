@@ -1,0 +1,54 @@
+import type { JsonObject } from "../json/value.ts";
+import { layout } from "./state.ts";
+
+/** Where play keeps everything unless it is told otherwise: a file system that forgets at reboot, as network namespaces do. */
+export const defaultRoot = "/run/polynic/play";
+
+/** Addresses of the default network unless it is told otherwise. */
+export const defaultPodCidr = "10.88.0.0/16";
+
+const defaultInterface = "eth0";
+const version = "1.1.0";
+
+export interface ConfOptions {
+  readonly root: string;
+  /** Directory of the manifests that pods and networks are looked up in. */
+  readonly manifests: string;
+  readonly podCidr: string;
+}
+
+/**
+ * The configuration that a node would have in /etc/cni/net.d/00-multus.conf: a bridge for the default network, with leases, journals
+ * and log under the root, so that plays under different roots don't meet.
+ */
+export function defaultConf({ root, manifests, podCidr }: ConfOptions): JsonObject {
+  return {
+    cniVersion: version,
+    name: "multus-cni-network",
+    type: "multus",
+    manifests,
+    cniDir: layout.multus(root),
+    logFile: layout.log(root),
+    logLevel: "verbose",
+    logToStderr: false,
+    delegates: [
+      {
+        cniVersion: version,
+        name: "default-network",
+        type: "bridge",
+        bridge: defaultBridge(root),
+        isDefaultGateway: true,
+        ipam: { type: "host-local", dataDir: layout.ipam(root), ranges: [[{ subnet: podCidr }]] },
+      },
+    ],
+  };
+}
+
+/** Name of the default network's bridge: one for each root, since each hands out addresses of its own. */
+export function defaultBridge(root: string): string {
+  if (root === defaultRoot) return "polynic0";
+  return `polynic-${new Bun.CryptoHasher("sha256").update(root).digest("hex").slice(0, 7)}`;
+}
+
+/** CNI_IFNAME of the default network, the same as under Kubernetes. */
+export const podInterface = defaultInterface;
