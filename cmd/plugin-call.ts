@@ -1,6 +1,6 @@
 import { CniError, code } from "../src/cni/error.ts";
 import type { Environment } from "../src/cni/environment.ts";
-import type { Runtime } from "../src/cni/invoke.ts";
+import type { Runtime } from "../src/cni/plugin.ts";
 import { parseConfigText } from "../src/cni/net-conf.ts";
 import { printError } from "../src/cni/print.ts";
 import { type Edges, processEdges, serve } from "../src/cni/serve.ts";
@@ -14,7 +14,7 @@ import { version } from "./version.ts";
 const delegateTimeoutMs = 120_000;
 
 /** What answers VERSION when the config does not say which plugin is meant: it speaks every version that any of them speaks. */
-const anyPlugin = "loopback";
+const anyPlugin = "passthru";
 
 /**
  * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names. Returns the exit code; what went wrong is on
