@@ -49,7 +49,10 @@ const rtmsgBytes = 12;
 /** rtm_table is a u8; a table above it travels in RTA_TABLE. */
 const tableInHeaderMax = 255;
 
-/** A route to make or to delete; undefined is not sent. A `Route` that was listed can be put in as it is. */
+/**
+ * A route to make or to delete; undefined is not sent. A `Route` that was listed can be put in as it is, unless it has what is
+ * neither sent nor told here: encapsulation, realms, a nexthop object, an expiry.
+ */
 export interface RouteSpec {
   /** 0.0.0.0/0 or ::/0 for a default route; its family is the route's. Host bits have to be clear (EINVAL). */
   readonly destination: Prefix;
