@@ -23,6 +23,8 @@ export interface GuestRun {
   readonly console: string;
   /** Why the run is not complete, for people; undefined when the guest ran to its end. */
   readonly problem: string | undefined;
+  /** The temporary folder that the guest could write to (gone by now): it is on the command line of each of its processes. */
+  readonly folder: string;
 }
 
 export interface GuestOptions {
@@ -76,6 +78,7 @@ export async function bootGuest(caseFile: string, options: GuestOptions = {}): P
     outcomes: lines.filter((line) => line !== "").map((line) => JSON.parse(line) as GuestOutcome),
     console: `${stderr}${stdout}`,
     problem: problemOf(isTimedOut, timeoutMs, stdout),
+    folder: shared.path,
   };
 }
 
