@@ -87,11 +87,6 @@ export async function mustCallCni(call: CniCall): Promise<CniOutcome> {
   );
 }
 
-/** The config with the result of ADD as `prevResult`, which is what libcni sends with CHECK and DEL. */
-export function withPrevResult(config: object, result: unknown): object {
-  return { ...config, prevResult: result };
-}
-
 function inputOf(call: CniCall): string {
   if (call.config === undefined) return "";
   return typeof call.config === "string" ? call.config : JSON.stringify(call.config);
