@@ -23,14 +23,16 @@ const gateway = () => exactOptional(checkedOrEmpty(parseIp, "an IP address"));
 const word = () => exactOptional(text());
 const number = () => exactOptional(integer());
 
-const dns = struct({
+/** `dns` of a result or of an IPAM config. */
+export const dnsSchema = struct({
   nameservers: exactOptional(stringList()),
   domain: word(),
   search: exactOptional(stringList()),
   options: exactOptional(stringList()),
 });
 
-const route = struct({
+/** One of the `routes` of a result or of an IPAM config. */
+export const routeSchema = struct({
   dst: prefix(),
   gw: gateway(),
   mtu: number(),
@@ -41,11 +43,11 @@ const route = struct({
 });
 
 /** 0.1.0 and 0.2.0. */
-const familySchema = struct({ ip: prefix(), gateway: gateway(), routes: optional(array(route), []) });
+const familySchema = struct({ ip: prefix(), gateway: gateway(), routes: optional(array(routeSchema), []) });
 const schema02 = struct({
   ip4: exactOptional(familySchema),
   ip6: exactOptional(familySchema),
-  dns: optional(dns, {}),
+  dns: optional(dnsSchema, {}),
 });
 
 const interfaceSchema = struct({
@@ -61,8 +63,8 @@ const interfaceSchema = struct({
 const schema = struct({
   interfaces: optional(array(interfaceSchema), []),
   ips: optional(array(struct({ address: prefix(), gateway: gateway(), interface: number() })), []),
-  routes: optional(array(route), []),
-  dns: optional(dns, {}),
+  routes: optional(array(routeSchema), []),
+  dns: optional(dnsSchema, {}),
 });
 
 /**
@@ -139,11 +141,12 @@ function from03({ interfaces, ips, routes, dns }: Infer<typeof schema>): Result 
 }
 
 /** Without what says nothing: absent values, and "" where Go writes it for an absent one. */
-function present<T>(entries: { readonly [Key in keyof T]: T[Key] | undefined }): T {
+export function present<T>(entries: { readonly [Key in keyof T]: T[Key] | undefined }): T {
   return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== "")) as T;
 }
 
-function presentDns({ nameservers = [], domain = "", search = [], options = [] }: Infer<typeof dns>): Dns {
+/** What was decoded by `dnsSchema`, without what says nothing: "" and empty lists. */
+export function presentDns({ nameservers = [], domain = "", search = [], options = [] }: Infer<typeof dnsSchema>): Dns {
   return {
     ...(nameservers.length > 0 && { nameservers }),
     ...(domain !== "" && { domain }),

@@ -2,7 +2,9 @@ import type { Plugin } from "../cni/plugin.ts";
 
 /** Every plugin and IPAM plugin that is built in, by the name that configs and links use; each is loaded when first called. */
 const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>> = {
+  "host-local": () => import("../ipam/host-local/plugin.ts"),
   passthru: () => import("./passthru/plugin.ts"),
+  static: () => import("../ipam/static/plugin.ts"),
 };
 
 /** The built-in names, sorted. */

@@ -1,0 +1,127 @@
+import { array, exactOptional, optional } from "valibot";
+import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
+import { CniError, code } from "../../cni/error.ts";
+import type { NetConf } from "../../cni/net-conf.ts";
+import type { ResultRoute } from "../../cni/result.ts";
+import { present, routeSchema } from "../../cni/result-decode.ts";
+import { equalIp, type Ip, parseIp } from "../../ip/address.ts";
+import { parsePrefix } from "../../ip/prefix.ts";
+import { checked, checkedOrEmpty, decode, getField, type Infer, struct, text } from "../../json/struct.ts";
+import { isJsonObject } from "../../json/value.ts";
+import { requireOnePerFamily } from "../families.ts";
+import { completeSet, type RangeSet, type RangeSetConfig, setsOverlap } from "./range-set.ts";
+
+export interface HostLocalConfig {
+  /** One address is leased from each, in this order. At least one. */
+  readonly sets: readonly RangeSet[];
+  /** Addresses that were asked for, each once. */
+  readonly requested: readonly Ip[];
+  readonly routes: readonly ResultRoute[];
+  /** Where the networks' directories are. */
+  readonly dataDir: string;
+  /** Path of the resolv.conf(5) whose settings go into the result; "" for none. */
+  readonly resolvConf: string;
+}
+
+const defaultDataDir = "/var/lib/cni/networks";
+
+const address = () => exactOptional(checkedOrEmpty(parseIp, "an IP address"));
+const rangeEntries = {
+  subnet: exactOptional(checked(parsePrefix, "an IP network such as 10.1.0.0/16")),
+  rangeStart: address(),
+  rangeEnd: address(),
+  gateway: address(),
+};
+const rangeSets = () => optional(array(array(struct(rangeEntries))), []);
+const addresses = () => optional(array(checked(parseRequested, "an IP address")), []);
+
+const schema = struct({
+  ipam: exactOptional(
+    struct({
+      ...rangeEntries,
+      ranges: rangeSets(),
+      routes: optional(array(routeSchema), []),
+      dataDir: optional(text(), ""),
+      resolvConf: optional(text(), ""),
+    }),
+  ),
+  args: exactOptional(struct({ cni: exactOptional(struct({ ips: addresses() })) })),
+  runtimeConfig: exactOptional(struct({ ipRanges: rangeSets(), ips: addresses() })),
+});
+
+/**
+ * The config of host-local, whole and consistent: the sets of `runtimeConfig.ipRanges` first, then the old-style range of `ipam`
+ * itself, then `ipam.ranges`; the addresses of CNI_ARGS (`IP`), `args.cni.ips` and `runtimeConfig.ips` together. A prefix length in
+ * a requested address is ignored. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
+ */
+export function parseConfig(conf: NetConf, args: CniArgs): HostLocalConfig {
+  const { ipam, args: configArgs, runtimeConfig } = decode(schema, conf.raw);
+  if (ipam === undefined) throw new CniError(code.invalidConfig, "IPAM config missing 'ipam' key (at $.ipam)");
+  refuseUnknownArgs(args, ["IP"]);
+  const requested = [...requestedByArgs(args), ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])];
+  return {
+    sets: completeSets(conf, [
+      ...(runtimeConfig?.ipRanges ?? []).map(setAt("$.runtimeConfig.ipRanges")),
+      ...(ipam.subnet === undefined ? [] : [{ ranges: [ipam], pathOf: () => "$.ipam" }]),
+      ...ipam.ranges.map(setAt("$.ipam.ranges")),
+    ]),
+    requested: requested.filter((ip, index) => requested.findIndex((other) => equalIp(ip, other)) === index),
+    routes: ipam.routes.map((route) => present<ResultRoute>(route)),
+    dataDir: ipam.dataDir || defaultDataDir,
+    resolvConf: ipam.resolvConf,
+  };
+}
+
+/** `ipam.dataDir` or its default, also from a config that is otherwise unusable: cleaning up needs no more than that. */
+export function dataDirOf(conf: NetConf): string {
+  const ipam = getField(conf.raw, "ipam");
+  const dataDir = isJsonObject(ipam) ? getField(ipam, "dataDir") : undefined;
+  return typeof dataDir === "string" && dataDir !== "" ? dataDir : defaultDataDir;
+}
+
+function completeSets(conf: NetConf, configs: readonly RangeSetConfig[]): RangeSet[] {
+  if (configs.length === 0) {
+    throw new CniError(code.invalidConfig, "no IP ranges specified (at $.ipam)", "expected ipam.ranges or ipam.subnet");
+  }
+  const sets = configs.map((config, index) => {
+    try {
+      return completeSet(config);
+    } catch (error) {
+      throw CniError.from(error).within(`invalid range set ${index}: `);
+    }
+  });
+  requireOnePerFamily(
+    conf.cniVersion,
+    sets.map(([range]) => range.first),
+    "$.ipam.ranges",
+  );
+  for (const [index, set] of sets.entries()) {
+    const other = sets.findIndex((later, at) => at > index && setsOverlap(set, later));
+    if (other < 0) continue;
+    const where = configs[other]?.pathOf(0) ?? "";
+    throw new CniError(code.invalidConfig, `range set ${index} overlaps with ${other} (at ${where})`);
+  }
+  return sets;
+}
+
+type DecodedRange = Infer<ReturnType<typeof struct<typeof rangeEntries>>>;
+
+function setAt(base: string): (ranges: readonly DecodedRange[], index: number) => RangeSetConfig {
+  return (ranges, index) => ({ ranges, pathOf: (range) => `${base}[${index}][${range}]` });
+}
+
+function requestedByArgs(args: CniArgs): Ip[] {
+  const value = argument(args, "IP") ?? "";
+  if (value === "") return [];
+  const ip = parseRequested(value);
+  if (ip !== undefined) return [ip];
+  throw new CniError(
+    code.invalidEnvironment,
+    `ARGS: error parsing value of pair ${JSON.stringify(`IP=${value}`)}: invalid IP address ${value}`,
+  );
+}
+
+/** An address with or without a prefix length. */
+function parseRequested(value: string): Ip | undefined {
+  return parseIp(value) ?? parsePrefix(value)?.ip;
+}

@@ -1,0 +1,92 @@
+import { CniError, code } from "../../cni/error.ts";
+import { formatIp, type Ip } from "../../ip/address.ts";
+import { containsIp, formatPrefix, hasHostBits, networkOf, type Prefix } from "../../ip/prefix.ts";
+import { formatRange, hostRange, rangeBetween, rangeContains, type IpRange, rangesOverlap } from "../../ip/range.ts";
+
+/** One range as a config has it; "" or nothing for what was not given. */
+export interface RangeConfig {
+  readonly subnet?: Prefix;
+  readonly rangeStart?: Ip | undefined;
+  readonly rangeEnd?: Ip | undefined;
+  readonly gateway?: Ip | undefined;
+}
+
+/** The addresses of one subnet that may be leased, `gateway` excepted when it is among them. */
+export interface Range extends IpRange {
+  readonly subnet: Prefix;
+  readonly gateway: Ip;
+}
+
+/** Ranges of one family that serve one address of a result together, the first one first; they do not overlap, and there is at least one. */
+export type RangeSet = readonly [Range, ...Range[]];
+
+/** Ranges as the config has them, and where in it each stands: `$.ipam.ranges[0][1]`. */
+export interface RangeSetConfig {
+  readonly ranges: readonly RangeConfig[];
+  readonly pathOf: (index: number) => string;
+}
+
+/**
+ * The set with everything filled in that the config left out: the gateway is the subnet's first address, and so is the start; the
+ * end is the last address that a host may have. Throws `CniError` code 7 with upstream's texts and the JSON path.
+ */
+export function completeSet({ ranges, pathOf }: RangeSetConfig): RangeSet {
+  const [first, ...rest] = ranges.map((range, index) => completeRange(range, pathOf(index)));
+  if (first === undefined) throw invalid("empty range set", pathOf(0));
+  const set: RangeSet = [first, ...rest];
+  for (const [index, range] of rest.entries()) {
+    if (range.first.family !== first.first.family) throw invalid("mixed address families", pathOf(index + 1));
+  }
+  for (const [index, range] of set.entries()) {
+    const other = set.slice(index + 1).find((later) => rangesOverlap(range, later));
+    if (other === undefined) continue;
+    throw invalid(`subnets ${formatRange(range)} and ${formatRange(other)} overlap`, pathOf(set.indexOf(other)));
+  }
+  return set;
+}
+
+/** The range of the set that holds the address; undefined when none does. */
+export function rangeFor(set: RangeSet, ip: Ip): Range | undefined {
+  return set.find((range) => rangeContains(range, ip));
+}
+
+/** True when the two sets share an address. */
+export function setsOverlap(a: RangeSet, b: RangeSet): boolean {
+  return a.some((range) => b.some((other) => rangesOverlap(range, other)));
+}
+
+/** Text such as "10.0.0.1-10.0.0.9,10.0.1.1-10.0.1.9". */
+export function formatSet(set: RangeSet): string {
+  return set.map(formatRange).join(",");
+}
+
+function completeRange(config: RangeConfig, path: string): Range {
+  const { subnet } = config;
+  if (subnet === undefined) throw invalid("IP <nil> not v4 nor v6", path, "a range needs a subnet");
+  const usable = hostRange(subnet);
+  if (usable === undefined)
+    throw invalid(`Network ${formatPrefix(subnet)} too small to allocate from`, `${path}.subnet`);
+  if (hasHostBits(subnet)) {
+    const network = formatIp(networkOf(subnet).ip);
+    const text = `Network has host bits set. For a subnet mask of length ${subnet.bits} the network address is ${network}`;
+    throw invalid(text, `${path}.subnet`);
+  }
+  const first = config.rangeStart ?? usable.first;
+  if (!containsIp(subnet, first)) throw outside("RangeStart", first, subnet, `${path}.rangeStart`);
+  const last = config.rangeEnd ?? usable.last;
+  const range = containsIp(subnet, last) ? rangeBetween(first, last) : undefined;
+  // A start behind the default end, such as the broadcast address, would never come to an end upstream.
+  if (range === undefined && config.rangeEnd === undefined)
+    throw outside("RangeStart", first, subnet, `${path}.rangeStart`);
+  if (range === undefined) throw outside("RangeEnd", last, subnet, `${path}.rangeEnd`);
+  return { ...range, subnet, gateway: config.gateway ?? usable.first };
+}
+
+/** Upstream's text also for an end before the start. */
+function outside(what: string, ip: Ip, subnet: Prefix, path: string): CniError {
+  return invalid(`${what} ${formatIp(ip)} not in network ${formatPrefix(subnet)}`, path);
+}
+
+function invalid(text: string, path: string, details = ""): CniError {
+  return new CniError(code.invalidConfig, `${text} (at ${path})`, details);
+}

@@ -1,0 +1,39 @@
+import { CniError, code } from "../../cni/error.ts";
+import type { CheckCall, Plugin } from "../../cni/plugin.ts";
+import { equalIp, formatIp } from "../../ip/address.ts";
+import { formatPrefix } from "../../ip/prefix.ts";
+import { parseConfig, type StaticConfig } from "./config.ts";
+
+const nothing: StaticConfig = { ips: [], routes: [], dns: {} };
+
+/**
+ * IPAM with the addresses that the config, CNI_ARGS or the runtime name. It keeps no state and does not look for duplicates, so DEL does
+ * nothing, not even parse. No address at all gives an empty result.
+ */
+export const plugin: Plugin<StaticConfig> = {
+  name: "static",
+  parse: (conf, args, verb) => (verb === "DEL" ? nothing : parseConfig(conf, args)),
+  add: ({ config: { ips, routes, dns } }) => ({ interfaces: [], ips, routes, dns }),
+  del: () => {},
+  check,
+};
+
+/** Each address must be in the result of the ADD, with the same gateway when one is configured. (Upstream misses absent ones.) */
+function check({ config, prevResult, ifName }: CheckCall<StaticConfig>): void {
+  for (const { address, gateway } of config.ips) {
+    const found = prevResult.ips.filter((each) => equalIp(each.address.ip, address.ip));
+    if (found.length === 0) {
+      const present = prevResult.ips.map((each) => formatPrefix(each.address)).join(", ") || "none";
+      const text = `static: Failed to find addr ${formatIp(address.ip)} on interface ${ifName}`;
+      throw new CniError(code.internal, text, `addresses in prevResult: ${present}`);
+    }
+    if (gateway === undefined || found.some((each) => each.gateway !== undefined && equalIp(each.gateway, gateway)))
+      continue;
+    const others = found.map((each) => (each.gateway === undefined ? "none" : formatIp(each.gateway))).join(", ");
+    throw new CniError(
+      code.internal,
+      `static: Failed to match addr ${formatIp(address.ip)} on interface ${ifName}`,
+      `expected gateway ${formatIp(gateway)}, found ${others}`,
+    );
+  }
+}
