@@ -1,0 +1,19 @@
+import { type Ip, ipFromBytes } from "../../ip/address.ts";
+
+const ethernetBytes = 6;
+
+/**
+ * The link-local address that IPv6 makes of an Ethernet device's MAC (RFC 4291, appendix A): fe80:: and the modified EUI-64. Undefined
+ * for a hardware address of another length.
+ */
+export function linkLocalOf(mac: Uint8Array): Ip | undefined {
+  if (mac.length !== ethernetBytes) return undefined;
+  const bytes = new Uint8Array(16);
+  bytes.set([0xfe, 0x80]);
+  bytes.set(mac.subarray(0, 3), 8);
+  bytes.set([0xff, 0xfe], 11);
+  bytes.set(mac.subarray(3), 13);
+  // The "universal/local" bit is turned over.
+  bytes[8] = (bytes[8] ?? 0) ^ 2;
+  return ipFromBytes(bytes);
+}

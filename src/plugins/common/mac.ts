@@ -1,0 +1,44 @@
+import { CniError, code } from "../../cni/error.ts";
+import { formatMac, parseMac } from "../../ip/mac.ts";
+
+/** A MAC that somebody may have asked for, and where: "$.mac", "CNI_ARGS MAC". Undefined and "" mean that it was not. */
+export interface MacWish {
+  readonly where: string;
+  readonly text: string | undefined;
+}
+
+const ethernetBytes = 6;
+
+/**
+ * The wish that counts: the last of `wishes` that is not empty, so callers list them in rising precedence. Undefined when there is
+ * none. Throws `CniError` code 7 when that one is no address that an Ethernet device can have (the kernel would only say
+ * "cannot assign requested address"); those it overrides are not looked at, as upstream has it.
+ */
+export function chooseMac(wishes: readonly MacWish[]): Uint8Array | undefined {
+  const wish = wishes.findLast(({ text }) => text !== undefined && text !== "");
+  if (wish?.text === undefined) return undefined;
+  const mac = parseMac(wish.text);
+  const problem = mac === undefined ? "expected six bytes in hexadecimal such as 02:00:5e:10:00:01" : flawOf(mac);
+  if (mac !== undefined && problem === undefined) return mac;
+  throw new CniError(code.invalidConfig, `invalid args ${wish.text} for MAC addr: ${wish.where}: ${problem}`);
+}
+
+/** True when both texts are the same address, whatever their letter case and separators. */
+export function equalMac(a: string, b: string): boolean {
+  return normal(a) === normal(b);
+}
+
+function normal(text: string): string {
+  const mac = parseMac(text);
+  return mac === undefined ? text.toLowerCase() : formatMac(mac);
+}
+
+/** As is_valid_ether_addr() in include/linux/etherdevice.h. */
+function flawOf(mac: Uint8Array): string | undefined {
+  if (mac.length !== ethernetBytes) return `expected six bytes for an Ethernet device, found ${mac.length}`;
+  if (mac.every((byte) => byte === 0)) return "all zeros is no address of a device";
+  const first = mac[0] ?? 0;
+  if ((first & 1) === 0) return undefined;
+  const fixed = Uint8Array.from(mac).fill(first & ~1, 0, 1);
+  return `a multicast address can't be a device's own; an even first byte makes it one: ${formatMac(fixed)}`;
+}
