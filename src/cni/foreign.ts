@@ -7,9 +7,8 @@ import { type Environment } from "./environment.ts";
 import { CniError, code } from "./error.ts";
 import { findPlugin } from "./find-plugin.ts";
 import type { Invocation } from "./invoke.ts";
-import type { Runtime } from "./plugin.ts";
-
 import { requireVersion } from "./net-conf.ts";
+import type { Runtime } from "./plugin.ts";
 import { decodeResult } from "./result-decode.ts";
 import type { Result } from "./result.ts";
 

@@ -1,10 +1,9 @@
 import type { UndoScope } from "../undo/undo.ts";
 import { CniError, code } from "./error.ts";
 import type { Invocation } from "./invoke.ts";
-import type { Runtime } from "./plugin.ts";
-
 import type { Ipam } from "./ipam.ts";
 import type { NetConf } from "./net-conf.ts";
+import type { Runtime } from "./plugin.ts";
 import { emptyResult, type Result } from "./result.ts";
 import { withValidAttachments } from "./valid-attachments.ts";
 import type { Verb } from "./version.ts";

@@ -13,10 +13,15 @@ export function validateContainerId(id: string): void {
   if (!nameCharacters.test(id)) throw new CniError(code.invalidEnvironment, "invalid characters in containerID", id);
 }
 
+/** True for a name that the specification allows; such a name is a plain file name too. */
+export function isNetworkName(name: string): boolean {
+  return nameCharacters.test(name);
+}
+
 /** Throws `CniError` code 7 for a network name that is empty or has other characters than the specification allows. */
 export function validateNetworkName(name: string): void {
   if (name === "") throw new CniError(code.invalidConfig, "missing network name");
-  if (!nameCharacters.test(name)) {
+  if (!isNetworkName(name)) {
     throw new CniError(code.invalidConfig, "invalid characters found in network name", name);
   }
 }
