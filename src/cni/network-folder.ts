@@ -44,7 +44,8 @@ function complete(list: NetworkList, folder: string): NetworkList {
   );
 }
 
-function extraPlugins(folder: string, name: string): PluginEntry[] {
+/** The plugins of `<folder>/<name>/*.conf` by file name; none for a name that is no network's or a folder that is not there. */
+export function extraPlugins(folder: string, name: string): PluginEntry[] {
   // Any other name could lead out of the folder.
   if (!isNetworkName(name)) return [];
   return filesIn(`${folder}/${name}`, [".conf"]).map((file) => reading(file, parsePluginEntry));

@@ -104,12 +104,14 @@ export class ResultCache {
     return touching(path, () => unlinkIfExists(path));
   }
 
-  /** Every attachment of every network, by file name. Files of the old format say too little to be listed. */
-  list(): CacheListing {
+  /** Every attachment, of every container or of one, by file name. Files of the old format say too little to be listed. */
+  list(containerId?: string): CacheListing {
     const attachments: CachedAttachment[] = [];
     const unreadable: string[] = [];
     for (const { name, kind: entry } of touching(this.#folder, () => readDirectoryIfExists(this.#folder))) {
       if (entry === "directory" || name.endsWith(temporarySuffix)) continue;
+      // Of a thousand files only those are read that can be the container's.
+      if (containerId !== undefined && !name.includes(`-${containerId}-`)) continue;
       const path = `${this.#folder}/${name}`;
       try {
         attachments.push(

@@ -1,0 +1,166 @@
+import { formatIp } from "../ip/address.ts";
+import { makeDirectories, readDirectoryIfExists, readTextIfExists, replaceFile, unlinkIfExists } from "../libc/file.ts";
+import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
+import { stringify } from "../json/stringify.ts";
+import { getField } from "../json/struct.ts";
+import { type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
+import type { Attachment } from "./plan.ts";
+
+/** What the journal keeps of an attachment: enough to check and delete it without any other source. */
+export type JournalEntry = Pick<Attachment, "name" | "ifName" | "isDefault" | "list" | "capabilityArgs" | "args"> & {
+  /** The namespace that the attachment was made in; "" for an entry that Multus wrote. */
+  readonly netns: string;
+};
+
+/** The journal of one container: its entries in order of attachment, or why there are none. */
+export type JournalState =
+  | { readonly kind: "present"; readonly entries: readonly JournalEntry[] }
+  | { readonly kind: "absent" }
+  | { readonly kind: "torn"; readonly reason: string };
+
+/** Multus' own file name and place, so that either can delete what the other attached. */
+export function journalPath(cniDir: string, containerId: string): string {
+  return `${cniDir}/${containerId}`;
+}
+
+/**
+ * Writes the journal before the first attachment, so that a kill at any later moment leaves it to DEL. The file is Multus' delegate
+ * cache (a JSON array with Go's member names); what only polynic needs stands under "polynic" in each element.
+ */
+export function writeJournal(
+  cniDir: string,
+  containerId: string,
+  netns: string,
+  attachments: readonly Attachment[],
+): void {
+  makeDirectories(cniDir, 0o700);
+  const entries = attachments.map((attachment) => encodeEntry(attachment, netns));
+  replaceFile(journalPath(cniDir, containerId), stringify(entries), 0o600);
+}
+
+/** Forgets the container; called only after every attachment is gone. */
+export function removeJournal(cniDir: string, containerId: string): void {
+  unlinkIfExists(journalPath(cniDir, containerId));
+}
+
+/** Reads the journal of a container. `ifName` is CNI_IFNAME, which Multus' own entries leave out for the default network. */
+export function readJournal(cniDir: string, containerId: string, ifName: string): JournalState {
+  const text = readTextIfExists(journalPath(cniDir, containerId));
+  if (text === undefined) return { kind: "absent" };
+  try {
+    const { value } = parse(text);
+    if (!Array.isArray(value) || value.length === 0) return { kind: "torn", reason: "expected a non-empty JSON array" };
+    return { kind: "present", entries: value.map((item: JsonValue, index) => decodeEntry(item, index, ifName)) };
+  } catch (error) {
+    return { kind: "torn", reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The containers that have a journal, sorted. */
+export function journaledContainers(cniDir: string): string[] {
+  return readDirectoryIfExists(cniDir)
+    .filter(({ name, kind }) => kind !== "directory" && !name.endsWith(".tmp"))
+    .map(({ name }) => name);
+}
+
+function encodeEntry(attachment: Attachment, netns: string): JsonObject {
+  const { list, element } = attachment;
+  return {
+    Conf: { cniVersion: list.cniVersion, name: list.name, ipam: {}, dns: {} },
+    // Multus tells by the plugins here that `Bytes` is a list, and writes `Bytes` anew from this summary when it finds no version in it.
+    ConfList: { cniVersion: list.cniVersion, name: list.name, plugins: list.plugins.map(summary) },
+    CNINetworkConfigList: {
+      Name: "",
+      CNIVersion: "",
+      DisableCheck: false,
+      DisableGC: false,
+      LoadOnlyInlinedPlugins: false,
+      Plugins: null,
+      Bytes: null,
+    },
+    Name: attachment.name,
+    ...(element?.interface === undefined ? {} : { ifnameRequest: element.interface }),
+    ...(element?.mac === undefined ? {} : { macRequest: element.mac }),
+    ...(element?.infinibandGuid === undefined ? {} : { infinibandGUIDRequest: element.infinibandGuid }),
+    ...(element?.ips === undefined ? {} : { ipRequest: element.ips }),
+    ...(attachment.defaultRoute === undefined ? {} : { "default-route": attachment.defaultRoute.map(formatIp) }),
+    IsFilterV4Gateway: false,
+    IsFilterV6Gateway: false,
+    ...(element?.deviceId === undefined ? {} : { deviceID: element.deviceId }),
+    Bytes: toBase64(list.text),
+    polynic: { ifName: attachment.ifName, args: attachment.args, capabilityArgs: attachment.capabilityArgs, netns },
+  };
+}
+
+/** The members that Go's types keep of a plugin's config. */
+function summary({ type, config }: PluginEntry): JsonObject {
+  const ipam = getField(config, "ipam");
+  const ipamType = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
+  const capabilities = getField(config, "capabilities");
+  return {
+    type,
+    ...(isJsonObject(capabilities) ? { capabilities } : {}),
+    ipam: typeof ipamType === "string" ? { type: ipamType } : {},
+    dns: {},
+  };
+}
+
+function decodeEntry(item: JsonValue, index: number, ifName: string): JournalEntry {
+  if (!isJsonObject(item)) throw new TypeError(`element ${index}: expected an object`);
+  const isDefault = index === 0;
+  const base = { name: textOf(item, "Name"), isDefault, list: decodeList(item, index) };
+  const ours = getField(item, "polynic");
+  if (isJsonObject(ours)) {
+    const capabilities = getField(ours, "capabilityArgs");
+    return {
+      ...base,
+      ifName: textOf(ours, "ifName"),
+      args: textOf(ours, "args"),
+      capabilityArgs: isJsonObject(capabilities) ? capabilities : {},
+      netns: textOf(ours, "netns"),
+    };
+  }
+  const requested = textOf(item, "ifnameRequest");
+  const chosen = isDefault ? ifName : `net${index}`;
+  return { ...base, ifName: requested || chosen, args: "", capabilityArgs: requestedByMultus(item), netns: "" };
+}
+
+/** `Bytes` is the config as it was sent at ADD; for a list that Multus read from a file, the whole list has plugins and bytes of its own. */
+function decodeList(item: JsonObject, index: number): NetworkList {
+  const whole = getField(item, "CNINetworkConfigList");
+  const plugins = isJsonObject(whole) ? getField(whole, "Plugins") : undefined;
+  if (!isJsonObject(whole) || !Array.isArray(plugins) || plugins.length === 0) {
+    return parseNetwork(decodeBytes(getField(item, "Bytes"), index));
+  }
+  const configs = plugins.map((plugin: JsonValue) =>
+    isJsonObject(plugin) ? parse(decodeBytes(getField(plugin, "Bytes"), index)).value : {},
+  );
+  return parseNetwork(
+    stringify({ cniVersion: textOf(whole, "CNIVersion"), name: textOf(whole, "Name"), plugins: configs }),
+  );
+}
+
+function requestedByMultus(item: JsonObject): JsonObject {
+  const requested = {
+    ips: getField(item, "ipRequest"),
+    mac: getField(item, "macRequest"),
+    infinibandGUID: getField(item, "infinibandGUIDRequest"),
+    deviceID: getField(item, "deviceID"),
+  };
+  const given = Object.entries(requested).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return Object.fromEntries<JsonValue>(given as [string, JsonValue][]);
+}
+
+function decodeBytes(value: JsonValue | undefined, index: number): string {
+  if (typeof value !== "string") throw new TypeError(`element ${index}: expected its config in "Bytes"`);
+  return new TextDecoder().decode(Uint8Array.fromBase64(value));
+}
+
+function textOf(object: JsonObject, key: string): string {
+  const value = getField(object, key);
+  return typeof value === "string" ? value : "";
+}
+
+function toBase64(text: string): string {
+  return new TextEncoder().encode(text).toBase64();
+}

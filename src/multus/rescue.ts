@@ -1,0 +1,72 @@
+import type { AttachmentCall } from "../cni/plugin.ts";
+import { parseNetwork } from "../cni/network-list.ts";
+import { type CachedAttachment, ResultCache } from "../cni/result-cache.ts";
+import type { Cluster, Pod } from "../cluster/port.ts";
+import type { Logger } from "../log/logger.ts";
+import type { JournalEntry } from "./journal.ts";
+import { makePlan } from "./plan.ts";
+import { openCluster, podIdentity, type Session } from "./session.ts";
+import { networkSources } from "./sources.ts";
+
+/**
+ * What DEL goes by when the journal is missing or torn: the cached results of the container, and what would be attached today by the
+ * node's config and, where it can still be read, the pod's annotation. A container that was never attached, or is deleted already, costs
+ * little: every plugin's DEL of something that is not there succeeds. Never throws: what can't be read is logged.
+ */
+export async function rescueEntries(session: Session, call: AttachmentCall): Promise<JournalEntry[]> {
+  const cached = cachedEntries(session.conf.cniDir, session.log, call.containerId).map(({ entry }) => entry);
+  const planned = await plannedEntries(session, call);
+  const known = new Set(cached.map(({ ifName }) => ifName));
+  return [...planned.filter(({ ifName }) => !known.has(ifName)), ...cached];
+}
+
+/** The cached results as entries, of one container or of all; files that can't be read are logged. */
+export function cachedEntries(
+  cniDir: string,
+  log: Logger,
+  containerId?: string,
+): { containerId: string; entry: JournalEntry }[] {
+  const { attachments, unreadable } = new ResultCache(cniDir).list(containerId);
+  for (const line of unreadable) log.error(line);
+  return attachments.flatMap((cached) => {
+    const entry = entryOf(cached, log);
+    return entry === undefined ? [] : [{ containerId: cached.containerId, entry }];
+  });
+}
+
+function entryOf(cached: CachedAttachment, log: Logger): JournalEntry | undefined {
+  try {
+    const { networkName: name, ifName, netnsPath: netns, args, capabilityArgs } = cached;
+    return { name, ifName, netns, args, capabilityArgs, isDefault: false, list: parseNetwork(cached.config) };
+  } catch (error) {
+    log.error(
+      `cached result of ${cached.networkName}, container ${cached.containerId}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+    return undefined;
+  }
+}
+
+async function plannedEntries(session: Session, call: AttachmentCall): Promise<JournalEntry[]> {
+  const { conf, log } = session;
+  const input = { ifName: call.ifName, args: call.args, runtimeConfig: conf.runtimeConfig };
+  const attempt = async (cluster: Cluster | undefined, pod: Pod | undefined): Promise<JournalEntry[]> => {
+    const sources = await networkSources({ conf, cluster, pod, log });
+    return makePlan({ ...input, sources }).attachments.map((attachment) => ({ ...attachment, netns: call.netns.path }));
+  };
+  try {
+    const cluster = await openCluster(conf);
+    const identity = podIdentity(call.args);
+    const pod = identity && (await cluster?.getPod(identity.namespace, identity.name));
+    // A pod that was made again under the same name may have other networks: it says nothing about this container.
+    const isSame = identity?.uid === undefined || identity.uid === pod?.uid || pod?.isStatic === true;
+    return await attempt(cluster, isSame ? pod : undefined);
+  } catch (error) {
+    log.error(`the pod's networks are not known any more: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  try {
+    return await attempt(undefined, undefined);
+  } catch (error) {
+    log.error(`the node's networks are not known: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
+}

@@ -1,0 +1,42 @@
+import type { CniArgs } from "../cni/args.ts";
+import type { JsonObject } from "../json/value.ts";
+import type { NetworkSelectionElement } from "./selection.ts";
+
+/** Capability arguments that kubelet meant for the pod's default network only (NPWG spec 7.5). */
+const defaultNetworkOnly = new Set(["portMappings", "bandwidth", "ips", "mac", "infinibandGUID"]);
+
+/**
+ * The capability arguments of one attachment, before each plugin's `capabilities` filter them: what its own selection element asks
+ * for, over what the runtime sent. Of the latter only the default network gets those that are about it: kubelet's port mappings must
+ * not open on a second network too.
+ */
+export function capabilityArgs(
+  runtimeConfig: JsonObject,
+  element: NetworkSelectionElement | undefined,
+  isDefault: boolean,
+): JsonObject {
+  const inherited = Object.entries(runtimeConfig).filter(([key]) => isDefault || !defaultNetworkOnly.has(key));
+  const asked: [string, unknown][] = [
+    ["portMappings", element?.portMappings],
+    ["bandwidth", element?.bandwidth],
+    ["ips", element?.ips],
+    ["mac", element?.mac],
+    ["infinibandGUID", element?.infinibandGuid],
+    ["deviceID", element?.deviceId],
+  ];
+  return Object.fromEntries([...inherited, ...asked.filter(([, value]) => value !== undefined)]) as JsonObject;
+}
+
+const podKeys = ["K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"] as const;
+
+/**
+ * CNI_ARGS for a delegate: IgnoreUnknown, the four pod keys (empty where the runtime gave none), the runtime's other pairs, and MAC and
+ * IP from the selection element. A key appears once; the element's MAC and IP win over the runtime's.
+ */
+export function delegateArgs(args: CniArgs, element: NetworkSelectionElement | undefined): string {
+  const pairs = new Map<string, string>([["IgnoreUnknown", "true"], ...podKeys.map((key) => [key, ""] as const)]);
+  for (const [key, value] of args.pairs) if (key !== "IgnoreUnknown") pairs.set(key, value);
+  if (element?.mac !== undefined) pairs.set("MAC", element.mac);
+  if (element?.ips !== undefined) pairs.set("IP", element.ips.join(","));
+  return [...pairs].map(([key, value]) => `${key}=${value}`).join(";");
+}

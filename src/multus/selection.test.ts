@@ -1,0 +1,95 @@
+import { expect, test } from "vitest";
+import { parseIp } from "../ip/address.ts";
+import { parseSelection } from "./selection.ts";
+
+const accepted: [name: string, value: string, want: unknown][] = [
+  ["nothing", "", []],
+  ["white space", "  \n ", []],
+  ["one name", "net-a", [{ namespace: "pod-ns", name: "net-a" }]],
+  ["a namespace", "other/net-a", [{ namespace: "other", name: "net-a" }]],
+  ["an interface", "net-a@ext0", [{ namespace: "pod-ns", name: "net-a", interface: "ext0" }]],
+  [
+    "several with spaces",
+    " net-a , other/net-b@eth7 ",
+    [
+      { namespace: "pod-ns", name: "net-a" },
+      { namespace: "other", name: "net-b", interface: "eth7" },
+    ],
+  ],
+  [
+    "the same twice",
+    "net-a,net-a",
+    [
+      { namespace: "pod-ns", name: "net-a" },
+      { namespace: "pod-ns", name: "net-a" },
+    ],
+  ],
+  [
+    "fifteen bytes of interface",
+    "net-a@abcdefghijklmno",
+    [{ namespace: "pod-ns", name: "net-a", interface: "abcdefghijklmno" }],
+  ],
+  ["an empty JSON list", "[]", []],
+  ["JSON name with dots", '[{"name":"a.b"}]', [{ namespace: "pod-ns", name: "a.b" }]],
+  ["JSON keys in any case", '[{"Name":"a","Interface":"x0"}]', [{ namespace: "pod-ns", name: "a", interface: "x0" }]],
+  [
+    "the old interfaceRequest",
+    '[{"name":"a","interfaceRequest":"x0"}]',
+    [{ namespace: "pod-ns", name: "a", interface: "x0" }],
+  ],
+  ["namespace/name inside JSON name", '[{"name":"ns/a"}]', [{ namespace: "ns", name: "a" }]],
+  [
+    "everything",
+    `[{"name":"a","namespace":"n","ips":["10.0.0.1","fd00::1/64"],"mac":"02:00:00:00:00:01","infiniband-guid":"00:11:22:33:44:55:66:77",
+      "bandwidth":{"ingressRate":1},"portMappings":[{"hostPort":80,"containerPort":8080}],"cni-args":{"x":1},"default-route":["10.0.0.9"],"deviceID":"0000:01:00.0"}]`,
+    [
+      {
+        namespace: "n",
+        name: "a",
+        ips: ["10.0.0.1", "fd00::1/64"],
+        mac: "02:00:00:00:00:01",
+        infinibandGuid: "00:11:22:33:44:55:66:77",
+        bandwidth: { ingressRate: 1, ingressBurst: 0, egressRate: 0, egressBurst: 0 },
+        portMappings: [{ hostPort: 80, containerPort: 8080 }],
+        cniArgs: { x: 1 },
+        defaultRoute: [parseIp("10.0.0.9")],
+        deviceId: "0000:01:00.0",
+      },
+    ],
+  ],
+  [
+    "an empty default-route",
+    '[{"name":"a","default-route":[]}]',
+    [{ namespace: "pod-ns", name: "a", defaultRoute: [] }],
+  ],
+];
+
+test.each(accepted)("%s is read", (_name, value, want) => {
+  expect(parseSelection(value, "pod-ns")).toEqual(want);
+});
+
+const refused: [name: string, value: string, want: string][] = [
+  ["two slashes", "a/b/c", "failed at '/'"],
+  ["two at signs", "a@b@c", "failed at '@'"],
+  ["capital letters", "Net", "use the JSON form for names with dots"],
+  ["a dot in the short form", "a.b", "use the JSON form for names with dots"],
+  ["a trailing comma", "net-a,", "remove the extra comma"],
+  ["sixteen bytes of interface", "a@abcdefghijklmnop", "1 to 15 bytes"],
+  ["a bare JSON object", '{"name":"a"}', "expected an array such as"],
+  ["JSON without a name", '[{"namespace":"a"}]', "$[0].name"],
+  ["an empty JSON name", '[{"name":""}]', "expected the name of a NetworkAttachmentDefinition"],
+  ["contradicting namespaces", '[{"name":"x/a","namespace":"y"}]', 'names namespace "x", but $[0].namespace is "y"'],
+  ["an address that is none", '[{"name":"a","ips":["10.0.0"]}]', "$[0].ips[0]: expected an IP address or CIDR"],
+  ["a MAC that is none", '[{"name":"a","mac":"zz"}]', "$[0].mac: expected a MAC address"],
+  [
+    "a port out of range",
+    '[{"name":"a","portMappings":[{"hostPort":99999999,"containerPort":1}]}]',
+    "$[0].portMappings[0].hostPort",
+  ],
+  ["a gateway that is none", '[{"name":"a","default-route":["x"]}]', "$[0].default-route[0]"],
+  ["cut-off JSON", '[{"name":"a"', "line 1"],
+];
+
+test.each(refused)("%s is refused with a cure", (_name, value, want) => {
+  expect(() => parseSelection(value, "pod-ns")).toThrow(want);
+});

@@ -1,0 +1,239 @@
+import type { Cluster, NetworkAttachmentDefinition, Pod } from "../cluster/port.ts";
+import { isClusterError } from "../cluster/port.ts";
+import { code, CniError } from "../cni/error.ts";
+import { extraPlugins, loadNetwork, loadNetworkFile } from "../cni/network-folder.ts";
+import { inject } from "../cni/inject.ts";
+import { type NetworkList, parseNetwork, withPlugins } from "../cni/network-list.ts";
+import { stringify } from "../json/stringify.ts";
+import { readDirectoryIfExists, statusIfExists } from "../libc/file.ts";
+import { JsonError } from "../json/error.ts";
+import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
+import { getField } from "../json/struct.ts";
+import type { Logger } from "../log/logger.ts";
+import type { MultusConf } from "./config.ts";
+import { DispatchError } from "./dispatch-error.ts";
+import type { NetworkSource } from "./plan.ts";
+import {
+  defaultNetworkAnnotation,
+  networksAnnotation,
+  type NetworkSelectionElement,
+  parseSelection,
+  SelectionError,
+} from "./selection.ts";
+
+/** Where networks are looked up for one call. `cluster` is absent when the config names neither manifests nor an API server. */
+export interface SourceInput {
+  readonly conf: MultusConf;
+  readonly cluster: Cluster | undefined;
+  readonly pod: Pod | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * All networks of a pod in the order of attachment: the default network, the node's `defaultNetworks`, the pod's own, and the
+ * auxiliary chain. Without a pod (a container that no kubelet started, or STATUS and GC) only what the node's config names. Every
+ * distinct definition is read once, all of them in parallel. Throws `DispatchError` with the event that the pod should get.
+ */
+export async function networkSources(input: SourceInput): Promise<NetworkSource[]> {
+  const { pod } = input;
+  const override = pod === undefined ? [] : selection(pod, defaultNetworkAnnotation, input.conf.multusNamespace);
+  if (override.length > 1) {
+    throw new DispatchError(
+      "InvalidNetworkSelection",
+      `annotation ${defaultNetworkAnnotation}: more than one default network is specified; name one`,
+    );
+  }
+  const wanted = pod === undefined ? [] : selection(pod, networksAnnotation, pod.namespace);
+  for (const element of [...override, ...wanted]) refuseForeignNamespace(input, element);
+  const [defaults, replaced, own] = await Promise.all([
+    override.length > 0 ? furtherNetworks(input) : nodeNetworks(input),
+    definitions(input, override),
+    definitions(input, wanted),
+  ]);
+  return [...replaced, ...defaults, ...own, ...auxiliaryChain(input)];
+}
+
+/** What the node's own config names: the default network and those that every pod outside the system namespaces gets. */
+async function nodeNetworks(input: SourceInput): Promise<NetworkSource[]> {
+  const { conf } = input;
+  if (conf.clusterNetwork === "") return conf.delegates.map((config, index) => ofDelegate(config, index));
+  return [await namedNetwork(input, conf.clusterNetwork, "clusterNetwork"), ...(await furtherNetworks(input))];
+}
+
+async function furtherNetworks(input: SourceInput): Promise<NetworkSource[]> {
+  const { conf, pod } = input;
+  if (conf.clusterNetwork === "") return conf.delegates.slice(1).map((config, index) => ofDelegate(config, index + 1));
+  if (pod === undefined || conf.systemNamespaces.includes(pod.namespace)) return [];
+  return await Promise.all(conf.defaultNetworks.map((entry) => namedNetwork(input, entry, "defaultNetworks")));
+}
+
+function ofDelegate(config: JsonObject, index: number): NetworkSource {
+  const origin = `delegates[${index}]`;
+  const list = listOf(config, origin);
+  return { name: list.name, origin, list };
+}
+
+/** A value of clusterNetwork or defaultNetworks: a path, or the name of a definition in multusNamespace, or of a file in confDir. */
+async function namedNetwork(input: SourceInput, entry: string, key: string): Promise<NetworkSource> {
+  const { conf, cluster } = input;
+  if (entry.includes("/")) return fromPath(entry, key);
+  if (cluster !== undefined) {
+    try {
+      return fromDefinition(conf, await cluster.getNetwork(conf.multusNamespace, entry));
+    } catch (error) {
+      if (!isClusterError(error, "not-found")) throw error;
+      input.log.debug(`${key} ${entry}: ${error.message}; looking in ${conf.confDir}`);
+    }
+  }
+  const list = loading(
+    () => loadNetwork(conf.confDir, entry),
+    `failed to get ${key} ${entry} in namespace ${conf.multusNamespace}: `,
+  );
+  return { name: list.name, origin: `${key}: ${entry} of ${conf.confDir}`, list };
+}
+
+function fromPath(path: string, key: string): NetworkSource {
+  const kind = statusIfExists(path)?.kind;
+  if (kind === undefined) throw new DispatchError("NoNetworkFound", `${key}: there is no file ${path}`);
+  const file = kind === "directory" ? firstConfig(path, key) : path;
+  const list = loading(() => loadNetworkFile(file), `${key}: `);
+  return { name: list.name, origin: `${key}: ${file}`, list };
+}
+
+/** A network that a file should hold, its failure in the words of whoever named it. */
+function loading(load: () => NetworkList, prefix: string): NetworkList {
+  try {
+    return load();
+  } catch (error) {
+    throw new DispatchError("NoNetworkFound", `${prefix}${CniError.from(error).message}`, { cause: error });
+  }
+}
+
+function firstConfig(folder: string, key: string): string {
+  const found = readDirectoryIfExists(folder).find(
+    ({ name, kind }) => kind !== "directory" && /\.(conf|conflist|json)$/.test(name),
+  );
+  if (found === undefined)
+    throw new CniError(code.invalidConfig, `${key}: no .conf, .conflist or .json file in ${folder}`);
+  return `${folder.replace(/\/+$/, "")}/${found.name}`;
+}
+
+function selection(pod: Pod, annotation: string, namespace: string): NetworkSelectionElement[] {
+  try {
+    return parseSelection(pod.annotations[annotation] ?? "", namespace);
+  } catch (error) {
+    if (!(error instanceof SelectionError)) throw error;
+    throw new DispatchError("InvalidNetworkSelection", `annotation ${annotation}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Isolation holds for everything that a pod's author can write; what the node's own config names is the operator's word. */
+function refuseForeignNamespace({ conf, pod }: SourceInput, element: NetworkSelectionElement): void {
+  if (!conf.namespaceIsolation || pod === undefined || element.namespace === pod.namespace) return;
+  if (conf.globalNamespaces.includes(element.namespace)) return;
+  throw new DispatchError(
+    "NetworkNotAllowed",
+    `namespace isolation enabled, annotation violates permission, pod is in namespace ${pod.namespace} but refers to target namespace ${element.namespace} ` +
+      `(network ${element.name}); use a network of namespace ${[pod.namespace, ...conf.globalNamespaces].join(" or ")}`,
+  );
+}
+
+async function definitions(input: SourceInput, elements: readonly NetworkSelectionElement[]): Promise<NetworkSource[]> {
+  const { cluster } = input;
+  if (elements.length === 0 || cluster === undefined) return [];
+  const reads = new Map<string, Promise<NetworkAttachmentDefinition>>();
+  for (const { namespace, name } of elements) {
+    const key = `${namespace}/${name}`;
+    if (!reads.has(key)) reads.set(key, cluster.getNetwork(namespace, name));
+  }
+  await Promise.allSettled(reads.values());
+  const sources = [];
+  for (const element of elements) {
+    const definition = await readDefinition(reads, element);
+    sources.push({ ...fromDefinition(input.conf, definition), element });
+  }
+  return sources;
+}
+
+async function readDefinition(
+  reads: ReadonlyMap<string, Promise<NetworkAttachmentDefinition>>,
+  { namespace, name }: NetworkSelectionElement,
+): Promise<NetworkAttachmentDefinition> {
+  try {
+    const definition = await reads.get(`${namespace}/${name}`);
+    if (definition === undefined) throw new TypeError(`network ${namespace}/${name} was not read`);
+    return definition;
+  } catch (error) {
+    if (!isClusterError(error)) throw error;
+    const text = `cannot find a network-attachment-definition (${name}) in namespace (${namespace}): ${error.message}`;
+    throw new DispatchError(error.code === "not-found" ? "NoNetworkFound" : "NetworkNotReadable", text, {
+      cause: error,
+    });
+  }
+}
+
+/** spec.config of a definition, its name injected when it has none (NPWG M3); an empty one is looked up in confDir (M2). */
+function fromDefinition(conf: MultusConf, definition: NetworkAttachmentDefinition): NetworkSource {
+  const name = `${definition.namespace}/${definition.name}`;
+  const origin = `NetworkAttachmentDefinition ${name}`;
+  if (definition.config.trim() === "") {
+    const prefix = `${origin} has an empty spec, so a file with its name is needed: `;
+    return {
+      name,
+      origin: `${origin}, by name from ${conf.confDir}`,
+      list: loading(() => loadNetwork(conf.confDir, definition.name), prefix),
+    };
+  }
+  return { name, origin, list: listOf(withName(readConfig(definition.config, origin), definition.name), origin) };
+}
+
+function readConfig(text: string, origin: string): JsonObject {
+  try {
+    const { value } = parse(text);
+    if (isJsonObject(value)) return value;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new DispatchError("InvalidNetwork", `${origin}: failed to unmarshal Spec.Config: ${error.message}`, {
+      cause: error,
+    });
+  }
+  throw new DispatchError("InvalidNetwork", `${origin}: spec.config: expected a JSON object`);
+}
+
+function withName(config: JsonObject, name: string): JsonObject {
+  const given = getField(config, "name");
+  return given === undefined || given === null || given === "" ? inject(config, { name }) : config;
+}
+
+function listOf(config: JsonObject, origin: string): NetworkList {
+  try {
+    return parseNetwork(stringify(config));
+  } catch (error) {
+    throw new DispatchError("InvalidNetwork", `${origin}: ${CniError.from(error).message}`, { cause: error });
+  }
+}
+
+/**
+ * The chain of `auxiliaryCNIChainName`: every *.conf of the folder of that name beside the clusterNetwork file, after a `passthru`
+ * plugin that only starts the chain. No such files: no chain.
+ */
+function auxiliaryChain({ conf }: SourceInput): NetworkSource[] {
+  const name = conf.auxiliaryChainName;
+  if (name === "") return [];
+  if (!conf.clusterNetwork.includes("/"))
+    throw new CniError(
+      code.invalidConfig,
+      "auxiliaryCNIChainName needs a clusterNetwork that is a path: the chain's files lie beside it",
+    );
+  const directory =
+    statusIfExists(conf.clusterNetwork)?.kind === "directory"
+      ? conf.clusterNetwork
+      : conf.clusterNetwork.replace(/\/[^/]*$/, "");
+  const more = extraPlugins(directory, name);
+  if (more.length === 0) return [];
+  const list = withPlugins(
+    listOf({ cniVersion: "1.0.0", name, plugins: [{ type: "passthru" }] }, "auxiliaryCNIChainName"),
+    more,
+  );
+  return [{ name, origin: `auxiliaryCNIChainName: ${directory}/${name}`, list }];
+}
