@@ -1,0 +1,187 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Netns } from "../src/netns/netns.ts";
+import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
+import { type Exec, measurePairs, time } from "./pair.ts";
+import type { Row } from "./table.ts";
+
+const ourBin = join(import.meta.dirname, "..", "dist", "bin");
+const pairsOfStart = 60;
+const pairsOfVerbs = 25;
+
+interface PluginConf {
+  readonly type: string;
+  readonly ipam: object;
+  readonly [key: string]: unknown;
+}
+
+export interface Case {
+  readonly name: string;
+  run(): Row[];
+}
+
+/** Every case of the bench; `goBin` is the folder of the Go originals. */
+export function cases(goBin: string): Case[] {
+  return [
+    { name: "process start", run: () => processStart(goBin) },
+    plugin(goBin, "macvlan + host-local", { type: "macvlan", master: "eth0", ipam: hostLocal("10.201.0.0/16") }, 1),
+    plugin(
+      goBin,
+      "bridge + host-local",
+      { type: "bridge", bridge: "br-bench", isGateway: true, ipam: hostLocal("10.202.0.0/16") },
+      1,
+    ),
+    ...[0, 1, 4, 10].map((count) => dispatcher(goBin, count)),
+  ];
+}
+
+function hostLocal(subnet: string): object {
+  return { type: "host-local", subnet };
+}
+
+function processStart(goBin: string): Row[] {
+  const version = (bin: string, name: string): Exec => ({
+    command: [join(bin, name)],
+    environment: { CNI_COMMAND: "VERSION" },
+    stdin: "{}",
+  });
+  return (["multus", "macvlan", "host-local"] as const).map((name) => {
+    const { ours, theirs } = measurePairs(
+      pairsOfStart,
+      () => [time(version(goBin, name))],
+      () => [time(version(ourBin, name))],
+    );
+    return {
+      what: `process start: ${name} VERSION`,
+      ours: ours[0] ?? [],
+      theirs: theirs[0] ?? [],
+      ...(name === "multus" ? { target: 0.5 } : {}),
+    };
+  });
+}
+
+/** ADD and DEL of one plugin called as libcni calls it, each side on a node and with leases of its own. */
+function plugin(goBin: string, name: string, config: PluginConf, target: number): Case {
+  return {
+    name,
+    run: () =>
+      withSides((side) => {
+        const bin = side.isOurs ? ourBin : goBin;
+        const netconf = { cniVersion: "1.0.0", name: "bench", ...config };
+        const stdin = JSON.stringify({ ...netconf, ipam: { ...netconf.ipam, dataDir: join(side.folder, "leases") } });
+        return (run) => addAndDel(side, run, join(bin, netconf.type), { CNI_PATH: bin }, stdin);
+      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, target })),
+  };
+}
+
+/** Multus with `count` networks beside a bridge default network: definitions from manifests for us, delegates of the config for Go. */
+function dispatcher(goBin: string, count: number): Case {
+  const name = `dispatcher, ${count} networks`;
+  return {
+    name,
+    run: () =>
+      withSides((side) => {
+        const networks = Array.from({ length: count }, (_, index) => ({
+          cniVersion: "1.0.0",
+          name: `net-${index}`,
+          type: "macvlan",
+          master: "eth0",
+          ipam: { ...hostLocal(`10.${210 + index}.0.0/16`), dataDir: join(side.folder, "leases") },
+        }));
+        const first = {
+          cniVersion: "1.0.0",
+          name: "cluster",
+          type: "bridge",
+          bridge: "br-bench",
+          isGateway: true,
+          ipam: { ...hostLocal("10.203.0.0/16"), dataDir: join(side.folder, "leases") },
+        };
+        const config = {
+          cniVersion: "1.0.0",
+          name: "multus-cni-network",
+          type: "multus",
+          cniDir: join(side.folder, "multus"),
+          logFile: "",
+          binDir: side.isOurs ? ourBin : goBin,
+        };
+        const stdin = side.isOurs
+          ? JSON.stringify({ ...config, manifests: writeManifests(side.folder, networks), delegates: [first] })
+          : JSON.stringify({ ...config, delegates: [first, ...networks] });
+        const bin = side.isOurs ? ourBin : goBin;
+        const args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench";
+        return (run) => addAndDel(side, run, join(bin, "multus"), { CNI_PATH: bin, CNI_ARGS: args }, stdin);
+      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(count === 4 ? { target: 0.35 } : {}) })),
+  };
+}
+
+function writeManifests(folder: string, networks: readonly { readonly name: string }[]): string {
+  const manifests = join(folder, "manifests");
+  mkdirSync(manifests, { recursive: true });
+  const documents: object[] = networks.map((network) => ({
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: { name: network.name, namespace: "default" },
+    spec: { config: JSON.stringify(network) },
+  }));
+  const annotations = { "k8s.v1.cni.cncf.io/networks": networks.map(({ name }) => name).join(",") };
+  documents.push({ apiVersion: "v1", kind: "Pod", metadata: { name: "bench", namespace: "default", annotations } });
+  writeFileSync(join(manifests, "bench.yaml"), documents.map((document) => JSON.stringify(document)).join("\n---\n"));
+  return manifests;
+}
+
+/** One side of a comparison: a node of its own and a folder for its state. */
+interface Side {
+  readonly isOurs: boolean;
+  readonly node: NodeNetns;
+  readonly folder: string;
+}
+
+function withSides(prepare: (side: Side) => (run: number) => number[]): Row[] {
+  using lan = new Lan({ nodes: 2 });
+  const folder = mkdtempSync(join(tmpdir(), "polynic-bench-"));
+  try {
+    const [theirs, ours] = [false, true].map((isOurs, index) => {
+      const side = { isOurs, node: lan.node(index), folder: join(folder, String(index)) };
+      mkdirSync(side.folder);
+      return prepare(side);
+    });
+    if (theirs === undefined || ours === undefined) throw new TypeError("a comparison has two sides");
+    const taken = measurePairs(pairsOfVerbs, theirs, ours);
+    return ["ADD", "DEL"].map((what, step) => ({
+      what,
+      ours: taken.ours[step] ?? [],
+      theirs: taken.theirs[step] ?? [],
+    }));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Wall milliseconds of ADD and of DEL for a fresh pod on the side's node. */
+function addAndDel(
+  side: Side,
+  run: number,
+  executable: string,
+  environment: Readonly<Record<string, string>>,
+  stdin: string,
+): number[] {
+  const pod = side.node.pod();
+  using node = Netns.open(side.node.path);
+  const call = (verb: string): Exec => ({
+    command: [executable],
+    stdin,
+    environment: {
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: `bench-${run}`,
+      CNI_NETNS: pod.path,
+      CNI_IFNAME: "eth0",
+      ...environment,
+    },
+  });
+  try {
+    return node.enter(() => [time(call("ADD")), time(call("DEL"))]);
+  } finally {
+    pod[Symbol.dispose]();
+  }
+}

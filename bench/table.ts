@@ -1,0 +1,36 @@
+/** One measured call: wall milliseconds of ours and theirs, run by run, pairs at equal positions. */
+export interface Row {
+  readonly what: string;
+  readonly ours: readonly number[];
+  readonly theirs: readonly number[];
+  /** The budget for ours/theirs, where there is one. */
+  readonly target?: number;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** The rows as a Markdown table: medians and 90th percentiles, the median of the pairwise ratios, and the target. */
+export function renderTable(rows: readonly Row[]): string {
+  const lines = rows.map(({ what, ours, theirs, target }) => {
+    const ratios = ours.map((value, index) => value / (theirs[index] ?? Number.NaN));
+    const cells = [
+      what,
+      quantile(ours, 0.5).toFixed(1),
+      quantile(ours, 0.9).toFixed(1),
+      theirs.length === 0 ? "–" : quantile(theirs, 0.5).toFixed(1),
+      theirs.length === 0 ? "–" : quantile(theirs, 0.9).toFixed(1),
+      theirs.length === 0 ? "–" : `${quantile(ratios, 0.5).toFixed(2)}x`,
+      target === undefined ? "" : `≤ ${target.toFixed(2)}x`,
+      String(ours.length),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return [
+    "| what | polynic p50 ms | p90 | Go p50 ms | p90 | ratio | target | pairs |",
+    "|---|---|---|---|---|---|---|---|",
+    ...lines,
+  ].join("\n");
+}
