@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { explain } from "../src/play/explain.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
@@ -14,6 +15,11 @@ interface Verb {
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
+  add: { summary: "attach a network namespace to a network", load: () => import("./verbs/add.ts") },
+  check: { summary: "check an attachment", load: () => import("./verbs/check.ts") },
+  del: { summary: "detach a network namespace from a network", load: () => import("./verbs/del.ts") },
+  gc: { summary: "delete all attachments of a network", load: () => import("./verbs/gc.ts") },
+  status: { summary: "ask whether a network is ready", load: () => import("./verbs/status.ts") },
   version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
 };
 
@@ -83,14 +89,18 @@ async function programFor(
 async function report(error: unknown, terminal: Terminal): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    await say(terminal, `${error.message.replace(/^error: /, "")}; polynic --help shows how`);
+    await say(
+      terminal,
+      `${explain(error)
+        .replace(/^error: /, "")
+        .replace("; (Did", " (Did")}; polynic --help shows how`,
+    );
     return exitUsage;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  await say(terminal, message);
+  await say(terminal, explain(error));
   return error instanceof UsageError ? exitUsage : exitFailure;
 }
 
 async function say(terminal: Terminal, message: string): Promise<void> {
-  await terminal.error(`${terminal.colours.bad("polynic:")} ${message.trim().replaceAll(/\s*\n\s*/g, " ")}\n`);
+  await terminal.error(`${terminal.colours.bad("polynic:")} ${message}\n`);
 }

@@ -55,7 +55,8 @@ function typeOf(stdin: string, environment: Environment): string {
   );
 }
 
-function openRuntime(environment: Environment): Runtime {
+/** What plugins that this process calls share: built-in plugins first, warnings to standard error. */
+export function openRuntime(environment: Environment): Runtime {
   return {
     builtin: findBuiltin,
     execPlugins: new Set(),

@@ -14,6 +14,8 @@ import {
   open,
   readTextIfExists,
   replaceFile,
+  statusIfExists,
+  statusOf,
 } from "../libc/file.ts";
 import { PlayError } from "./play-error.ts";
 
@@ -94,14 +96,18 @@ export function writePlayState(root: string, state: PlayState): void {
 export function lockRoot(root: string): Fd {
   makeDirectories(root, 0o700);
   const fd = open(layout.lock(root), O_RDWR | O_CREAT);
+  if (isLocked(fd, layout.lock(root))) return fd;
+  fd[Symbol.dispose]();
+  throw new PlayError(`another polynic play is at work under ${root}; wait for it, or choose another --root`);
+}
+
+/** False also for a file that its last holder has removed meanwhile: its lock keeps nobody out. */
+function isLocked(fd: Fd, path: string): boolean {
   try {
     flock(fd, LOCK_EX | LOCK_NB);
-    return fd;
-  } catch (cause) {
-    fd[Symbol.dispose]();
-    if (!isErrno(cause, "EAGAIN")) throw cause;
-    throw new PlayError(`another polynic play is at work under ${root}; wait for it, or choose another --root`, {
-      cause,
-    });
+    return statusIfExists(path)?.inode === statusOf(fd).inode;
+  } catch (error) {
+    if (isErrno(error, "EAGAIN")) return false;
+    throw error;
   }
 }

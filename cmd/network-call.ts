@@ -1,0 +1,103 @@
+import { addCached, checkCached, delCached, gcCached } from "../src/cni/cached-chain.ts";
+import { type Attachment, statusList } from "../src/cni/chain.ts";
+import { loadNetwork } from "../src/cni/network-folder.ts";
+import type { NetworkList } from "../src/cni/network-list.ts";
+import type { Runtime } from "../src/cni/plugin.ts";
+import { printResult } from "../src/cni/print.ts";
+import { ResultCache } from "../src/cni/result-cache.ts";
+import { asVersion, newestVersion } from "../src/cni/version.ts";
+import { isJsonObject, type JsonObject, parse } from "../src/json/value.ts";
+import { NetnsRef } from "../src/netns/ref.ts";
+import { openRuntime } from "./plugin-call.ts";
+import type { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The verbs that act on one network by hand, with the arguments and the environment of cnitool. */
+export type NetworkVerb = "add" | "check" | "del" | "gc" | "status";
+
+const defaultFolder = "/etc/cni/net.d";
+const defaultInterface = "eth0";
+const idBytes = 10;
+
+/**
+ * Runs a verb on a network of NETCONFPATH, plugins built in or from CNI_PATH, results kept where libcni keeps them. `add` prints the
+ * result. `netns` may be "" for `gc` and `status`, which are not about one.
+ */
+export async function callNetwork(
+  verb: NetworkVerb,
+  network: string,
+  netns: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  terminal: Terminal,
+): Promise<void> {
+  const list = loadNetwork(environment["NETCONFPATH"] || defaultFolder, network);
+  for (const warning of list.warnings) await terminal.error(`polynic: ${warning}\n`);
+  const runtime = openRuntime(environment);
+  using ref = new NetnsRef(netns === "" ? "" : absolute(netns));
+  const attachment = attachmentFrom(environment, ref);
+  const cache = new ResultCache();
+  switch (verb) {
+    case "add":
+      await terminal.out(await add(runtime, cache, list, attachment));
+      break;
+    case "check":
+      await checkCached(runtime, cache, list, attachment);
+      break;
+    case "del":
+      await delCached(runtime, cache, list, attachment);
+      break;
+    case "gc":
+      await gcCached(runtime, cache, list, attachment.path, []);
+      break;
+    case "status":
+      await statusList(runtime, list, attachment.path);
+      break;
+  }
+}
+
+async function add(runtime: Runtime, cache: ResultCache, list: NetworkList, attachment: Attachment): Promise<string> {
+  const result = await addCached(runtime, cache, list, attachment);
+  return `${printResult(result, asVersion(list.cniVersion) ?? newestVersion)}\n`;
+}
+
+function attachmentFrom(environment: Readonly<Record<string, string | undefined>>, netns: NetnsRef): Attachment {
+  const { CNI_PATH = "", CNI_ARGS = "", CAP_ARGS = "", CNI_IFNAME = "" } = environment;
+  return {
+    containerId: containerId(netns.path),
+    ifName: CNI_IFNAME || defaultInterface,
+    netns,
+    args: checkedArgs(CNI_ARGS),
+    path: CNI_PATH.split(":").filter((folder) => folder !== ""),
+    capabilityArgs: capabilityArgs(CAP_ARGS),
+  };
+}
+
+/** The id that cnitool gives to a namespace, so that either can delete what the other added. */
+export function containerId(netns: string): string {
+  const hash = new Bun.CryptoHasher("sha512").update(netns).digest("hex");
+  return `cnitool-${hash.slice(0, 2 * idBytes)}`;
+}
+
+function checkedArgs(text: string): string {
+  for (const pair of text === "" ? [] : text.split(";")) {
+    const [key = "", value = "", ...more] = pair.split("=");
+    if (key === "" || value === "" || more.length > 0)
+      throw new UsageError(`CNI_ARGS: expected KEY=VALUE pairs joined by ";", found ${JSON.stringify(pair)}`);
+  }
+  return text;
+}
+
+function capabilityArgs(text: string): JsonObject {
+  if (text === "") return {};
+  try {
+    const { value } = parse(text);
+    if (isJsonObject(value)) return value;
+  } catch (cause) {
+    throw new UsageError(`CAP_ARGS: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  throw new UsageError(`CAP_ARGS: expected a JSON object such as {"ips":["10.1.2.3/24"]}`);
+}
+
+function absolute(path: string): string {
+  return Bun.fileURLToPath(Bun.pathToFileURL(path));
+}

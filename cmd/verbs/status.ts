@@ -1,0 +1,5 @@
+import { type VerbModule } from "../command-line.ts";
+import { networkCommand } from "../network-command.ts";
+
+export const command: VerbModule["command"] = (terminal) =>
+  networkCommand("status", "Asks whether a network could serve an add now.", terminal);

@@ -1,0 +1,39 @@
+import { ManifestCluster } from "../cluster/manifests.ts";
+import { type Pod } from "../cluster/port.ts";
+import { isErrno } from "../libc/errno.ts";
+import { makeDirectories, readText, status, writeFile } from "../libc/file.ts";
+import { PlayError } from "./play-error.ts";
+
+/** Manifests as they were named on the command line, read once. */
+export class PodSources {
+  readonly cluster: ManifestCluster;
+  readonly pods: readonly Pod[];
+
+  /** Throws `PlayError` for a path that does not exist and when there is no pod, `ClusterError` for what can't be read. */
+  constructor(readonly paths: readonly string[]) {
+    for (const path of paths) refuseMissing(path);
+    // What is written goes with the copies that `copyTo` makes; nothing is written here.
+    this.cluster = new ManifestCluster("/dev/null", () => {}, paths);
+    this.pods = this.cluster.pods();
+    if (this.pods.length === 0) throw new PlayError(`no Pod found in ${paths.join(", ")}`);
+  }
+
+  /** Copies the files into one folder, in their order: a config can name one folder only, and the originals may change or go. */
+  copyTo(folder: string): void {
+    makeDirectories(folder, 0o755);
+    for (const [index, path] of this.cluster.paths().entries()) {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      const extension = /\.(ya?ml|json)$/.test(name) ? "" : ".yaml";
+      writeFile(`${folder}/${String(index).padStart(4, "0")}-${name}${extension}`, readText(path), 0o644);
+    }
+  }
+}
+
+function refuseMissing(path: string): void {
+  try {
+    status(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    throw new PlayError(`${path}: no such file or directory`, { cause: error });
+  }
+}

@@ -1,0 +1,90 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { polynicBin } from "../kit/cni-caller.ts";
+import { inNetns } from "../kit/command.ts";
+import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
+import type { PinnedNetns } from "../kit/node-netns.ts";
+import { searchPath } from "../kit/packages.ts";
+
+const lan = useLan();
+const folder = useTemporaryFolder();
+let pod: PinnedNetns;
+
+beforeEach(() => {
+  pod = lan().node().pod();
+  folder().write("net.d/10-lan.conflist", {
+    cniVersion: "1.1.0",
+    name: "lan",
+    plugins: [
+      {
+        type: "macvlan",
+        master: "eth0",
+        capabilities: { ips: true },
+        ipam: { type: "static", addresses: [{ address: "10.9.0.5/24" }] },
+      },
+    ],
+  });
+});
+
+interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function polynic(args: readonly string[], env: Readonly<Record<string, string>> = {}): Outcome {
+  const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), ...args]), {
+    env: { PATH: searchPath, NETCONFPATH: join(folder().path, "net.d"), ...env },
+  });
+  return { exitCode: done.exitCode, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
+}
+
+describe("the verbs of cnitool", () => {
+  test("add attaches and prints the result, check finds it, del takes it away, and both can be repeated", () => {
+    const added = polynic(["add", "lan", pod.path]);
+    expect(added).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(JSON.parse(added.stdout)).toMatchObject({
+      cniVersion: "1.1.0",
+      interfaces: [{ name: "eth0", sandbox: pod.path }],
+      ips: [{ address: "10.9.0.5/24" }],
+    });
+    expect(pod.run("ip", "-o", "addr")).toContain("10.9.0.5/24");
+    expect(polynic(["check", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    expect(polynic(["del", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    expect(pod.run("ip", "-o", "link")).not.toContain("eth0");
+    expect(polynic(["del", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+  });
+  test("CNI_IFNAME names the interface, CAP_ARGS reach plugins that declare the capability", () => {
+    const env = { CNI_IFNAME: "lan7", CAP_ARGS: '{"ips":["10.9.0.77/24"]}' };
+    expect(polynic(["add", "lan", pod.path], env).exitCode).toBe(0);
+    expect(pod.run("ip", "-o", "addr", "show", "dev", "lan7")).toContain("10.9.0.77/24");
+    expect(polynic(["del", "lan", pod.path], env).exitCode).toBe(0);
+  });
+  test("gc deletes every attachment of the network", () => {
+    expect(polynic(["add", "lan", pod.path]).exitCode).toBe(0);
+    expect(polynic(["gc", "lan"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    expect(pod.run("ip", "-o", "link")).not.toContain("eth0");
+    expect(readdirSync("/var/lib/cni/results").filter((name) => name.startsWith("lan-"))).toEqual([]);
+  });
+  test("status says nothing when all is well", () => {
+    expect(polynic(["status", "lan"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+  });
+  test.each<[string, string[], Record<string, string>, number, string]>([
+    ["a network that is not there", ["add", "nope", "NETNS"], {}, 1, "nope"],
+    ["a namespace that is not there", ["add", "lan", "/run/netns/polynic-none"], {}, 1, "polynic-none"],
+    ["no namespace", ["add", "lan"], {}, 2, "missing required argument 'netns'"],
+    ["CNI_ARGS that are no pairs", ["add", "lan", "NETNS"], { CNI_ARGS: "a=b;c" }, 2, 'found "c"'],
+    ["CAP_ARGS that are no object", ["add", "lan", "NETNS"], { CAP_ARGS: "[]" }, 2, "expected a JSON object"],
+    ["CAP_ARGS that are no JSON", ["add", "lan", "NETNS"], { CAP_ARGS: "{" }, 2, "CAP_ARGS"],
+  ])("%s: one line and nothing else", (_, args, env, exitCode, want) => {
+    const outcome = polynic(
+      args.map((arg) => (arg === "NETNS" ? pod.path : arg)),
+      env,
+    );
+    expect(outcome).toMatchObject({ exitCode, stdout: "" });
+    expect(outcome.stderr).toContain(want);
+    expect(outcome.stderr.trimEnd()).not.toContain("\n");
+    expect(pod.run("ip", "-o", "link")).not.toContain("eth0");
+  });
+});
