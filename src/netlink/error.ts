@@ -2,6 +2,7 @@ import { errnoName, errnoText, type ErrnoName } from "../libc/errno.ts";
 
 /** errno of a message that does not follow the protocol; the kernel uses the same one for it. */
 const EBADMSG = 74;
+const ENOBUFS = 105;
 
 /** What is known of a failed netlink operation beyond its name and errno; each is undefined when the kernel did not say it. */
 export interface NetlinkErrorDetail {
@@ -60,4 +61,9 @@ export function isNetlinkError(error: unknown, ...codes: readonly ErrnoName[]): 
 /** The error of an answer that breaks the protocol; `reason` says how. */
 export function malformed(operation: string, reason: string): NetlinkError {
   return new NetlinkError(operation, EBADMSG, { note: reason });
+}
+
+/** The error of a receive buffer that overflowed: the kernel threw answers away. */
+export function overrun(operation: string, cause?: unknown): NetlinkError {
+  return new NetlinkError(operation, ENOBUFS, { note: "the kernel dropped answers; what was done is unknown", cause });
 }

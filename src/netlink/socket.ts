@@ -1,41 +1,22 @@
-import { errnoNumber, isErrno, SystemError } from "../libc/errno.ts";
-import type { Fd } from "../libc/fd.ts";
-import * as libc from "../libc/socket.ts";
 import { acknowledgementError } from "./acknowledgement.ts";
 import {
-  hostOrder,
-  NETLINK_CAP_ACK,
-  NETLINK_EXT_ACK,
-  NETLINK_GET_STRICT_CHK,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
   NLMSG_NOOP,
   NLMSG_OVERRUN,
-  NLM_F_ACK,
-  NLM_F_DUMP,
-  NLM_F_DUMP_INTR,
-  SOL_NETLINK,
 } from "./constants.ts";
-import { malformed, NetlinkError } from "./error.ts";
+import { isNetlinkError, malformed, NetlinkError, overrun } from "./error.ts";
 import { decodeMessages, encodeMessages, messageBytes, type NetlinkMessage, type NetlinkRequest } from "./message.ts";
-import { trace, tracing } from "./trace.ts";
+import { openTransport, type Transport } from "./transport.ts";
 
-/** The kernel answers before send(2) returns (a dump: before the next receive), so waiting at all means that something is lost. */
-const answerTimeoutMs = 10_000;
-/** Parts of a dump are at most 32 KiB (netlink_dump() in net/netlink/af_netlink.c); one message may be a little more. */
-const receiveBytesMax = 64 * 1024;
 /** Keeps what one send queues as answers well under the default receive buffer of 208 KiB. */
 const messagesPerSendMax = 64;
 const bytesPerSendMax = 64 * 1024;
-/** What fits the default send buffer of 208 KiB for sure; above, the socket asks for a larger one. */
-const defaultSendBytes = 128 * 1024;
 const dumpAttemptsMax = 5;
-const sockaddrBytes = 12;
-// Numbers that stand for a failure of the conversation.
 const EINTR = 4;
-const EMSGSIZE = 90;
-const ENOBUFS = 105;
-const ETIMEDOUT = 110;
 
 /** What became of one request: the messages that answered it, and the error if the kernel refused it. */
 export interface Outcome {
@@ -58,45 +39,25 @@ export interface Frame {
  * acknowledgement proves that all failures are in (netlink_rcv_skb() in net/netlink/af_netlink.c).
  */
 export class NetlinkSocket implements Disposable {
-  readonly #fd: Fd;
+  readonly #transport: Transport;
   #sequence = 0;
 
-  private constructor(
-    fd: Fd,
-    readonly protocol: number,
-    /** True where the kernel (4.20 and later) refuses, or applies, filters of dumps instead of ignoring them. */
-    readonly strict: boolean,
-  ) {
-    this.#fd = fd;
+  private constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
   /** Opens a socket of `protocol` (NETLINK_ROUTE, …) in the thread's network namespace; `subject` names it in errors. */
   static open(protocol: number, subject: string): NetlinkSocket {
-    return conversation(`open netlink socket of ${subject}`, () => {
-      const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol, subject);
-      try {
-        libc.setTimeouts(fd, answerTimeoutMs);
-        setIfKnown(fd, NETLINK_EXT_ACK);
-        setIfKnown(fd, NETLINK_CAP_ACK);
-        const strict = setIfKnown(fd, NETLINK_GET_STRICT_CHK);
-        libc.connect(fd, kernelAddress());
-        return new NetlinkSocket(fd, protocol, strict);
-      } catch (error) {
-        fd[Symbol.dispose]();
-        throw error;
-      }
-    });
+    return new NetlinkSocket(openTransport(protocol, subject));
   }
 
-  /** The port id that the kernel gave this socket. */
-  get port(): number {
-    const address = new Uint8Array(sockaddrBytes);
-    libc.socketName(this.#fd, address);
-    return new DataView(address.buffer).getUint32(4, hostOrder);
+  /** A socket whose datagrams go over `transport`: for tests, a scripted kernel. The socket disposes of it. */
+  static over(transport: Transport): NetlinkSocket {
+    return new NetlinkSocket(transport);
   }
 
   [Symbol.dispose](): void {
-    this.#fd[Symbol.dispose]();
+    this.#transport[Symbol.dispose]();
   }
 
   /** Sends one request and waits for its acknowledgement; returns the messages that came before it, mostly none. Throws. */
@@ -154,28 +115,8 @@ export class NetlinkSocket implements Disposable {
     });
   }
 
-  /** The low-level half of a conversation of its own: sends one datagram of whole messages. */
-  send(datagram: Uint8Array, operation: string): void {
-    if (tracing) trace("sent", this.protocol, datagram);
-    conversation(operation, () => {
-      if (datagram.length > defaultSendBytes)
-        libc.setOption(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, datagram.length * 2);
-      libc.send(this.#fd, datagram);
-    });
-  }
-
-  /** The other half: the messages of the next datagram. Throws ETIMEDOUT after 10 s, ENOBUFS when the kernel dropped some. */
-  receive(operation: string): NetlinkMessage[] {
-    const length = conversation(operation, () => libc.receive(this.#fd, scratch, libc.MSG_TRUNC));
-    if (length > scratch.length)
-      throw new NetlinkError(operation, EMSGSIZE, { note: `an answer of ${length} bytes exceeds ${scratch.length}` });
-    const datagram = scratch.slice(0, length);
-    if (tracing) trace("received", this.protocol, datagram);
-    return decodeMessages(datagram, operation);
-  }
-
   /** Reserves `count` sequence numbers in a row and returns the first. */
-  reserveSequence(count: number): number {
+  #reserveSequence(count: number): number {
     // 0 is what unsolicited messages carry.
     if (this.#sequence + count > 0xffff_ffff) this.#sequence = 0;
     const first = this.#sequence + 1;
@@ -188,16 +129,16 @@ export class NetlinkSocket implements Disposable {
    * replied to) or the begin of its frame has failed.
    */
   #exchangeOnce(requests: readonly NetlinkRequest[], last: number, lastFlags = NLM_F_ACK): Outcome[] {
-    const first = this.reserveSequence(requests.length);
+    const first = this.#reserveSequence(requests.length);
     const operation = requests[last]?.label ?? "";
-    this.send(
+    this.#transport.send(
       encodeMessages(requests, first, (position) => (position === last ? lastFlags : 0)),
       operation,
     );
     const replies: NetlinkMessage[][] = requests.map(() => []);
     const errors: (NetlinkError | undefined)[] = requests.map(() => undefined);
     for (let done = false; !done;) {
-      for (const message of this.receive(operation)) {
+      for (const message of this.#receive(operation)) {
         const position = message.sequence - first;
         const request = requests[position];
         // A number of no request here: the late answer to one that had timed out.
@@ -218,8 +159,8 @@ export class NetlinkSocket implements Disposable {
 
   /** Undefined when the kernel interrupted it or dropped parts. */
   #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
-    const sequence = this.reserveSequence(1);
-    this.send(
+    const sequence = this.#reserveSequence(1);
+    this.#transport.send(
       encodeMessages([request], sequence, () => NLM_F_DUMP),
       request.label,
     );
@@ -240,35 +181,18 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
+  #receive(operation: string): NetlinkMessage[] {
+    return decodeMessages(this.#transport.receive(operation), operation);
+  }
+
   /** Undefined when the kernel had to drop something: the rest of the dump still comes and has to be read. */
   #receivePart(operation: string): NetlinkMessage[] | undefined {
     try {
-      return this.receive(operation);
+      return this.#receive(operation);
     } catch (error) {
-      if (error instanceof NetlinkError && error.code === "ENOBUFS") return undefined;
+      if (isNetlinkError(error, "ENOBUFS")) return undefined;
       throw error;
     }
-  }
-}
-
-/** One for all sockets of the thread: nothing else runs between a receive and the copy out of it. */
-const scratch = new Uint8Array(receiveBytesMax);
-
-/** struct sockaddr_nl: u16 nl_family, u16 pad, u32 nl_pid (0: the kernel), u32 nl_groups. */
-function kernelAddress(): Uint8Array {
-  const address = new Uint8Array(sockaddrBytes);
-  new DataView(address.buffer).setUint16(0, libc.AF_NETLINK, hostOrder);
-  return address;
-}
-
-/** False where the kernel is too old to know the option. */
-function setIfKnown(fd: Fd, option: number): boolean {
-  try {
-    libc.setOption(fd, SOL_NETLINK, option, 1);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "ENOPROTOOPT", "EINVAL")) return false;
-    throw error;
   }
 }
 
@@ -289,21 +213,4 @@ function chunks(requests: readonly NetlinkRequest[]): NetlinkRequest[][] {
   }
   if (chunk.length > 0) all.push(chunk);
   return all;
-}
-
-/** Runs system calls for `operation`; their failures become `NetlinkError`. */
-function conversation<T>(operation: string, body: () => T): T {
-  try {
-    return body();
-  } catch (cause) {
-    if (!(cause instanceof SystemError)) throw cause;
-    if (libc.isTimeout(cause))
-      throw new NetlinkError(operation, ETIMEDOUT, { note: `no answer within ${answerTimeoutMs} ms`, cause });
-    if (cause.code === "ENOBUFS") throw overrun(operation, cause);
-    throw new NetlinkError(operation, errnoNumber(cause.code), { note: cause.call, cause });
-  }
-}
-
-function overrun(operation: string, cause?: unknown): NetlinkError {
-  return new NetlinkError(operation, ENOBUFS, { note: "the kernel dropped answers; what was done is unknown", cause });
 }
