@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
+import { readText } from "../../src/libc/file.ts";
 import { CLONE_NEWNET, unshare } from "../../src/libc/namespace.ts";
+import * as libc from "../../src/libc/socket.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NLM_F_CREATE, NLM_F_EXCL } from "../../src/netlink/constants.ts";
 import { AttributeDecoder } from "../../src/netlink/attribute-decoder.ts";
 import { isNetlinkError, type NetlinkError } from "../../src/netlink/error.ts";
@@ -117,6 +119,43 @@ describe("a netlink socket", () => {
     expect(failureOf(() => NetlinkSocket.open(31, "nothing")).message).toBe(
       "open netlink socket of nothing: protocol not supported (socket)",
     );
+  });
+});
+
+describe("a socket's surroundings", () => {
+  /** Port ids of the NETLINK_ROUTE sockets of this namespace: column 3 of /proc/net/netlink, 0 being the kernel's own. */
+  function routePorts(): number[] {
+    const rows = readText("/proc/thread-self/net/netlink").trim().split("\n").slice(1);
+    return rows
+      .map((row) => row.trim().split(/\s+/))
+      .filter((columns) => columns[1] === "0" && columns[2] !== "0")
+      .map((columns) => Number(columns[2]));
+  }
+
+  test("nobody but the kernel can send to it", () => {
+    const [port, ...others] = routePorts();
+    expect(others).toEqual([]);
+    using stranger = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, NETLINK_ROUTE, "stranger");
+    const address = new Uint8Array(12);
+    const view = new DataView(address.buffer);
+    view.setUint16(0, libc.AF_NETLINK, true);
+    view.setUint32(4, port ?? 0, true);
+    libc.connect(stranger, address);
+    expect(() => libc.send(stranger, new Uint8Array(16))).toThrow("send stranger: connection refused");
+  });
+
+  test("POLYNIC_NLDEBUG=1 prints every message on standard error, and its absence nothing", () => {
+    const script = `
+      import { NetlinkSocket } from ${JSON.stringify(import.meta.resolve("../../src/netlink/socket.ts"))};
+      const body = new Uint8Array(24);
+      body.set([7, 0, 3, 0, 108, 111], 16);
+      NetlinkSocket.open(0, "trace").get({ label: "get", type: 18, flags: 0, body });`;
+    const run = (value: string): string => {
+      const env = { ...process.env, POLYNIC_NLDEBUG: value };
+      return Bun.spawnSync([process.execPath, "-e", script], { env, stderr: "pipe" }).stderr.toString();
+    };
+    expect(run("0")).toBe("");
+    expect(run("1")).toMatch(/^sent\n-{16}[^]+\| 6c 6f 00    \| [^]+received\n[^]+\|00007\|--\|00003\|/);
   });
 });
 
