@@ -42,30 +42,38 @@ export const routeSchema = struct({
   scope: number(),
 });
 
-/** 0.1.0 and 0.2.0. */
-const familySchema = struct({ ip: prefix(), gateway: gateway(), routes: optional(array(routeSchema), []) });
-const schema02 = struct({
-  ip4: exactOptional(familySchema),
-  ip6: exactOptional(familySchema),
-  dns: optional(dnsSchema, {}),
-});
-
-const interfaceSchema = struct({
-  name: optional(text(), ""),
-  mac: word(),
-  mtu: number(),
-  sandbox: word(),
-  socketPath: word(),
-  pciID: word(),
+/** 0.1.0 and 0.2.0. Made when first needed: most calls carry no result to decode, and schemas cost start-up time. */
+const schema02 = once(() => {
+  const family = struct({ ip: prefix(), gateway: gateway(), routes: optional(array(routeSchema), []) });
+  return struct({ ip4: exactOptional(family), ip6: exactOptional(family), dns: optional(dnsSchema, {}) });
 });
 
 /** 0.3.0 and newer; `ips[].version` says nothing that the address does not. */
-const schema = struct({
-  interfaces: optional(array(interfaceSchema), []),
-  ips: optional(array(struct({ address: prefix(), gateway: gateway(), interface: number() })), []),
-  routes: optional(array(routeSchema), []),
-  dns: optional(dnsSchema, {}),
-});
+const schema03 = once(() =>
+  struct({
+    interfaces: optional(
+      array(
+        struct({
+          name: optional(text(), ""),
+          mac: word(),
+          mtu: number(),
+          sandbox: word(),
+          socketPath: word(),
+          pciID: word(),
+        }),
+      ),
+      [],
+    ),
+    ips: optional(array(struct({ address: prefix(), gateway: gateway(), interface: number() })), []),
+    routes: optional(array(routeSchema), []),
+    dns: optional(dnsSchema, {}),
+  }),
+);
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
 
 /**
  * A result as a plugin printed it, of any version; `version` is what it means when it names none (the config's, for a plugin's answer).
@@ -113,7 +121,9 @@ function wrongFamily(named: string, family: readonly CniVersion[]): CniError {
 
 function decodeAs(value: JsonValue, version: CniVersion): Result {
   try {
-    return familyOf(version).includes(impliedVersion) ? from02(decode(schema02, value)) : from03(decode(schema, value));
+    return familyOf(version).includes(impliedVersion)
+      ? from02(decode(schema02(), value))
+      : from03(decode(schema03(), value));
   } catch (cause) {
     if (!(cause instanceof JsonError)) throw cause;
     throw new CniError(code.decoding, cause.message, "", { cause });
@@ -121,7 +131,7 @@ function decodeAs(value: JsonValue, version: CniVersion): Result {
 }
 
 /** IPv4 first, then IPv6, and their routes in the same order; no interfaces, so no index either. */
-function from02({ ip4, ip6, dns }: Infer<typeof schema02>): Result {
+function from02({ ip4, ip6, dns }: Infer<ReturnType<typeof schema02>>): Result {
   const families = [ip4, ip6].filter((each) => each !== undefined);
   return {
     interfaces: [],
@@ -131,7 +141,7 @@ function from02({ ip4, ip6, dns }: Infer<typeof schema02>): Result {
   };
 }
 
-function from03({ interfaces, ips, routes, dns }: Infer<typeof schema>): Result {
+function from03({ interfaces, ips, routes, dns }: Infer<ReturnType<typeof schema03>>): Result {
   return {
     interfaces: interfaces.map((each) => ({ ...present<ResultInterface>(each), name: each.name })),
     ips: ips.map((each) => present<ResultIp>(each)),
