@@ -6,9 +6,7 @@ export const NETLINK_NETFILTER = 12;
 export const NLM_F_REQUEST = 0x01;
 export const NLM_F_MULTI = 0x02;
 export const NLM_F_ACK = 0x04;
-export const NLM_F_ECHO = 0x08;
 export const NLM_F_DUMP_INTR = 0x10;
-export const NLM_F_DUMP_FILTERED = 0x20;
 
 // Modifiers of a GET request.
 export const NLM_F_ROOT = 0x100;
@@ -20,9 +18,6 @@ export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
-
-// Modifiers of a DELETE request.
-export const NLM_F_NONREC = 0x100;
 
 // Flags of an acknowledgement.
 export const NLM_F_CAPPED = 0x100;
@@ -51,7 +46,6 @@ export const attributeHeaderBytes = 4;
 export const SOL_NETLINK = 270;
 
 // Options of level SOL_NETLINK.
-export const NETLINK_ADD_MEMBERSHIP = 1;
 export const NETLINK_CAP_ACK = 10;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;

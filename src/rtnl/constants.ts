@@ -1,7 +1,6 @@
 // Names and values as the kernel has them; the header is named once for each group.
 
 // include/linux/socket.h
-export const AF_UNSPEC = 0;
 export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
@@ -169,10 +168,7 @@ export const IFA_F_NOPREFIXROUTE = 0x200;
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 export const NDA_IFINDEX = 8;
-export const NDA_MASTER = 9;
 
-export const NTF_SELF = 1 << 1;
-export const NTF_MASTER = 1 << 2;
 export const NTF_PROXY = 1 << 3;
 export const NTF_ROUTER = 1 << 7;
 

@@ -124,6 +124,11 @@ const rows: readonly Row[] = [
     deleteLink("a-name-of-more-than-15"),
     `17/0 ${noDevice} 1b003500 612d6e616d652d6f662d6d6f72652d7468616e2d3135 0000`,
   ],
+  [
+    "bytes count, not letters",
+    deleteLink("ääääääää"),
+    `17/0 ${noDevice} 15003500 c3a4c3a4c3a4c3a4c3a4c3a4c3a4c3a400 000000`,
+  ],
   ["a deletion by group", deleteGroup(0x1234), `17/0 ${noDevice} 08001b00 34120000`],
   [
     "a query leaves the statistics out",

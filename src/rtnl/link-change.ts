@@ -31,6 +31,7 @@ export type LinkTarget = string | Device;
 
 /** IFNAMSIZ - 1; longer names can only be alternative ones. */
 const nameBytesMax = 15;
+const textEncoder = new TextEncoder();
 
 /**
  * Makes a link. With `netnsFd` it is born in that namespace under its final name: only a link of that name over there is in the
@@ -44,8 +45,8 @@ export function addLink(spec: LinkSpec): NetlinkRequest {
 }
 
 /**
- * Changes a link; ENODEV when there is none. A new name needs the target's index (EINVAL otherwise does not happen: it is a
- * RangeError). Moving it into a namespace and giving it a name there is one change.
+ * Changes a link; ENODEV when there is none. A new name needs the target's index, since a name alone says which link is
+ * meant; anything else is a RangeError. Moving it into a namespace and giving it a name there is one change.
  */
 export function setLink(target: LinkTarget, change: LinkChange): NetlinkRequest {
   return request(`set link ${describeLink(target)}`, RTM_NEWLINK, 0, (body) => {
@@ -87,7 +88,7 @@ export function describeLink(target: LinkTarget): string {
 }
 
 function encodeName(name: string, encoder: AttributeEncoder): void {
-  encoder.text(name.length > nameBytesMax ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
+  encoder.text(textEncoder.encode(name).length > nameBytesMax ? IFLA_ALT_IFNAME : IFLA_IFNAME, name);
 }
 
 function encodeInfo(data: LinkData, encoder: AttributeEncoder): void {
