@@ -28,12 +28,15 @@ export type Infer<Schema extends GenericSchema> = InferOutput<Schema>;
  * without `optional` or `exactOptional` is required. Shared members are shared by spreading entries.
  */
 export function struct<const Entries extends ObjectEntries>(entries: Entries) {
-  const names = new Map(Object.keys(entries).map((name) => [foldName(name), name]));
   const members = object(entries);
+  let names: ReadonlyMap<string, string> | undefined;
   const pick = (input: JsonObject): InferInput<typeof members> => {
+    // Made by the first use: most schemas of a process are never used, and all of them would cost its start.
+    names ??= foldedNames(entries);
     const known: Record<string, JsonValue> = {};
-    for (const [name, value] of Object.entries(input)) {
+    for (const name of Object.keys(input)) {
       const canonical = names.get(foldName(name));
+      const value = input[name];
       if (canonical !== undefined && value !== null && value !== undefined) known[canonical] = value;
     }
     // Whether the values are what the entries take is for the next step to find out.
@@ -139,10 +142,17 @@ export function checkedOrEmpty<T>(parse: (text: string) => T | undefined, expect
 export function getField(object: JsonObject, name: string): JsonValue | undefined {
   const folded = foldName(name);
   let found: JsonValue | undefined;
-  for (const [each, value] of Object.entries(object)) {
+  for (const each of Object.keys(object)) {
+    const value = object[each];
     if (value !== null && value !== undefined && foldName(each) === folded) found = value;
   }
   return found;
+}
+
+function foldedNames(entries: ObjectEntries): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const name of Object.keys(entries)) names.set(foldName(name), name);
+  return names;
 }
 
 /** Folds the way encoding/json does: the long s and the Kelvin sign are letters of ASCII names too. */

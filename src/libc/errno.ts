@@ -116,11 +116,11 @@ const texts: Partial<Record<ErrnoName, string>> = {
   ENOTCONN: "transport endpoint is not connected",
 };
 
-const names = new Map<number, ErrnoName>(Object.entries(numbers).map(([name, number]) => [number, name as ErrnoName]));
-
 /** Kernel name of a positive error number, e.g. 17 to "EEXIST"; an unknown one reads "E<number>". */
 export function errnoName(number: number): ErrnoName {
-  return names.get(number) ?? `E${number}`;
+  // Searched when a call has failed, since a table by number would cost every start of the process.
+  for (const name in numbers) if (numbers[name as keyof typeof numbers] === number) return name as ErrnoName;
+  return `E${number}`;
 }
 
 /** The number of a kernel name: the inverse of `errnoName`. */
