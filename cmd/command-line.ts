@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { explain } from "../src/play/explain.ts";
+import { InputError } from "../src/play/play-error.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
@@ -15,6 +16,8 @@ interface Verb {
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
+  play: { summary: "make the pods of Kubernetes manifests on this machine", load: () => import("./verbs/play.ts") },
+  plan: { summary: "print which networks pods would get", load: () => import("./verbs/plan.ts") },
   add: { summary: "attach a network namespace to a network", load: () => import("./verbs/add.ts") },
   check: { summary: "check an attachment", load: () => import("./verbs/check.ts") },
   del: { summary: "detach a network namespace from a network", load: () => import("./verbs/del.ts") },
@@ -98,7 +101,7 @@ async function report(error: unknown, terminal: Terminal): Promise<number> {
     return exitUsage;
   }
   await say(terminal, explain(error));
-  return error instanceof UsageError ? exitUsage : exitFailure;
+  return error instanceof UsageError || error instanceof InputError ? exitUsage : exitFailure;
 }
 
 async function say(terminal: Terminal, message: string): Promise<void> {

@@ -28,6 +28,7 @@ const validName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
  */
 export class ManifestCluster implements Cluster {
   readonly #folder: ManifestFolder;
+  readonly #where: string;
   #queue: { readonly pod: Pod; readonly event: PodEvent }[] = [];
 
   /** `paths` are the files and directories to read in place of the whole directory. */
@@ -38,6 +39,7 @@ export class ManifestCluster implements Cluster {
   ) {
     const roots = (paths ?? [directory]).map((path) => path.replace(/(?<=.)\/+$/, ""));
     this.#folder = new ManifestFolder(roots, paths !== undefined);
+    this.#where = roots.join(", ");
   }
 
   async getPod(namespace: string, name: string): Promise<Pod | undefined> {
@@ -61,7 +63,7 @@ export class ManifestCluster implements Cluster {
       throw new ClusterError(
         "not-found",
         operation,
-        `not found in ${this.directory}`,
+        `not found in ${this.#where}`,
         networkHint({ namespace, name }, this.#networkNames()),
       );
     });
@@ -109,7 +111,7 @@ export class ManifestCluster implements Cluster {
 
   /** Every pod of the folder in path order, with its annotations merged. One that can't be understood is an "invalid" error. */
   pods(): Pod[] {
-    return this.#guard(`list pods of ${this.directory}`, () => {
+    return this.#guard(`list pods of ${this.#where}`, () => {
       const problems: ManifestProblem[] = [];
       const pods = new Map<string, Pod>();
       for (const manifest of this.#folder.objects(podKind, (problem) => problems.push(problem))) {
@@ -117,7 +119,7 @@ export class ManifestCluster implements Cluster {
         const key = `${pod.namespace}/${pod.name}`;
         if (!pods.has(key)) pods.set(key, this.#withState(pod));
       }
-      this.#refuseBroken(`list pods of ${this.directory}`, problems);
+      this.#refuseBroken(`list pods of ${this.#where}`, problems);
       return [...pods.values()];
     });
   }

@@ -1,6 +1,6 @@
 import { CLONE_NEWNET, setns, unshare } from "../libc/namespace.ts";
-import { isGone } from "../netns/error.ts";
 import { Netns } from "../netns/netns.ts";
+import { asInput } from "./play-error.ts";
 
 const namedNetnsFolder = "/run/netns";
 
@@ -11,11 +11,11 @@ export function nodePath(node: string): string {
 
 /**
  * Moves this thread, and with it every process it starts, into the node's network namespace for good. "" stays where it is. Throws
- * `NetnsError` when there is no such namespace.
+ * `InputError` when there is no such namespace.
  */
 export function moveToNode(path: string): void {
   if (path === "") return;
-  using netns = Netns.open(path);
+  using netns = asInput("--node: ", () => Netns.open(path));
   setns(netns.fd, CLONE_NEWNET);
 }
 
@@ -24,10 +24,8 @@ export function moveToNode(path: string): void {
  * place, so that no plugin cleans up on a node that is another.
  */
 export function moveToNodeOrNowhere(path: string): void {
-  try {
-    moveToNode(path);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-    unshare(CLONE_NEWNET);
-  }
+  if (path === "") return;
+  using netns = Netns.openIfExists(path);
+  if (netns === undefined) unshare(CLONE_NEWNET);
+  else setns(netns.fd, CLONE_NEWNET);
 }

@@ -2,20 +2,20 @@ import { ManifestCluster } from "../cluster/manifests.ts";
 import { type Pod } from "../cluster/port.ts";
 import { isErrno } from "../libc/errno.ts";
 import { makeDirectories, readText, status, writeFile } from "../libc/file.ts";
-import { PlayError } from "./play-error.ts";
+import { asInput, InputError } from "./play-error.ts";
 
 /** Manifests as they were named on the command line, read once. */
 export class PodSources {
   readonly cluster: ManifestCluster;
   readonly pods: readonly Pod[];
 
-  /** Throws `PlayError` for a path that does not exist and when there is no pod, `ClusterError` for what can't be read. */
+  /** Throws `InputError` for a path that does not exist, what can't be read, and when there is no pod. */
   constructor(readonly paths: readonly string[]) {
     for (const path of paths) refuseMissing(path);
     // What is written goes with the copies that `copyTo` makes; nothing is written here.
     this.cluster = new ManifestCluster("/dev/null", () => {}, paths);
-    this.pods = this.cluster.pods();
-    if (this.pods.length === 0) throw new PlayError(`no Pod found in ${paths.join(", ")}`);
+    this.pods = asInput("", () => this.cluster.pods());
+    if (this.pods.length === 0) throw new InputError(`no Pod found in ${paths.join(", ")}`);
   }
 
   /** Copies the files into one folder, in their order: a config can name one folder only, and the originals may change or go. */
@@ -34,6 +34,6 @@ function refuseMissing(path: string): void {
     status(path);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-    throw new PlayError(`${path}: no such file or directory`, { cause: error });
+    throw new InputError(`${path}: no such file or directory`, { cause: error });
   }
 }

@@ -12,12 +12,13 @@ import {
   O_CREAT,
   O_RDWR,
   open,
+  readDirectory,
   readTextIfExists,
   replaceFile,
   statusIfExists,
   statusOf,
 } from "../libc/file.ts";
-import { PlayError } from "./play-error.ts";
+import { InputError, PlayError } from "./play-error.ts";
 
 /** One pod that was made, with all that its DEL needs. */
 export interface PlayedPod {
@@ -92,9 +93,17 @@ export function writePlayState(root: string, state: PlayState): void {
   );
 }
 
-/** Makes the root and locks it until disposed of. Throws `PlayError` when another play works there now. */
+/**
+ * Makes the root and locks it until disposed of. Throws `PlayError` when another play works there now, `InputError` for a folder that
+ * is somebody else's: its files would be taken for play's own when everything is removed.
+ */
 export function lockRoot(root: string): Fd {
   makeDirectories(root, 0o700);
+  const names = readDirectory(root).map(({ name }) => name);
+  if (names.some((name) => name !== "lock") && readPlayState(root) === undefined)
+    throw new InputError(
+      `--root ${root} holds other files (${names.slice(0, 3).join(", ")}); choose a new or an empty folder`,
+    );
   const fd = open(layout.lock(root), O_RDWR | O_CREAT);
   if (isLocked(fd, layout.lock(root))) return fd;
   fd[Symbol.dispose]();

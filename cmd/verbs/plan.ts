@@ -1,0 +1,39 @@
+import { Command } from "commander";
+import { defaultPodCidr, defaultRoot } from "../../src/play/default-conf.ts";
+import type { VerbModule } from "../command-line.ts";
+import { collect, outputOption, type OutputFormat } from "../output.ts";
+import { planFiles } from "../plan.ts";
+
+interface Options {
+  readonly filename: readonly string[];
+  readonly conf: string;
+  readonly podCidr: string;
+  readonly output: OutputFormat;
+}
+
+const examples = `
+Examples:
+  polynic plan -f conf-examples/pods                  all pods: interface, network, plugin, where the config comes from
+  polynic plan -f conf-examples/pods default/web      one pod
+  polynic plan -f pods.yaml web -o json               with every config, CNI_ARGS and runtimeConfig as plugins would get them
+  polynic plan --conf /etc/cni/net.d/00-multus.conf   the pods of the folder that the config's "manifests" names
+`;
+
+export const command: VerbModule["command"] = (terminal, finish) =>
+  new Command("plan")
+    .description(
+      "Prints which networks pods would get, in which order and from where. Changes nothing, needs no privileges.",
+    )
+    .argument("[pod]", "namespace/name, or a name in namespace default; all pods otherwise")
+    .option("-f, --filename <path>", "manifest file or folder (may be repeated)", collect, [])
+    .option(
+      "--conf <file>",
+      "CNI configuration with a plugin of type multus, in place of the built-in default network",
+      "",
+    )
+    .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
+    .addOption(outputOption())
+    .addHelpText("after", examples)
+    .action(async (pod: string | undefined, { filename, conf, podCidr, output }: Options) => {
+      finish(await planFiles({ root: defaultRoot, paths: filename, conf, podCidr, output, pod }, terminal));
+    });

@@ -1,0 +1,87 @@
+import type { Cluster, Pod } from "../cluster/port.ts";
+import { parseArgs } from "../cni/args.ts";
+import { formatIp } from "../ip/address.ts";
+import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
+import { silentLogger } from "../log/logger.ts";
+import type { MultusConf } from "../multus/config.ts";
+import { type Attachment, makePlan } from "../multus/plan.ts";
+import { networkSources } from "../multus/sources.ts";
+import { podInterface } from "./default-conf.ts";
+import { podFailure, type PodFailure } from "./pod-failure.ts";
+import { describeChain } from "./pod-conf.ts";
+
+/** One network of a pod as it would be attached. */
+export interface PlannedAttachment {
+  readonly interface: string;
+  readonly network: string;
+  readonly plugin: string;
+  /** Where the config was found. */
+  readonly origin: string;
+  readonly isDefault: boolean;
+  /** CNI_ARGS. */
+  readonly args: string;
+  /** What plugins that declare the capability are given as runtimeConfig. */
+  readonly capabilityArgs: JsonObject;
+  /** Gateways that the pod's default routes are moved to; absent when the pod says nothing of it. */
+  readonly defaultRoute?: readonly string[];
+  readonly config: JsonObject;
+}
+
+/** What a pod would get, in order; the default network first. */
+export interface PodPlan {
+  readonly namespace: string;
+  readonly name: string;
+  readonly attachments: readonly PlannedAttachment[];
+}
+
+export interface PlanReport {
+  readonly pods: readonly PodPlan[];
+  readonly failures: readonly PodFailure[];
+}
+
+/** Plans pods as the dispatcher would, by its own code, and changes nothing. A pod that would be refused is a failure with the reason. */
+export async function planPods(conf: MultusConf, cluster: Cluster, pods: readonly Pod[]): Promise<PlanReport> {
+  const plans: PodPlan[] = [];
+  const failures: PodFailure[] = [];
+  for (const pod of pods) {
+    const { namespace, name } = pod;
+    try {
+      plans.push({ namespace, name, attachments: await planPod(conf, cluster, pod) });
+    } catch (error) {
+      failures.push(podFailure(pod, error));
+    }
+  }
+  return { pods: plans, failures };
+}
+
+async function planPod(conf: MultusConf, cluster: Cluster, pod: Pod): Promise<PlannedAttachment[]> {
+  const sources = await networkSources({ conf, cluster, pod, log: silentLogger });
+  const args = parseArgs(
+    `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`,
+  );
+  return makePlan({ ifName: podInterface, args, runtimeConfig: conf.runtimeConfig, sources }).attachments.map(describe);
+}
+
+function describe({
+  ifName,
+  name,
+  list,
+  origin,
+  isDefault,
+  args,
+  capabilityArgs,
+  defaultRoute,
+}: Attachment): PlannedAttachment {
+  const { value } = parse(list.text);
+  return {
+    interface: ifName,
+    network: name,
+    plugin: describeChain(list),
+    origin,
+    isDefault,
+    args,
+    capabilityArgs,
+    ...(defaultRoute === undefined ? {} : { defaultRoute: defaultRoute.map(formatIp) }),
+    config: isJsonObject(value) ? value : {},
+  };
+}
