@@ -12,12 +12,16 @@ const PROC_SUPER_MAGIC = 0x9fa0;
 /** The calling thread's namespace, also in a worker thread or after setns(2). */
 const currentPath = "/proc/thread-self/ns/net";
 
+/** Opens something that belongs to the network namespace of the calling thread; `subject` names the namespace in its errors. */
+export type Opener<T extends Disposable> = (subject: string) => T;
+
 /**
  * An open network namespace. It owns the descriptor and, from first use on, one rtnetlink socket that stays bound to the namespace,
- * so that work on its links needs no switching. `using` closes both; the namespace itself lives on.
+ * so that work on its links needs no switching. `using` closes all of it; the namespace itself lives on.
  */
 export class Netns implements Disposable {
   #rtnl: Rtnl | undefined;
+  readonly #opened = new Map<Opener<Disposable>, Disposable>();
 
   private constructor(
     readonly path: string,
@@ -59,6 +63,13 @@ export class Netns implements Disposable {
     return this.#rtnl;
   }
 
+  /** What `open` opens in here: by the first call with this very function, and the same again after that. Closed with this object. */
+  bound<T extends Disposable>(open: Opener<T>): T {
+    const opened = this.#opened.get(open) ?? this.enter(() => open(this.path));
+    this.#opened.set(open, opened);
+    return opened as T;
+  }
+
   /** True when both are the same namespace, whatever their paths. */
   isSame(other: Netns): boolean {
     const mine = statusOf(this.fd);
@@ -89,6 +100,8 @@ export class Netns implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const opened of this.#opened.values()) opened[Symbol.dispose]();
+    this.#opened.clear();
     this.#rtnl?.[Symbol.dispose]();
     this.#rtnl = undefined;
     this.fd[Symbol.dispose]();

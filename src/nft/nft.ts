@@ -17,6 +17,10 @@ const ERESTART = 85;
 /**
  * nf_tables of one network namespace: reads it and runs transactions. It stays bound to the namespace in which the thread was when it
  * was opened. Every failure is an `NftError`, or a `NetlinkError` where the conversation itself broke down. Needs no nft(8).
+ *
+ * Keep it open as long as there may be work: closing any netfilter socket, at a process's end too, waits until what was deleted or
+ * changed in the namespace has been freed, an RCU grace period of 5 to 20 ms (nft_rcv_nl_event() in net/netfilter/nf_tables_api.c).
+ * Transactions that only add, and reading, leave nothing to wait for.
  */
 export class Nft implements Disposable {
   readonly #socket: NetlinkSocket;
@@ -34,6 +38,18 @@ export class Nft implements Disposable {
     this.#socket[Symbol.dispose]();
   }
 
+  /** False on a kernel without nf_tables: everything else here would fail. Throws when the answer is neither yes nor no. */
+  isAvailable(): boolean {
+    try {
+      this.#generation();
+      return true;
+    } catch (error) {
+      // What nfnetlink says of a subsystem that it does not have, and netlink of a protocol that nobody speaks.
+      if (isNetlinkError(error, "EINVAL", "EOPNOTSUPP", "EPROTONOSUPPORT", "ECONNREFUSED")) return false;
+      throw error;
+    }
+  }
+
   /** Runs a transaction; nothing of it remains when this throws. An empty one does nothing. */
   run(transaction: Transaction): void {
     this.#run(transaction);
@@ -45,7 +61,7 @@ export class Nft implements Disposable {
    */
   update(plan: () => Transaction): void {
     for (let attempt = 0; attempt < updateAttemptsMax; attempt++) {
-      const generation = list.decodeGeneration(this.#socket.get(list.getGeneration));
+      const generation = this.#generation();
       const transaction = plan();
       if (this.#run(transaction, generation)) return;
     }
@@ -80,6 +96,10 @@ export class Nft implements Disposable {
   /** The rules that pass the filter, in order within a chain; a missing table or chain has none. */
   rules(filter: list.RuleFilter): ListedRule[] {
     return known(this.#socket.dump(list.listRules(filter)).map(list.decodeRule));
+  }
+
+  #generation(): number {
+    return list.decodeGeneration(this.#socket.get(list.getGeneration));
   }
 
   /** False when the rule set is not that generation any more. */

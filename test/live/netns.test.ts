@@ -104,3 +104,20 @@ test("a reference opens once, and an empty or missing path is simply not there",
   expect(() => none.open()).toThrow("CNI_NETNS");
   deleteNetns(path);
 });
+
+test("what is bound to a namespace is opened in it once, and closed with it", () => {
+  const path = fresh();
+  using netns = createNetns(path);
+  const seen: string[] = [];
+  const open = (subject: string) => {
+    using inside = Netns.current();
+    seen.push(`open ${subject} ${inside.isSame(netns) ? "inside" : "outside"}`);
+    return { [Symbol.dispose]: () => void seen.push("close") };
+  };
+  const other = (subject: string) => open(`${subject}, another`);
+  expect(netns.bound(open)).toBe(netns.bound(open));
+  expect(netns.bound(other)).not.toBe(netns.bound(open));
+  netns[Symbol.dispose]();
+  expect(seen).toEqual([`open ${path} inside`, `open ${path}, another inside`, "close", "close"]);
+  deleteNetns(path);
+});

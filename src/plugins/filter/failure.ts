@@ -1,0 +1,13 @@
+import { CniError, code } from "../../cni/error.ts";
+import { isNftError } from "../../nft/error.ts";
+import { isIptablesError } from "./iptables.ts";
+
+/**
+ * What a runtime is told when packet filter rules could not be made or removed: `what`, then the cause. Code 11 ("try again later")
+ * when somebody else kept the rule set busy, 999 otherwise.
+ */
+export function failure(what: string, cause: unknown): CniError {
+  const isBusy = isNftError(cause, "EAGAIN") || isIptablesError(cause, "busy");
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new CniError(isBusy ? code.tryAgainLater : code.internal, `${what}: ${text}`, "", { cause });
+}

@@ -1,0 +1,125 @@
+import { ipFromBytes, widthOf } from "../../ip/address.ts";
+import { networkOf, parsePrefix, type Prefix } from "../../ip/prefix.ts";
+import type { Extension, ListedExpression } from "../../nft/expression.ts";
+import type { ListedRule } from "../../nft/object.ts";
+import { cText } from "../../nft/userdata.ts";
+
+// Rules of table nat, as far as masquerading is concerned, from either of the places where iptables keeps them: nf_tables, which we
+// read ourselves, or the x_tables of old, which only its own binary can list.
+
+/** One rule; `handle` is what removes it: the rule in nf_tables, or its line for `-D`. */
+export interface NatRule<Handle> {
+  readonly chain: string;
+  /** The chain or the target (MASQUERADE, …) of `-j`; "" when there is none. */
+  readonly target: string;
+  /** What `-s` and `-d` ask for; absent when the rule does not ask, or asks for the contrary. */
+  readonly source?: Prefix;
+  readonly destination?: Prefix;
+  readonly comment?: string;
+  readonly handle: Handle;
+}
+
+export interface NatTable<Handle> {
+  /** Chains that iptables did not make by itself. */
+  readonly chains: readonly string[];
+  readonly rules: readonly NatRule<Handle>[];
+}
+
+/** What is to go: rules by their handles, then whole chains. */
+export interface Removal<Handle> {
+  readonly rules: readonly Handle[];
+  readonly chains: readonly string[];
+}
+
+/** Reads what `iptables -t nat -S` prints. A handle is the rule's text behind `-A `. */
+export function parseNat(text: string): NatTable<string> {
+  const chains: string[] = [];
+  const rules: NatRule<string>[] = [];
+  for (const line of text.split("\n")) {
+    if (line.startsWith("-N ")) chains.push(line.slice(3).trim());
+    if (line.startsWith("-A ")) rules.push(parseRule(line.slice(3).trim()));
+  }
+  return { chains, rules };
+}
+
+/** Reads a rule that iptables-nft wrote to nf_tables. */
+export function readNatRule(rule: ListedRule): NatRule<ListedRule> {
+  const { expressions } = rule;
+  const version = rule.chain.table.family === "ip" ? 4 : 6;
+  const comment = commentOf(rule);
+  const source = prefixAt(expressions, version, version === 4 ? 12 : 8);
+  const destination = prefixAt(expressions, version, version === 4 ? 16 : 24);
+  return {
+    chain: rule.chain.name,
+    target: targetOf(expressions),
+    ...(source === undefined ? {} : { source }),
+    ...(destination === undefined ? {} : { destination }),
+    ...(comment === undefined ? {} : { comment }),
+    handle: rule,
+  };
+}
+
+/** A text as one word of iptables-restore(8). */
+export function quote(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+}
+
+function parseRule(handle: string): NatRule<string> {
+  const words = splitWords(handle);
+  const after = (option: string): string | undefined => {
+    const at = words.indexOf(option);
+    return at < 0 || words[at - 1] === "!" ? undefined : words[at + 1];
+  };
+  const source = parsePrefix(after("-s") ?? "");
+  const destination = parsePrefix(after("-d") ?? "");
+  const comment = after("--comment");
+  return {
+    chain: words[0] ?? "",
+    target: after("-j") ?? after("-g") ?? "",
+    ...(source === undefined ? {} : { source }),
+    ...(destination === undefined ? {} : { destination }),
+    ...(comment === undefined ? {} : { comment }),
+    handle,
+  };
+}
+
+/** As iptables-restore(8) does: separated by spaces, double quotes around those that have some, a backslash before a quote inside. */
+function splitWords(line: string): string[] {
+  const words = line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
+  return words.map((word) => (word.startsWith('"') ? word.slice(1, -1).replaceAll(/\\(.)/g, "$1") : word));
+}
+
+function targetOf(expressions: readonly ListedExpression[]): string {
+  for (const one of expressions) {
+    if (one.kind === "verdict") return one.chain ?? one.verdict.toUpperCase();
+    if (one.kind === "target") return one.extension;
+    if (one.kind === "masq") return "MASQUERADE";
+  }
+  return "";
+}
+
+/** iptables-nft stores comments as those of x_tables, or, in some versions, as nft's. */
+function commentOf({ expressions, comment }: ListedRule): string | undefined {
+  const match = expressions.find((one): one is Extension => one.kind === "match" && one.extension === "comment");
+  // struct xt_comment_info: char comment[256]
+  return match === undefined ? comment : cText(match.info);
+}
+
+/** The prefix that the address at `offset` of the IP header must be in: payload, perhaps a mask, and a comparison for equality. */
+function prefixAt(expressions: readonly ListedExpression[], version: 4 | 6, offset: number): Prefix | undefined {
+  const at = expressions.findIndex((one) => one.kind === "payload" && one.base === "network" && one.offset === offset);
+  if (at < 0) return undefined;
+  const [first, second] = expressions.slice(at + 1);
+  const mask = first?.kind === "bitwise" ? first.mask : undefined;
+  const compare = mask === undefined ? first : second;
+  if (compare?.kind !== "cmp" || compare.operator !== "==") return undefined;
+  const address = new Uint8Array(widthOf(version) / 8);
+  if (compare.value.length > address.length) return undefined;
+  address.set(compare.value);
+  const bits = mask === undefined ? compare.value.length * 8 : onesOf(mask);
+  return networkOf({ ip: ipFromBytes(address), bits });
+}
+
+function onesOf(mask: Uint8Array): number {
+  return mask.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+}
