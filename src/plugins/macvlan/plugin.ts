@@ -14,7 +14,16 @@ import { type MacvlanConfig, parseConfig } from "./config.ts";
 import { createMacvlan, upCures } from "./create.ts";
 
 /** A macvlan in the pod on a device of the node or of the pod, with its own MAC on the same wire. */
-export const plugin: Plugin<MacvlanConfig> = { name: "macvlan", parse: parseConfig, add, del, check, status, gc };
+export const plugin: Plugin<MacvlanConfig> = {
+  name: "macvlan",
+  ownsLink: true,
+  parse: parseConfig,
+  add,
+  del,
+  check,
+  status,
+  gc,
+};
 
 async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   const { config, ifName, ipam, undo, log } = call;
