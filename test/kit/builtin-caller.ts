@@ -1,7 +1,6 @@
 // Calls built-in plugins as functions of this process, as the dispatcher does, on a node of the kit.
-import type { Runtime } from "../../src/cni/invoke.ts";
+import type { Plugin, Runtime } from "../../src/cni/plugin.ts";
 import { invoke } from "../../src/cni/invoke.ts";
-import type { Plugin } from "../../src/cni/plugin.ts";
 import type { Result } from "../../src/cni/result.ts";
 import type { Verb } from "../../src/cni/version.ts";
 import type { JsonObject } from "../../src/json/value.ts";
@@ -14,8 +13,7 @@ import type { PinnedNetns } from "./node-netns.ts";
 
 export interface BuiltinCall {
   readonly verb: Verb;
-  /** `type` says which plugin. */
-  readonly config: JsonObject;
+  readonly config: JsonObject & { readonly type: string };
   /** The pod, or what CNI_NETNS would say. */
   readonly pod: PinnedNetns | string;
   /** net1 when undefined. */
@@ -53,10 +51,10 @@ export class BuiltinCaller implements Disposable {
   async call({ verb, config, pod, ifName, containerId, args, prevResult }: BuiltinCall): Promise<Result | undefined> {
     using netns = new NetnsRef(typeof pod === "string" ? pod : pod.path);
     const cniVersion = "1.1.0";
-    const prev = prevResult === undefined ? {} : { prevResult: encodeResult(prevResult, cniVersion) as JsonObject };
+    const prev = prevResult === undefined ? {} : { prevResult: encodeResult(prevResult, cniVersion) };
     return await invoke(this.#runtime, {
       verb,
-      type: String(config["type"]),
+      type: config.type,
       config: { cniVersion, name: "net", ...config, ...prev },
       containerId: containerId ?? "ctr0",
       ifName: ifName ?? "net1",

@@ -23,7 +23,7 @@ let given: Result;
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
 
-const config = (own: JsonObject = {}): JsonObject => ({
+const config = (own: JsonObject = {}) => ({
   type: "macvlan",
   master: "eth0",
   ipam: { type: "scripted" },

@@ -28,7 +28,7 @@ afterEach(() => {
   for (const each of lan().nodes) each.ip("addr flush dev eth0 scope global");
 });
 
-const macvlan = (own: JsonObject = {}): JsonObject => ({ type: "macvlan", master: "eth0", ...own });
+const macvlan = (own: JsonObject = {}) => ({ type: "macvlan", master: "eth0", ...own });
 
 function fixed(addresses: readonly string[], own: JsonObject = {}): JsonObject {
   const list = addresses.map((each) => {

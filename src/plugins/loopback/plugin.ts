@@ -19,13 +19,12 @@ export const plugin: Plugin<undefined> = { name: "loopback", parse: () => undefi
 function add({ conf, netns, undo }: AddCall<undefined>): Result {
   const pod = openPod(netns);
   const link = loopbackOf(pod);
-  if (!link.up) undo.push(`${name} up`, () => setUp(pod, false));
+  refuseForeign(addressesOf(pod, link));
   setUp(pod, true);
-  const addresses = explained(`failed to list the addresses of "${name}"`, () =>
-    listAddresses(pod.rtnl, { device: link }),
-  );
-  refuseForeign(addresses);
+  if (!link.up) undo.push(`${name} up`, () => setUp(pod, false));
   if (conf.prevResult !== undefined) return conf.prevResult;
+  // Those that it has by itself it got just now.
+  const addresses = addressesOf(pod, link);
   const first = (family: 4 | 6) => addresses.find(({ prefix }) => prefix.ip.family === family);
   return {
     interfaces: [{ name, mac: formatMac(link.mac), sandbox: netns.path }],
@@ -54,6 +53,10 @@ function refuseForeign(addresses: readonly Address[]): void {
     code.internal,
     `loopback interface found with non-loopback address "${formatIp(foreign.prefix.ip)}"; take it off "${name}" of the pod`,
   );
+}
+
+function addressesOf(pod: Netns, link: Link): Address[] {
+  return explained(`failed to list the addresses of "${name}"`, () => listAddresses(pod.rtnl, { device: link }));
 }
 
 function loopbackOf(pod: Netns): Link {
