@@ -7,19 +7,21 @@ const folderName = ".polynic";
 const stagedName = "new";
 const keyDigits = 32;
 /**
- * How far a seal lies before the change that it seals. Whatever comes later gets a later time, even within one tick of the kernel's
- * clock and on file systems that keep whole seconds.
+ * How far the time of a sealed directory lies before the change that it seals. Whatever comes later gets a later time, even within one
+ * tick of the kernel's clock and on file systems that keep whole seconds.
  */
 const sealOffsetNs = 2_000_000_000n;
+/** How much older than the directory `.polynic` is made to look; two changes by the kernel's clock are never that far apart (31 years). */
+const sealAgeNs = 1_000_000_000_000_000_000n;
 
 /**
  * Finds the leases of a holder in a network's directory without reading every lease. For use under the network's lock.
  *
  * Each lease has a second name (a hard link): `.polynic/<h>/<hash>@<address>`, with the hash of the holder and its first digit, so a
  * look-up lists one short directory. Every hit is checked against the lease's content before it counts, so a wrong entry can't do
- * harm; what remains to be known is that no entry is missing. That is what the seal says: when all leases have entries, the network's
- * directory and `.polynic` get the same time of modification, and since any file that appears, goes or is replaced in
- * the network's directory makes its time the present, equal times mean that nobody else (the Go plugin, a person, a crash half way)
+ * harm; what remains to be known is that no entry is missing. That is what the seal says: when all leases have entries, `.polynic`
+ * gets a time of modification that is a certain span before that of the network's directory. Since any file that appears, goes or is
+ * replaced in the latter makes its time the present, that span means that nobody else (the Go plugin, a person, a crash half way)
  * was there since. Otherwise the names of both are listed and compared by inode, which needs no reading of leases that have their
  * entry, and those without get one. Only a change of holder inside an existing file, which no plugin ever makes, goes unnoticed
  * by ADD and DEL; GC reads everything.
@@ -104,7 +106,7 @@ export class HolderIndex {
       const time = file.status(this.directory).modifiedNs - sealOffsetNs;
       file.makeDirectories(this.#folder, 0o700);
       file.setModified(this.directory, time);
-      file.setModified(this.#folder, time);
+      file.setModified(this.#folder, time - sealAgeNs);
     } catch (error) {
       // Somebody else's directory, or a read-only one: without a seal the next call compares names, and that is all.
       if (!(error instanceof SystemError)) throw error;
@@ -113,7 +115,7 @@ export class HolderIndex {
 
   #isSealed(): boolean {
     const folder = file.statusIfExists(this.#folder);
-    return folder !== undefined && folder.modifiedNs === file.status(this.directory).modifiedNs;
+    return folder !== undefined && folder.modifiedNs + sealAgeNs === file.status(this.directory).modifiedNs;
   }
 
   /** Removes entries that are no longer a name of their lease; returns the leases of the others. */
