@@ -93,9 +93,9 @@ export class Nft implements Disposable {
     }
   }
 
-  /** The rules that pass the filter, in order within a chain; a missing table or chain has none. */
-  rules(filter: list.RuleFilter): ListedRule[] {
-    return known(this.#socket.dump(list.listRules(filter)).map(list.decodeRule));
+  /** The rules of a chain, of a table or, of nothing in particular, of all; in order within a chain. What is missing has none. */
+  rules(of?: Table | Chain): ListedRule[] {
+    return known(this.#socket.dump(list.listRules(of)).map(list.decodeRule));
   }
 
   #generation(): number {
