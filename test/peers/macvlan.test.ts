@@ -23,8 +23,8 @@ function routed(...routes: readonly Route[]): object {
 const addDel: readonly Step[] = [{ command: "ADD" }, { command: "DEL" }];
 const refused: readonly Step[] = [{ command: "ADD", code: 999 }, { command: "DEL" }];
 
-function masterInPod({ pod }: Site): void {
-  pod().ip("link add up0 type veth peer name up1", "link set up0 up", "link set up1 up");
+function masterInPod(site: Site): void {
+  site.pod().ip("link add up0 type veth peer name up1", "link set up0 up", "link set up1 up");
 }
 
 function defaultRoute({ node }: Site): void {
@@ -197,16 +197,16 @@ const cases: readonly Case[] = [
       { command: "DEL", ifName: "net2" },
     ],
   },
-  ...[
-    ["an unknown mode", { mode: "zzz" }],
-    ["an MTU above the master's", { mtu: 9000 }],
-    ["a negative MTU", { mtu: -1 }],
-    ["a MAC that is none", { mac: "xx" }],
-    ["no master and no default route", { master: "" }],
-    ["a master that is not there", { master: "eth7" }],
-    ["a master that is no Ethernet device", { master: "lo" }],
-  ].map(([name, own]): Case => {
-    return { name: String(name), plugin: "macvlan", config: network(own as object), steps: refused };
+  ...Object.entries({
+    "an unknown mode": { mode: "zzz" },
+    "an MTU above the master's": { mtu: 9000 },
+    "a negative MTU": { mtu: -1 },
+    "a MAC that is none": { mac: "xx" },
+    "no master and no default route": { master: "" },
+    "a master that is not there": { master: "eth7" },
+    "a master that is no Ethernet device": { master: "lo" },
+  }).map(([name, own]): Case => {
+    return { name, plugin: "macvlan", config: network(own), steps: refused };
   }),
   {
     name: "a MAC that no device can have",
@@ -256,7 +256,7 @@ const cases: readonly Case[] = [
       { command: "ADD" },
       { command: "DEL", config: network({ master: "eth7" }), hasPrevResult: false },
       { command: "DEL", args: "FOO=bar" },
-      { command: "DEL", before: ({ pod }) => pod()[Symbol.dispose]() },
+      { command: "DEL", before: (site) => site.pod()[Symbol.dispose]() },
     ],
   },
   {
@@ -265,10 +265,10 @@ const cases: readonly Case[] = [
     config: network(fixed([v4], { routes: [{ dst: "198.51.100.0/24", gw: "192.0.2.9" }] })),
     steps: [
       { command: "ADD" },
-      { command: "CHECK", code: 999, before: ({ pod }) => pod().ip("route del 198.51.100.0/24") },
-      { command: "CHECK", code: 999, before: ({ pod }) => pod().ip("addr del 192.0.2.10/24 dev net1") },
+      { command: "CHECK", code: 999, before: (site) => site.pod().ip("route del 198.51.100.0/24") },
+      { command: "CHECK", code: 999, before: (site) => site.pod().ip("addr del 192.0.2.10/24 dev net1") },
       { command: "CHECK", code: 999, config: network({ ...plain, mode: "vepa" }) },
-      { command: "CHECK", code: 999, before: ({ pod }) => pod().ip("link del net1") },
+      { command: "CHECK", code: 999, before: (site) => site.pod().ip("link del net1") },
     ],
     expected: [{ line: /^2 CHECK answer \/ msg: .*Expected Route/, reason: "the route in words that people use" }],
   },
