@@ -32,6 +32,12 @@ test("pods come in the order of the files on the command line, and copies keep i
   expect(new ManifestCluster(join(folder, "copy")).pods()).toEqual(sources.pods);
 });
 
+test("pods on the node's own network are left out", () => {
+  const path = file("a.yaml", "one");
+  writeFileSync(join(folder, "b.yaml"), "kind: Pod\nmetadata: {name: agent}\nspec: {hostNetwork: true}");
+  expect(new PodSources([path, join(folder, "b.yaml")]).pods.map(({ name }) => name)).toEqual(["one"]);
+});
+
 test.each<[string, () => string[], string]>([
   ["nothing there", () => [join(folder, "none.yaml")], "none.yaml: no such file or directory"],
   ["no pods", () => [file("empty.yaml")], "no Pod found in"],
