@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PlayReport } from "../../src/play/report.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
+import { leasesUnder } from "../demo/remains.ts";
 import { leftovers } from "../kit/diff.ts";
 import { useLan } from "../kit/hooks.ts";
 import { searchPath } from "../kit/packages.ts";
@@ -61,6 +62,17 @@ function play(...args: string[]): Outcome {
 
 function reportOf({ stdout }: Outcome): PlayReport {
   return JSON.parse(stdout) as PlayReport;
+}
+
+/** Process ids of plugins that were started from a root. */
+function pluginsOf(folder: string): string[] {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, "utf8").includes(`CNI_PATH=${folder}/bin`);
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Names of pods, whether they came up, failed or went down. */
@@ -141,6 +153,28 @@ describe("polynic play", () => {
     expect(play("--down")).toMatchObject({ exitCode: 0, stderr: "" });
     expect(existsSync(root)).toBe(false);
   });
+
+  test.each([5, 15, 30, 60, 120])(
+    "killed after %d ms, it leaves what --down finds and takes away",
+    async (milliseconds) => {
+      const manifests = ["a", "b", "c", "d"].map((name) => pod(name, "lan,lan")).join("---\n");
+      const file = folder.write("pods.yaml", `${networks}---\n${manifests}`);
+      const args = ["play", "--root", root, "-f", file, "--node", lan().node().path];
+      const child = Bun.spawn([join(polynicBin, "polynic"), ...args], {
+        env: { PATH: searchPath },
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await Bun.sleep(milliseconds);
+      child.kill("SIGKILL");
+      await child.exited;
+      // The plugins that it had started go on, as a runtime's do; a runtime would not call DEL before they end either.
+      while (pluginsOf(root).length > 0) await Bun.sleep(5);
+      expect(play("--down")).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(leftovers(before.links, snapshot(lan().node().path).links)).toEqual([]);
+      expect(leasesUnder("/var/lib/cni/networks")).toEqual([]);
+      expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(root);
+    },
+  );
 
   test("--down where nothing was made does nothing", () => {
     expect(play("--down", "-o", "json")).toMatchObject({ exitCode: 0, stderr: "" });
