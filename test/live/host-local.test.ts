@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { type CniCall, type CniOutcome, callCni, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
-import { changingCalls, countSystemCalls, killAtEverySystemCall } from "../kit/fault.ts";
+import { callWithFault, changingCalls, countSystemCalls, killAtEverySystemCall } from "../kit/fault.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 
 const folder = useTemporaryFolder();
@@ -123,6 +123,25 @@ function find(name: string): string {
       .find((path) => path.endsWith(name)) ?? name
   );
 }
+
+test("whichever system call of ADD fails, the error says so and no address stays leased", async () => {
+  const sets = [[{ subnet: "10.1.0.0/30" }], [{ subnet: "fd00:1::/126" }]];
+  const calls = ["?link", "?linkat", "?rename", "?renameat", "?mkdir", "mkdirat", "write", "utimensat", "flock"];
+  for (const [systemCall, count] of await countSystemCalls(call("ADD", "a", sets), calls)) {
+    for (let occurrence = 1; occurrence <= count; occurrence++) {
+      rmSync(network(), { recursive: true, force: true });
+      const outcome = await callWithFault(call("ADD", "a", sets), { systemCall, occurrence, errno: "EIO" });
+      const place = `${systemCall} ${occurrence}`;
+      // The lease folder can do without a seal.
+      if (systemCall === "utimensat") expect(outcome.exitCode, place).toBe(0);
+      if (outcome.exitCode !== 0 && existsSync(network())) expect(leftovers(), place).toEqual([]);
+      await mustCallCni(call("DEL", "a", sets));
+      await mustCallCni(call("ADD", "b", sets));
+      await mustCallCni(call("DEL", "b", sets));
+      expect(leftovers(), place).toEqual([]);
+    }
+  }
+}, 120_000);
 
 test("kill -9 at any step of DEL: the next DEL leaves nothing, and others keep what they have", async () => {
   const killed = await killAtEverySystemCall(

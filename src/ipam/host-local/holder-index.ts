@@ -33,12 +33,15 @@ export class HolderIndex {
   readonly #folder: string;
   /** Leases that could not get an entry, names by holder text: those of another owner, or a file system that is full. */
   readonly #loose = new Map<string, string[]>();
+  /** Every lease has its entry, or is in `#loose`; only then may the index be sealed. */
+  #isWhole: boolean;
   #staged: { readonly text: string; readonly path: string } | undefined;
 
   /** Brings the index of `directory`, which exists, up to date. Leases that a crash left without content are removed on the way. */
   constructor(readonly directory: string) {
     this.#folder = `${directory}/${folderName}`;
-    if (!this.#isSealed()) this.rebuild();
+    this.#isWhole = this.#isSealed();
+    if (!this.#isWhole) this.rebuild();
   }
 
   /** The names of the leases whose content is `text`, in no particular order. Entries that have lost their lease are removed. */
@@ -69,13 +72,20 @@ export class HolderIndex {
   add(text: string, name: string): boolean {
     this.#staged ??= { text, path: this.#stage(text) };
     if (this.#staged.text !== text) throw new TypeError("one index serves one holder at a time");
+    const lease = `${this.directory}/${name}`;
     try {
-      file.link(this.#staged.path, `${this.directory}/${name}`);
+      file.link(this.#staged.path, lease);
     } catch (error) {
       if (isErrno(error, "EEXIST")) return false;
       throw error;
     }
-    file.rename(this.#staged.path, this.#entry(text, name));
+    try {
+      file.rename(this.#staged.path, this.#entry(text, name));
+    } catch (error) {
+      this.#isWhole = false;
+      file.unlinkIfExists(lease);
+      throw error;
+    }
     this.#staged = undefined;
     return true;
   }
@@ -88,6 +98,7 @@ export class HolderIndex {
 
   /** Compares the names of leases and entries: entries without lease go, leases without entry get one, leases without content go. */
   rebuild(): void {
+    this.#isWhole = false;
     this.#loose.clear();
     const leases = new Map<string, bigint>();
     for (const { name, inode, kind } of file.readDirectory(this.directory)) {
@@ -95,13 +106,14 @@ export class HolderIndex {
     }
     for (const name of this.#pruneEntries(leases)) leases.delete(name);
     for (const name of leases.keys()) this.#adopt(name);
+    this.#isWhole = true;
   }
 
   /** Ends the work under the lock: the next one need not compare anything, provided that nobody else was there. */
   close(): void {
     if (this.#staged !== undefined) file.unlinkIfExists(this.#staged.path);
     this.#staged = undefined;
-    if (this.#loose.size > 0 || this.#isSealed()) return;
+    if (!this.#isWhole || this.#loose.size > 0 || this.#isSealed()) return;
     try {
       const time = file.status(this.directory).modifiedNs - sealOffsetNs;
       file.makeDirectories(this.#folder, 0o700);
@@ -152,7 +164,12 @@ export class HolderIndex {
     const path = this.#entry(text, stagedName);
     file.unlinkIfExists(path);
     using fd = this.#inBucket(text, () => file.open(path, file.O_WRONLY | file.O_CREAT | file.O_EXCL, 0o600));
-    file.writeAll(fd, text);
+    try {
+      file.writeAll(fd, text);
+    } catch (error) {
+      file.unlinkIfExists(path);
+      throw error;
+    }
     return path;
   }
 
