@@ -333,7 +333,7 @@ describe("the iptables binary", () => {
   });
 
   const broken = ["iptables-restore", "ip6tables-restore", "iptables", "ip6tables"];
-  test("that can't work leaves the choice to nftables, unless the config names iptables", async () => {
+  test("that can't do it leaves the choice to nftables, unless the config names iptables", async () => {
     shim('echo "can\'t initialize iptables table nat" >&2; exit 3', ...broken);
     await expect(setup(spec("iptables"))).rejects.toMatchObject({
       code: 999,
@@ -348,7 +348,7 @@ describe("the iptables binary", () => {
 
   test("that refuses a rule is quoted", async () => {
     shim('echo "line 4: no such target" >&2; exit 1', "iptables-restore");
-    await expect(setup(spec(undefined, { addresses: [prefix("10.1.2.2/24")] }))).rejects.toMatchObject({
+    await expect(setup(spec("iptables", { addresses: [prefix("10.1.2.2/24")] }))).rejects.toMatchObject({
       code: 999,
       message: expect.stringContaining("iptables-restore ended with exit status 1: line 4: no such target"),
     });

@@ -158,8 +158,12 @@ function masquerades(expressions: readonly ListedExpression[], { ip }: Prefix): 
   return expressions.some(isFrom) && expressions.some(({ kind }) => kind === "masq");
 }
 
-/** True when the kernel refused the chain type, or the expression, in family inet: it reports either as not found. */
+/** True when the kernel refused the family, its NAT chains or the expression there; the last two it reports as not found. */
 function isUnsupported(error: unknown): boolean {
   if (!isNftError(error, "ENOENT", "EOPNOTSUPP", "EAFNOSUPPORT", "EINVAL")) return false;
-  return error.operation.startsWith(`add chain inet ${tableName}`) || error.operation.includes(" masquerade ");
+  const { operation } = error;
+  return (
+    /^add (table|chain) inet /.test(operation) ||
+    (operation.startsWith("add rule inet ") && operation.includes(" masquerade "))
+  );
 }
