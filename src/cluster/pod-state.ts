@@ -12,6 +12,7 @@ import {
   replaceFile,
   statusIfExists,
   statusOf,
+  temporaryOf,
   unlinkIfExists,
 } from "../libc/file.ts";
 import { sleep } from "../libc/process.ts";
@@ -49,13 +50,14 @@ export function readState(path: string): PodState | undefined {
 export function updateState(path: string, change: (current: PodState | undefined) => PodState): void {
   makeDirectories(path.replace(/\/[^/]+$/, ""), 0o755);
   using _lock = lock(path);
-  replaceFile(path, encodeState(change(readState(path))), 0o644);
+  replaceFile(path, encodeState(change(readState(path))), 0o644, temporaryOf(path));
 }
 
 /** Removes a state file; false when there was none. */
 export function removeState(path: string): boolean {
   if (statusIfExists(path) === undefined) return false;
   using _lock = lock(path);
+  unlinkIfExists(temporaryOf(path));
   return unlinkIfExists(path);
 }
 

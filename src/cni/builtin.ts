@@ -5,7 +5,7 @@ import type { Invocation } from "./invoke.ts";
 import { delegateIpam, type Invoke } from "./ipam-delegate.ts";
 import { type NetConf, parseNetConf } from "./net-conf.ts";
 import type { AttachmentCall, Call, Plugin, Runtime } from "./plugin.ts";
-import type { Result } from "./result.ts";
+import { emptyResult, type Result } from "./result.ts";
 import { readValidAttachments } from "./valid-attachments.ts";
 
 /** What becomes of the result of an ADD while the plugin's work can still be taken back: throwing here undoes the ADD. */
@@ -80,7 +80,7 @@ async function del(plugin: Plugin, call: AttachmentCall): Promise<void> {
 }
 
 async function check(plugin: Plugin, call: AttachmentCall): Promise<void> {
-  const { prevResult } = call.conf;
+  const prevResult = call.conf.prevResult ?? (plugin.remembersResults ? emptyResult : undefined);
   if (prevResult === undefined) {
     throw new CniError(code.invalidConfig, "Required prevResult missing", "CHECK needs the result of the ADD");
   }

@@ -1,6 +1,6 @@
 import { NetnsRef } from "../netns/ref.ts";
 import { addList, type Attachment, checkList, delList, gcList, throwJoined } from "./chain.ts";
-import { CniError, code } from "./error.ts";
+import { CniError, code, HalfUndoneError } from "./error.ts";
 import type { Runtime } from "./plugin.ts";
 import type { ValidAttachment } from "./net-conf.ts";
 import type { NetworkList } from "./network-list.ts";
@@ -8,7 +8,7 @@ import type { AttachmentKey, CachedAttachment, ResultCache } from "./result-cach
 import type { Result } from "./result.ts";
 import { asVersion, impliedVersion } from "./version.ts";
 
-/** As `addList`, and remembers the result; when that fails, the attachment is taken back. */
+/** As `addList`, and remembers the result; when that fails, the attachment is taken back, with errors as `addList` throws them. */
 export async function addCached(
   runtime: Runtime,
   cache: ResultCache,
@@ -23,17 +23,15 @@ export async function addCached(
     const undone = await delList(runtime, list, attachment, result).catch((failure: unknown) => CniError.from(failure));
     const cause = CniError.from(error);
     const details = undone === undefined ? "" : `undo: ${undone.message}`;
-    throw new CniError(
-      cause.code,
-      `failed to set network ${JSON.stringify(list.name)} cached result: ${cause.message}`,
-      details,
-    );
+    const Failure = undone === undefined ? CniError : HalfUndoneError;
+    const message = `failed to set network ${JSON.stringify(list.name)} cached result: ${cause.message}`;
+    throw new Failure(cause.code, message, details, { cause });
   }
 }
 
 /**
- * As `delList` with what the cache remembers: the result, and the capability arguments when `attachment` has none. The entry goes once
- * all plugins succeeded. One that can't be read goes at once, and DEL does without it.
+ * As `delList` with what the cache remembers: the result, and the capability arguments and CNI_ARGS that `attachment` does not say
+ * itself. The entry goes once all plugins succeeded. One that can't be read goes at once, and DEL does without it.
  */
 export async function delCached(
   runtime: Runtime,
@@ -43,9 +41,9 @@ export async function delCached(
 ): Promise<void> {
   const key = { ...attachment, networkName: list.name };
   const cached = readLeniently(runtime, cache, key);
-  const isBare = Object.keys(attachment.capabilityArgs).length === 0;
-  const capabilityArgs = (isBare ? cached?.capabilityArgs : undefined) ?? attachment.capabilityArgs;
-  await delList(runtime, list, { ...attachment, capabilityArgs }, cached?.result);
+  const capabilityArgs = { ...cached?.capabilityArgs, ...attachment.capabilityArgs };
+  const args = attachment.args === "" ? (cached?.args ?? "") : attachment.args;
+  await delList(runtime, list, { ...attachment, capabilityArgs, args }, cached?.result);
   cache.delete(key);
 }
 

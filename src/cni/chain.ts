@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { NetnsRef } from "../netns/ref.ts";
-import { CniError, code } from "./error.ts";
+import { CniError, code, HalfUndoneError } from "./error.ts";
 import { inject } from "./inject.ts";
 import { invoke, type Invocation } from "./invoke.ts";
 import { validateContainerId, validateInterfaceName, validateNetworkName } from "./names.ts";
@@ -27,7 +27,7 @@ export interface Attachment {
 
 /**
  * Runs ADD along the chain (spec "Adding an attachment") and gives the last plugin's result. When a plugin fails, it and those before it
- * get a DEL in reverse order, and what fails meanwhile is added to the details. Throws `CniError` with the failing plugin's code.
+ * get a DEL in reverse order. Throws `CniError` with the failing plugin's code; a `HalfUndoneError` when a DEL failed too, told in the details.
  */
 export async function addList(runtime: Runtime, list: NetworkList, attachment: Attachment): Promise<Result> {
   validateNetworkName(list.name);
@@ -212,5 +212,6 @@ function failed(
   const cause = CniError.from(error);
   const message = `plugin type=${JSON.stringify(type)} name=${JSON.stringify(list.name)} failed (${step}): ${cause.message}`;
   const details = [cause.details, ...undoFailures.map((each) => `undo: ${each.message}`)].filter((text) => text !== "");
-  return new CniError(cause.code, message, details.join("; "), { cause });
+  const Failure = undoFailures.length > 0 ? HalfUndoneError : CniError;
+  return new Failure(cause.code, message, details.join("; "), { cause });
 }

@@ -47,8 +47,24 @@ export class CniError extends Error {
     return new CniError(fallback, message, "", { cause: error });
   }
 
+  /** Message and details as one line, for logs and events, where there is no second field. */
+  get text(): string {
+    return oneLine(this.details === "" ? this.message : `${this.message}; ${this.details}`);
+  }
+
   /** A copy with `prefix` before the message; code and details stay (upstream loses the code here). */
   within(prefix: string): CniError {
     return new CniError(this.code, `${prefix}${this.message}`, this.details, { cause: this });
   }
 }
+
+/** The text with each line break, and the blanks around it, as "; ". */
+export function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*[\r\n]+\s*/g, "; ");
+}
+
+/**
+ * A failed ADD whose own undoing failed too: something of the attachment may be left, and a DEL has to try again. Without such a failure
+ * a plain `CniError` says that nothing is left.
+ */
+export class HalfUndoneError extends CniError {}

@@ -85,6 +85,11 @@ export interface Plugin<Config = unknown> {
    * delete the links of all a pod's attachments in one request beforehand. Absent for a device that is moved, not made.
    */
   readonly ownsLink?: true;
+  /**
+   * The plugin remembers the results of its ADDs itself, as the dispatcher does: its CHECK is called without a prevResult too, and is
+   * given the empty result then. All others need one.
+   */
+  readonly remembersResults?: true;
   /** The config as typed values, or a thrown `CniError` (code 7) that names the JSON path. Touches nothing outside its argument. */
   parse(conf: NetConf, args: CniArgs, verb: Verb): Config;
   add(call: AddCall<Config>): Result | Promise<Result>;

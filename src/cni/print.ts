@@ -1,5 +1,5 @@
 import { stringify } from "../json/stringify.ts";
-import type { CniError } from "./error.ts";
+import { type CniError, oneLine } from "./error.ts";
 import { encodeResult } from "./result-encode.ts";
 import type { Result } from "./result.ts";
 import type { CniVersion } from "./version.ts";
@@ -19,8 +19,4 @@ export function printError(error: CniError): string {
   const { code, details } = error;
   const msg = oneLine(error.message);
   return stringify(details === "" ? { code, msg } : { code, msg, details }, { indent });
-}
-
-function oneLine(text: string): string {
-  return text.trim().replaceAll(/\s*[\r\n]+\s*/g, "; ");
 }

@@ -9,6 +9,7 @@ import {
   readText,
   readTextIfExists,
   replaceFile,
+  temporaryOf,
   unlinkIfExists,
 } from "../libc/file.ts";
 import { parseArgs } from "./args.ts";
@@ -84,7 +85,7 @@ export class ResultCache {
     const content = stringify(toJson(attachment, version));
     touching(path, () => {
       makeDirectories(this.#folder, 0o700);
-      replaceFile(path, content, 0o600);
+      replaceFile(path, content, 0o600, temporaryOf(path));
     });
   }
 
@@ -98,28 +99,32 @@ export class ResultCache {
     return content === undefined ? undefined : fromText(content, path, key);
   }
 
-  /** Forgets an attachment; false when nothing was remembered. */
+  /** Forgets an attachment, and what a killed write of it left; false when nothing was remembered. */
   delete(key: AttachmentKey): boolean {
     const path = this.pathOf(key);
-    return touching(path, () => unlinkIfExists(path));
+    return touching(path, () => {
+      unlinkIfExists(temporaryOf(path));
+      return unlinkIfExists(path);
+    });
   }
 
-  /** Every attachment, of every container or of one, by file name. Files of the old format say too little to be listed. */
+  /**
+   * Every attachment, of every container or of one, by file name. Files of the old format, and torn ones, say too little to be listed: a
+   * line tells of each.
+   */
   list(containerId?: string): CacheListing {
     const attachments: CachedAttachment[] = [];
     const unreadable: string[] = [];
     for (const { name, kind: entry } of touching(this.#folder, () => readDirectoryIfExists(this.#folder))) {
-      if (entry === "directory" || name.endsWith(temporarySuffix)) continue;
+      if (entry === "directory" || name.startsWith(".") || name.endsWith(temporarySuffix)) continue;
       // Of a thousand files only those are read that can be the container's.
       if (containerId !== undefined && !name.includes(`-${containerId}-`)) continue;
       const path = `${this.#folder}/${name}`;
       try {
-        attachments.push(
-          fromText(
-            touching(path, () => readText(path)),
-            path,
-          ),
-        );
+        const text = touching(path, () => readText(path));
+        const attachment = fromText(text, path);
+        // The name alone does not tell: network "a-b" of container "c" looks like network "a" of container "b".
+        if (containerId === undefined || attachment.containerId === containerId) attachments.push(attachment);
       } catch (error) {
         unreadable.push(CniError.from(error).message);
       }

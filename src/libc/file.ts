@@ -115,10 +115,15 @@ let temporaryCount = 0;
 
 /**
  * Replaces a file so that a crash or power cut leaves either the old or the new content, never a part: written beside under a
- * temporary name, fdatasync(2), rename(2). The temporary file is removed when any of it fails.
+ * temporary name, fdatasync(2), rename(2). The temporary file is removed when any of it fails; a kill leaves it. Where a lock keeps
+ * writers of one file apart, pass `temporaryOf(path)`: the next writer then takes the same name, and whoever removes the file knows it.
  */
-export function replaceFile(path: string, content: Uint8Array | string, mode = 0o600): void {
-  const temporary = `${path}.${process.pid}-${temporaryCount++}.tmp`;
+export function replaceFile(
+  path: string,
+  content: Uint8Array | string,
+  mode = 0o600,
+  temporary = `${path}.${process.pid}-${temporaryCount++}.tmp`,
+): void {
   try {
     using fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
     changeMode(fd, mode);
@@ -129,6 +134,11 @@ export function replaceFile(path: string, content: Uint8Array | string, mode = 0
     unlinkIfExists(temporary);
     throw error;
   }
+}
+
+/** The hidden name beside a file that its writers, one at a time, may give to `replaceFile`. */
+export function temporaryOf(path: string): string {
+  return path.replace(/[^/]*$/, (name) => `.${name}.tmp`);
 }
 
 /** fchmod(2): the permission bits exactly as given, whatever the umask. */

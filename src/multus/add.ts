@@ -1,65 +1,144 @@
-import type { Cluster, Pod } from "../cluster/port.ts";
 import { addCached } from "../cni/cached-chain.ts";
-import { code, CniError } from "../cni/error.ts";
-import { asVersion, impliedVersion } from "../cni/version.ts";
+import { code, CniError, HalfUndoneError } from "../cni/error.ts";
 import type { AddCall } from "../cni/plugin.ts";
 import { emptyResult, type Result } from "../cni/result.ts";
-import { formatPrefix } from "../ip/prefix.ts";
+import { asVersion, impliedVersion } from "../cni/version.ts";
 import { getLink } from "../rtnl/link.ts";
 import type { MultusConf } from "./config.ts";
 import { type Attached, settleDefaultRoutes } from "./default-route.ts";
-import { deleteAttachment } from "./detach.ts";
 import { delegateCall } from "./delegate-call.ts";
-import { DispatchError, type FailureReason } from "./dispatch-error.ts";
-import { removeJournal, writeJournal } from "./journal.ts";
+import { deleteEntries } from "./detach.ts";
+import { type JournalEntry, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
-import { formatNetworkStatus, networkStatuses } from "./network-status.ts";
 import { type Attachment, makePlan } from "./plan.ts";
 import { waitForReadiness } from "./readiness.ts";
-import { findPod, openCluster, openSession, podIdentity, podLabel, type Session } from "./session.ts";
+import { reportFailure, reportSuccess, type Subject } from "./report.ts";
+import { cachedEntries } from "./rescue.ts";
+import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
 import { networkSources } from "./sources.ts";
 
 /**
  * Attaches all networks of a pod, one after the other (NPWG spec 7.3), and reports them. Returns the default network's result. Whatever
- * fails, everything that was attached is taken back, the journal with it, and the pod gets a Warning event with the reason.
+ * fails, everything that was attached is taken back, the journal with it, and the pod gets a Warning event with the reason. What could
+ * not be taken back stays in the journal for the runtime's DEL.
  */
 export async function add(call: AddCall<MultusConf>): Promise<Result> {
   const session = openSession(call, call.config);
-  const identity = podIdentity(call.args);
-  await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
-  using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
-  let cluster: Cluster | undefined;
-  let pod: Pod | undefined;
+  const identity = requireIdentity(call.args);
+  const subject: Subject = { identity };
   try {
-    cluster = await openCluster(session.conf);
-    pod = await findPod(cluster, identity);
-    const sources = await networkSources({ conf: session.conf, cluster, pod, log: session.log });
-    const plan = makePlan({ ifName: call.ifName, args: call.args, runtimeConfig: session.conf.runtimeConfig, sources });
-    const attached = await attachAll(session, call, plan.attachments);
-    await report(attached, cluster, pod);
-    return attached[0]?.result ?? emptyResult;
+    // Before anything is looked up: no network can be attached to a namespace that is not there.
+    call.netns.open();
+    await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
+    using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
+    await clearEarlier(session, call);
+    subject.cluster = await openCluster(session.conf);
+    subject.pod = await findPod(subject.cluster, identity);
+    const { conf, log } = session;
+    const sources = await networkSources({ conf, cluster: subject.cluster, pod: subject.pod, log });
+    const plan = makePlan({ ifName: call.ifName, args: call.args, runtimeConfig: conf.runtimeConfig, sources });
+    return await attachAll(session, call, plan.attachments, subject);
   } catch (error) {
     const failure = CniError.from(error).within(`Multus: ${podLabel(identity)}`);
-    session.log.error(failure.message);
-    await reportFailure(session, cluster, pod, error);
+    session.log.error(failure.text);
+    await reportFailure(session, subject, error);
     throw failure;
   }
+}
+
+/**
+ * What an earlier ADD of this container has left is taken back first: it was killed, or the namespace was made anew without a DEL. While
+ * the container still has one of its interfaces the ADD is refused, and the earlier one stays as it is (Multus tears it down).
+ */
+async function clearEarlier(session: Session, call: AddCall<MultusConf>): Promise<void> {
+  const { cniDir } = session.conf;
+  const state = readJournal(cniDir, call.containerId, call.ifName);
+  if (state.kind === "absent") return;
+  const entries =
+    state.kind === "present"
+      ? state.entries
+      : cachedEntries(cniDir, session.log, call.containerId).map(({ entry }) => entry);
+  for (const { ifName } of entries) refuseTakenName(call, ifName);
+  session.log.error(`container ${call.containerId} was attached before without a DEL: what is left of that goes first`);
+  const [failure] = await deleteEntries(session, call, entries);
+  if (failure !== undefined) throw failure.error.within("an earlier ADD of this container can't be taken back: ");
+  removeJournal(cniDir, call.containerId);
 }
 
 async function attachAll(
   session: Session,
   call: AddCall<MultusConf>,
   attachments: readonly Attachment[],
-): Promise<Attached[]> {
-  const { cniDir } = session.conf;
-  writeJournal(cniDir, call.containerId, call.netns.path, attachments);
-  call.undo.push("journal", () => removeJournal(cniDir, call.containerId));
-  const attached: Attached[] = [];
-  for (const attachment of attachments) attached.push({ attachment, result: await attach(session, call, attachment) });
-  return settleDefaultRoutes(call.netns.open(), attached).map((settled, index) => {
-    if (settled.result !== attached[index]?.result) remember(session, call, settled);
-    return settled;
-  });
+  subject: Subject,
+): Promise<Result> {
+  writeJournal(
+    session.conf.cniDir,
+    { containerId: call.containerId, netns: call.netns.path, network: call.conf.name },
+    attachments,
+  );
+  const begun: JournalEntry[] = [];
+  try {
+    const made: Attached[] = [];
+    for (const attachment of attachments) {
+      const result = await attach(session, call, attachment, begun);
+      made.push({ attachment, result });
+    }
+    const settled = settleDefaultRoutes(call.netns.open(), made);
+    for (const [index, each] of settled.entries())
+      if (each.result !== made[index]?.result) remember(session, call, each);
+    await reportSuccess(session, subject, settled);
+    // The caller still has to hand the result over; when it can't, there is no lock any more.
+    call.undo.push("all attachments", async () => {
+      using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
+      await takeBack(session, call, begun);
+    });
+    return settled[0]?.result ?? emptyResult;
+  } catch (error) {
+    await takeBack(session, call, begun);
+    throw error;
+  }
+}
+
+/** One attachment. `begun` collects those of which something may be in place, this one too unless its own chain has taken it back. */
+async function attach(
+  session: Session,
+  call: AddCall<MultusConf>,
+  attachment: Attachment,
+  begun: JournalEntry[],
+): Promise<Result> {
+  const { name, ifName, list } = attachment;
+  const entry = { ...attachment, netns: call.netns.path };
+  try {
+    refuseTakenName(call, ifName);
+    const result = await addCached(session.runtime, session.cache, list, delegateCall(session, call, entry));
+    begun.push(entry);
+    session.log.verbose(`Add: ${name} ${ifName}`, { container: call.containerId });
+    return result;
+  } catch (error) {
+    if (error instanceof HalfUndoneError) begun.push(entry);
+    throw CniError.from(error).within(`error adding container to network ${describe(attachment)}: `);
+  }
+}
+
+/** "default/net-a" (interface net1), and where the config is from unless the name says it. */
+function describe({ name, ifName, origin }: Attachment): string {
+  return `"${name}" (interface ${ifName}${origin.endsWith(` ${name}`) ? "" : `, from ${origin}`})`;
+}
+
+function refuseTakenName(call: AddCall<MultusConf>, ifName: string): void {
+  if (getLink(call.netns.open().rtnl, ifName) === undefined) return;
+  throw new CniError(
+    code.internal,
+    `interface name ${ifName} already exists in ${call.netns.path}`,
+    "an earlier ADD was not followed by DEL, or another plugin made an interface of that name",
+  );
+}
+
+/** In reverse order and to the end. The journal goes with the last attachment; what can't be freed keeps it for the runtime's DEL. */
+async function takeBack(session: Session, call: AddCall<MultusConf>, begun: readonly JournalEntry[]): Promise<void> {
+  const failures = await deleteEntries(session, call, begun);
+  for (const { error } of failures) session.log.error(`taking back: ${error.text}; DEL will try again`);
+  if (failures.length === 0) removeJournal(session.conf.cniDir, call.containerId);
 }
 
 /** CHECK and DEL must be told what the kernel has now, not what the plugins made first. */
@@ -67,81 +146,4 @@ function remember({ cache }: Session, { containerId }: AddCall<MultusConf>, { at
   const { list, ifName } = attachment;
   const cached = cache.read({ networkName: list.name, containerId, ifName });
   if (cached !== undefined) cache.write({ ...cached, result }, asVersion(list.cniVersion) ?? impliedVersion);
-}
-
-async function attach(session: Session, call: AddCall<MultusConf>, attachment: Attachment): Promise<Result> {
-  const where = `error adding container to network "${attachment.name}" (interface ${attachment.ifName}, ${attachment.origin}): `;
-  try {
-    refuseTakenName(call, attachment);
-    const result = await addCached(
-      session.runtime,
-      session.cache,
-      attachment.list,
-      delegateCall(session, call, attachment),
-    );
-    call.undo.push(`attachment to ${attachment.name}`, () =>
-      deleteAttachment(session, call, { ...attachment, netns: call.netns.path }),
-    );
-    session.log.verbose(`Add: ${attachment.name} ${attachment.ifName}`, { container: call.containerId });
-    return result;
-  } catch (error) {
-    throw CniError.from(error).within(where);
-  }
-}
-
-function refuseTakenName(call: AddCall<MultusConf>, { ifName }: Attachment): void {
-  if (getLink(call.netns.open().rtnl, ifName) === undefined) return;
-  throw new CniError(
-    code.invalidEnvironment,
-    `interface name ${ifName} already exists in ${call.netns.path}`,
-    "an earlier ADD was not followed by DEL, or two networks ask for the same name",
-  );
-}
-
-async function report(
-  attached: readonly Attached[],
-  cluster: Cluster | undefined,
-  pod: Pod | undefined,
-): Promise<void> {
-  if (cluster === undefined || pod === undefined) return;
-  for (const { attachment, result } of attached) {
-    if (result.interfaces.length + result.ips.length === 0) continue;
-    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
-  }
-  const statuses = attached.flatMap(({ attachment, result }) =>
-    networkStatuses(attachment.name, attachment.isDefault, result),
-  );
-  try {
-    await Promise.all([cluster.setNetworkStatus(pod, formatNetworkStatus(statuses)), cluster.flush()]);
-  } catch (error) {
-    throw new DispatchError(
-      "FailedToReport",
-      `error setting the networks status: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-function addedText(attachment: Attachment, result: Result): string {
-  const addresses = result.ips.map(({ address }) => formatPrefix(address)).join(" ");
-  return `Add ${attachment.ifName} [${addresses}]${attachment.name === "" ? "" : ` from ${attachment.name}`}`;
-}
-
-/** The event must not hide why the ADD failed, so that it could not be delivered is only logged. */
-async function reportFailure(
-  { log }: Session,
-  cluster: Cluster | undefined,
-  pod: Pod | undefined,
-  error: unknown,
-): Promise<void> {
-  if (cluster === undefined || pod === undefined) return;
-  const reason: FailureReason = error instanceof DispatchError ? error.reason : "FailedToAttach";
-  cluster.emit(pod, { type: "Warning", reason, message: CniError.from(error).message });
-  try {
-    await cluster.flush();
-  } catch (failure) {
-    log.error(
-      `the event about this failure was not delivered: ${failure instanceof Error ? failure.message : String(failure)}`,
-    );
-  }
 }

@@ -1,14 +1,17 @@
 import { array, optional, picklist } from "valibot";
 import { code, CniError } from "../cni/error.ts";
+import { isNetworkName } from "../cni/names.ts";
 import type { NetConf } from "../cni/net-conf.ts";
+import type { CniVersion } from "../cni/version.ts";
 import { JsonError } from "../json/error.ts";
-
-import { decode, type Infer, flag, getField, integer, struct, text, anyObject } from "../json/struct.ts";
+import { anyObject, decode, flag, getField, type Infer, integer, mapOf, struct, text } from "../json/struct.ts";
 import type { JsonObject } from "../json/value.ts";
 import { type LogOptions, parseLogLevel } from "../log/open.ts";
 
 /** The dispatcher's configuration: every key of Multus' thin netconf, and polynic's own (docs/configuration.md lists them all). */
 export interface MultusConf {
+  /** The version of the auxiliary chain's configs. */
+  readonly cniVersion: CniVersion;
   readonly confDir: string;
   readonly cniDir: string;
   readonly binDir: string;
@@ -29,9 +32,13 @@ export interface MultusConf {
   readonly execPlugins: readonly string[];
   readonly delegateTimeoutMs: number;
   readonly log: LogOptions;
+  /** One line for each value that was passed over. */
+  readonly warnings: readonly string[];
 }
 
 const schema = struct({
+  // The runtime acts on it; a wrong type is refused as Multus refuses it.
+  capabilities: optional(mapOf(flag()), {}),
   confDir: optional(text(), "/etc/cni/multus/net.d"),
   cniDir: optional(text(), "/var/lib/cni/multus"),
   binDir: optional(text(), "/opt/cni/bin"),
@@ -70,30 +77,52 @@ const schema = struct({
  * Reads the dispatcher's config. A default network must be named by `delegates` or `clusterNetwork`, and each delegate needs `type` or
  * a non-empty `plugins`; otherwise, and for wrong types, throws `CniError` code 7 with the JSON path.
  */
-export function parseMultusConf(conf: NetConf): MultusConf {
-  let keys;
-  try {
-    keys = decode(schema, conf.raw);
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error;
-    throw new CniError(code.invalidConfig, `multus config: ${error.message}`, "", { cause: error });
-  }
+export function parseMultusConf({ raw, cniVersion }: NetConf): MultusConf {
+  const keys = decodeKeys(raw);
   if (keys.delegates.length === 0 && keys.clusterNetwork === "") {
-    throw new CniError(
-      code.invalidConfig,
-      "multus config: at least one delegate/clusterNetwork must be specified: it gives pods their default network",
-    );
+    throw refusal("at least one delegate/clusterNetwork must be specified: it gives pods their default network");
   }
   if (keys.clusterNetwork === "") keys.delegates.forEach(checkDelegate);
-  return fromKeys(keys);
+  checkAuxiliaryChain(keys.auxiliaryCNIChainName, keys.clusterNetwork);
+  return fromKeys(keys, cniVersion);
 }
 
-function fromKeys(keys: Infer<typeof schema>): MultusConf {
+/**
+ * What DEL and GC go by when `parseMultusConf` refuses the config: everything that can be read from it, without the keys that don't fit.
+ * They still have to find the journal, and to execute the plugins that made the attachments.
+ */
+export function salvageConf({ raw, cniVersion }: NetConf): MultusConf {
+  const sound = Object.fromEntries(
+    Object.entries(raw).filter(([name, value]) => {
+      try {
+        decode(schema, { [name]: value });
+        return true;
+      } catch (error) {
+        if (!(error instanceof JsonError)) throw error;
+        return false;
+      }
+    }),
+  );
+  return fromKeys(decode(schema, sound), cniVersion);
+}
+
+function decodeKeys(raw: JsonObject): Infer<typeof schema> {
+  try {
+    return decode(schema, raw);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw refusal(error.message, error);
+  }
+}
+
+function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusConf {
+  const level = parseLogLevel(keys.logLevel);
   const globals = keys.globalNamespaces
     .split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");
   return {
+    cniVersion,
     confDir: keys.confDir || "/etc/cni/multus/net.d",
     cniDir: keys.cniDir || "/var/lib/cni/multus",
     binDir: keys.binDir || "/opt/cni/bin",
@@ -112,7 +141,7 @@ function fromKeys(keys: Infer<typeof schema>): MultusConf {
     execPlugins: keys.execPlugins,
     delegateTimeoutMs: keys.delegateTimeout * 1000,
     log: {
-      level: parseLogLevel(keys.logLevel) ?? "error",
+      level: level ?? "error",
       file: keys.logFile,
       toStderr: keys.logToStderr,
       format: keys.logFormat,
@@ -121,32 +150,42 @@ function fromKeys(keys: Infer<typeof schema>): MultusConf {
       maxBackups: keys.logOptions.maxBackups,
       compress: keys.logOptions.compress,
     },
+    warnings:
+      level !== undefined || keys.logLevel === ""
+        ? []
+        : [
+            `multus config: $.logLevel: ${JSON.stringify(keys.logLevel)} is none of debug, verbose, error, panic; error it is`,
+          ],
   };
-}
-
-/**
- * What DEL and GC go by when the config no longer parses: the paths that can still be read from it, and defaults. There is no default
- * network in it, so only what the journal and the caches tell is deleted.
- */
-export function salvageConf(raw: JsonObject): MultusConf {
-  const text = (key: string): JsonObject => {
-    const value = getField(raw, key);
-    return typeof value === "string" && value !== "" ? { [key]: value } : {};
-  };
-  const keys = decode(schema, { ...text("cniDir"), ...text("binDir"), ...text("logFile") });
-  return fromKeys(keys);
 }
 
 function checkDelegate(delegate: JsonObject, index: number): void {
   const type = getField(delegate, "type");
   const plugins = getField(delegate, "plugins");
-  const where = `multus config: $.delegates[${index}]`;
+  const where = `$.delegates[${index}]`;
   if (typeof type === "string" && type !== "") return;
-  if (!Array.isArray(plugins))
-    throw new CniError(
-      code.invalidConfig,
+  if (!Array.isArray(plugins)) {
+    throw refusal(
       `${where}: delegate must have the 'type' or 'plugin' field: "type" for one plugin, "plugins" for a list`,
     );
-  if (plugins.length === 0)
-    throw new CniError(code.invalidConfig, `${where}.plugins: the list is empty; name at least one plugin`);
+  }
+  if (plugins.length === 0) throw refusal(`${where}.plugins: the list is empty; name at least one plugin`);
+}
+
+function checkAuxiliaryChain(name: string, clusterNetwork: string): void {
+  if (name === "") return;
+  if (!clusterNetwork.includes("/")) {
+    throw refusal(
+      "$.auxiliaryCNIChainName: auxiliary chain used but ClusterNetwork must be a path: the chain's files lie beside it",
+    );
+  }
+  if (!isNetworkName(name)) {
+    throw refusal(
+      `$.auxiliaryCNIChainName: expected a network name, which a folder bears too, found ${JSON.stringify(name)}`,
+    );
+  }
+}
+
+function refusal(problem: string, cause?: Error): CniError {
+  return new CniError(code.invalidConfig, `multus config: ${problem}`, "", { cause });
 }

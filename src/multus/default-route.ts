@@ -1,3 +1,4 @@
+import { code, CniError } from "../cni/error.ts";
 import type { Result, ResultRoute } from "../cni/result.ts";
 import { formatIp, type Ip } from "../ip/address.ts";
 import { isDefault, type Prefix } from "../ip/prefix.ts";
@@ -16,6 +17,8 @@ export interface Attached {
 /** Which attachment keeps the pod's default route of a family, and through which gateway when the annotation names one. */
 interface Choice {
   readonly family: 4 | 6;
+  /** Of the network, for messages. */
+  readonly name: string;
   readonly ifName: string;
   readonly gateway?: Ip;
 }
@@ -28,7 +31,7 @@ const anywhere: Readonly<Record<4 | 6, Prefix>> = {
 /**
  * Settles the pod's default routes as the `default-route` keys of its annotation ask (NPWG spec M17), family by family, in the kernel and
  * in the results, so that status, CHECK and the runtime see what is there. Called once, after the last attachment: only then all routes
- * are known. Nobody asked: everything stays as the plugins made it. An unreachable gateway throws.
+ * are known. Nobody asked: everything stays as the plugins made it. An unreachable gateway throws `CniError`.
  */
 export function settleDefaultRoutes(netns: Netns, attached: readonly Attached[]): Attached[] {
   let settled = [...attached];
@@ -44,19 +47,18 @@ export function settleDefaultRoutes(netns: Netns, attached: readonly Attached[])
 
 /**
  * The choices that the annotation makes: an attachment with a gateway of a family gets that family's default route; one with an empty
- * list keeps the default route that its own config gives. Families that nobody speaks of are not among them. The plan refuses two
- * gateways of one family.
+ * list keeps the default route that its own config gives, unless another names a gateway. Families that nobody speaks of are not among
+ * them. The plan refuses two gateways of one family, and two empty lists.
  */
 export function chooseDefaultRoutes(attached: readonly Attached[]): Choice[] {
   return ([4, 6] as const).flatMap((family): Choice[] => {
-    for (const { attachment, result } of attached) {
-      const { defaultRoute, ifName } = attachment;
-      const gateway = defaultRoute?.find((ip) => ip.family === family);
-      if (gateway !== undefined) return [{ family, ifName, gateway }];
-      if (defaultRoute?.length === 0 && result.routes.some((route) => isDefaultOf(route, family)))
-        return [{ family, ifName }];
-    }
-    return [];
+    const named = attached.flatMap(({ attachment: { name, ifName, defaultRoute } }) =>
+      (defaultRoute ?? []).filter((ip) => ip.family === family).map((gateway) => ({ family, name, ifName, gateway })),
+    );
+    const kept = attached
+      .filter(({ attachment, result }) => attachment.defaultRoute?.length === 0 && hasDefault(result, family))
+      .map(({ attachment: { name, ifName } }) => ({ family, name, ifName }));
+    return [...named, ...kept].slice(0, 1);
   });
 }
 
@@ -69,7 +71,7 @@ export function settledResult(choice: Choice, attachment: Attachment, result: Re
   return routes.length === result.routes.length && !isChosen ? result : { ...result, routes };
 }
 
-function applyChoice(netns: Netns, { family, ifName, gateway }: Choice): void {
+function applyChoice(netns: Netns, { family, name, ifName, gateway }: Choice): void {
   const { rtnl } = netns;
   const { index } = requireLink(rtnl, ifName);
   const unwanted = listRoutes(rtnl, { family, table: RT_TABLE_MAIN }).filter(
@@ -80,12 +82,17 @@ function applyChoice(netns: Netns, { family, ifName, gateway }: Choice): void {
   try {
     rtnl.run(addRoute({ destination: anywhere[family], gateway, device: { index, name: ifName } }));
   } catch (error) {
-    throw new Error(
-      `error setting default gateway ${formatIp(gateway)} on ${ifName}: ${error instanceof Error ? error.message : String(error)}; ` +
-        "the gateway must be in a subnet of that interface's addresses or routes",
+    throw new CniError(
+      code.invalidConfig,
+      `network "${name}" (interface ${ifName}): error setting default gateway ${formatIp(gateway)}: ${CniError.from(error).message}`,
+      "the pod's default-route must be in a subnet of that interface's addresses or routes",
       { cause: error },
     );
   }
+}
+
+function hasDefault({ routes }: Result, family: 4 | 6): boolean {
+  return routes.some((route) => isDefaultOf(route, family));
 }
 
 function isDefaultOf(route: ResultRoute, family: 4 | 6): boolean {

@@ -1,11 +1,12 @@
+import { throwJoined } from "../cni/chain.ts";
 import { CniError } from "../cni/error.ts";
 import type { DelCall } from "../cni/plugin.ts";
 import { type MultusConf, salvageConf } from "./config.ts";
-import { deleteEntries } from "./detach.ts";
+import { deleteEntries, type DetachFailure } from "./detach.ts";
 import { readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { rescueEntries } from "./rescue.ts";
-import { openSession, podIdentity, podLabel } from "./session.ts";
+import { openSession, podIdentity, podLabel, type Session } from "./session.ts";
 
 /**
  * Takes a container off all its networks, in reverse order and to the end even when one fails. It needs the journal alone: no API
@@ -14,21 +15,36 @@ import { openSession, podIdentity, podLabel } from "./session.ts";
  * that the runtime's next DEL tries again.
  */
 export async function del(call: DelCall<MultusConf>): Promise<void> {
-  const conf = call.config ?? salvageConf(call.conf.raw);
+  const conf = call.config ?? salvageConf(call.conf);
   const session = openSession(call, conf);
-  using _lock = await ContainerLock.take(conf.cniDir, call.containerId);
-  const state = readJournal(conf.cniDir, call.containerId, call.ifName);
-  if (state.kind === "torn")
+  const where = `Multus: ${podLabel(podIdentity(call.args))}`;
+  try {
+    using _lock = await ContainerLock.take(conf.cniDir, call.containerId);
+    throwJoined((await deleteAll(session, call)).map(({ error }) => error));
+    removeJournal(conf.cniDir, call.containerId);
+  } catch (error) {
+    const failure = CniError.from(error).within(where);
+    session.log.error(failure.text);
+    throw failure;
+  }
+}
+
+/** Everything that is known of the container; returns what could not be freed. */
+async function deleteAll(session: Session, call: DelCall<MultusConf>): Promise<DetachFailure[]> {
+  const { cniDir } = session.conf;
+  const state = readJournal(cniDir, call.containerId, call.ifName, call.args);
+  if (state.kind === "present") return deleteEntries(session, call, state.entries);
+  if (state.kind === "torn") {
     session.log.error(
       `journal of container ${call.containerId} is unreadable: ${state.reason}; looking elsewhere for what to delete`,
     );
-  const entries = state.kind === "present" ? state.entries : await rescueEntries(session, call);
-  const failures = await deleteEntries(session, call, entries);
-  if (failures.length > 0) {
-    const [first] = failures;
-    const texts = failures.map(({ message }) => message).join(" / ");
-    session.log.error(texts);
-    throw new CniError(first?.code ?? 999, `Multus: ${podLabel(podIdentity(call.args))}${texts}`, first?.details ?? "");
   }
-  removeJournal(conf.cniDir, call.containerId);
+  const { remembered, supposed } = await rescueEntries(session, call);
+  const failures = await deleteEntries(session, call, [...supposed, ...remembered]);
+  if (state.kind === "torn") return failures;
+  // Nothing says that these were ever attached: a plugin that refuses to delete what it never made must not block the pod for ever.
+  const certain = failures.filter(({ entry }) => remembered.includes(entry));
+  for (const { error } of failures.filter((failure) => !certain.includes(failure)))
+    session.log.error(`passed over, since nothing shows that it was attached: ${error.text}`);
+  return certain;
 }

@@ -6,30 +6,29 @@ import type { JournalEntry } from "./journal.ts";
 import { removeOwnedLinks } from "./links.ts";
 import type { Session } from "./session.ts";
 
-/** Deletes entries last to first; returns what failed, each error naming its network and interface. */
+/** An attachment that could not be deleted; the error names its network and interface. */
+export interface DetachFailure {
+  readonly entry: JournalEntry;
+  readonly error: CniError;
+}
+
+/** Deletes entries last to first and to the end, each by its plugins' DEL in reverse; returns what failed. */
 export async function deleteEntries(
   session: Session,
   call: AttachmentCall,
   entries: readonly JournalEntry[],
-): Promise<CniError[]> {
-  const failures: CniError[] = [];
+): Promise<DetachFailure[]> {
+  const failures: DetachFailure[] = [];
   await removeOwnedLinks(session, call, entries);
   for (const entry of entries.toReversed()) {
     try {
-      await deleteAttachment(session, call, entry);
+      // With the result of the ADD where it is still known.
+      await delCached(session.runtime, session.cache, entry.list, delegateCall(session, call, entry));
+      session.log.verbose(`Del: ${entry.name} ${entry.ifName}`, { container: call.containerId });
     } catch (error) {
-      failures.push(
-        CniError.from(error).within(
-          `error deleting container from network "${entry.name}" (interface ${entry.ifName}): `,
-        ),
-      );
+      const where = `error deleting container from network "${entry.name}" (interface ${entry.ifName}): `;
+      failures.push({ entry, error: CniError.from(error).within(where) });
     }
   }
   return failures;
-}
-
-/** One attachment: its plugins get DEL in reverse, with the result of the ADD where it is still known. */
-export async function deleteAttachment(session: Session, call: AttachmentCall, entry: JournalEntry): Promise<void> {
-  await delCached(session.runtime, session.cache, entry.list, delegateCall(session, call, entry));
-  session.log.verbose(`Del: ${entry.name} ${entry.ifName}`, { container: call.containerId });
 }

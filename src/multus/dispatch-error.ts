@@ -1,12 +1,14 @@
+import { isClusterError } from "../cluster/port.ts";
 import { code, CniError } from "../cni/error.ts";
 
-/** The reason of the event that a pod gets for a failure; docs/events.md explains each. */
+/** The reason of the event that a pod gets for a failure; docs/configuration.md says when each is given. */
 export type FailureReason =
   | "NoNetworkFound"
   | "NetworkNotReadable"
   | "InvalidNetwork"
   | "InvalidNetworkSelection"
   | "NetworkNotAllowed"
+  | "DefaultNetworkNotReady"
   | "FailedToAttach"
   | "FailedToReport";
 
@@ -19,4 +21,12 @@ export class DispatchError extends CniError {
   ) {
     super(options?.code ?? code.invalidConfig, message, options?.details ?? "", options);
   }
+}
+
+/**
+ * What the store of pods and networks could not do, as a CNI error: code 11, since the next try may find the store reachable, the rights
+ * granted, the file corrected or the pod gone for good. Anything else as `CniError.from` has it.
+ */
+export function fromCluster(error: unknown): CniError {
+  return CniError.from(error, isClusterError(error) ? code.tryAgainLater : code.internal);
 }

@@ -1,10 +1,14 @@
+import { type CniArgs, noArgs } from "../cni/args.ts";
+import { CniError, code } from "../cni/error.ts";
+import { type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
-import { makeDirectories, readDirectoryIfExists, readTextIfExists, replaceFile, unlinkIfExists } from "../libc/file.ts";
+import { SystemError } from "../libc/errno.ts";
+import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unlinkIfExists } from "../libc/file.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import { getField } from "../json/struct.ts";
-import { type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
 import type { Attachment } from "./plan.ts";
+import { delegateArgs } from "./runtime-config.ts";
 
 /** What the journal keeps of an attachment: enough to check and delete it without any other source. */
 export type JournalEntry = Pick<Attachment, "name" | "ifName" | "isDefault" | "list" | "capabilityArgs" | "args"> & {
@@ -12,9 +16,23 @@ export type JournalEntry = Pick<Attachment, "name" | "ifName" | "isDefault" | "l
   readonly netns: string;
 };
 
+/** Whose journal it is. */
+export interface JournalOwner {
+  readonly containerId: string;
+  /** Path of the container's namespace. */
+  readonly netns: string;
+  /** The runtime's name for the network that the dispatcher serves: GC of one must leave another's containers alone. */
+  readonly network: string;
+}
+
 /** The journal of one container: its entries in order of attachment, or why there are none. */
 export type JournalState =
-  | { readonly kind: "present"; readonly entries: readonly JournalEntry[] }
+  | {
+      readonly kind: "present";
+      readonly entries: readonly JournalEntry[];
+      /** `JournalOwner.network`; "" in a journal that Multus wrote. */
+      readonly network: string;
+    }
   | { readonly kind: "absent" }
   | { readonly kind: "torn"; readonly reason: string };
 
@@ -25,32 +43,45 @@ export function journalPath(cniDir: string, containerId: string): string {
 
 /**
  * Writes the journal before the first attachment, so that a kill at any later moment leaves it to DEL. The file is Multus' delegate
- * cache (a JSON array with Go's member names); what only polynic needs stands under "polynic" in each element.
+ * cache (a JSON array with Go's member names); what only polynic needs stands under "polynic" in each element. Called under the container's
+ * lock. Throws `CniError` code 5 when it can't be written.
  */
-export function writeJournal(
-  cniDir: string,
-  containerId: string,
-  netns: string,
-  attachments: readonly Attachment[],
-): void {
-  makeDirectories(cniDir, 0o700);
-  const entries = attachments.map((attachment) => encodeEntry(attachment, netns));
-  replaceFile(journalPath(cniDir, containerId), stringify(entries), 0o600);
+export function writeJournal(cniDir: string, owner: JournalOwner, attachments: readonly Attachment[]): void {
+  const path = journalPath(cniDir, owner.containerId);
+  const entries = attachments.map((attachment) => encodeEntry(attachment, owner));
+  try {
+    replaceFile(path, stringify(entries), 0o600, temporaryOf(path));
+  } catch (cause) {
+    if (!(cause instanceof SystemError)) throw cause;
+    throw new CniError(
+      code.io,
+      `the attachments can't be journaled: ${cause.message}`,
+      `nothing was attached; cniDir ${cniDir} needs to be a writable directory with free space`,
+      { cause },
+    );
+  }
 }
 
-/** Forgets the container; called only after every attachment is gone. */
+/** Forgets the container, and what a killed write left; called only after every attachment is gone. */
 export function removeJournal(cniDir: string, containerId: string): void {
-  unlinkIfExists(journalPath(cniDir, containerId));
+  const path = journalPath(cniDir, containerId);
+  unlinkIfExists(temporaryOf(path));
+  unlinkIfExists(path);
 }
 
-/** Reads the journal of a container. `ifName` is CNI_IFNAME, which Multus' own entries leave out for the default network. */
-export function readJournal(cniDir: string, containerId: string, ifName: string): JournalState {
+/**
+ * Reads the journal of a container. `ifName` is CNI_IFNAME and `args` CNI_ARGS of the call, of which Multus' own entries keep neither.
+ * Throws `SystemError` for a file that can't be read.
+ */
+export function readJournal(cniDir: string, containerId: string, ifName: string, args: CniArgs = noArgs): JournalState {
   const text = readTextIfExists(journalPath(cniDir, containerId));
   if (text === undefined) return { kind: "absent" };
   try {
     const { value } = parse(text);
     if (!Array.isArray(value) || value.length === 0) return { kind: "torn", reason: "expected a non-empty JSON array" };
-    return { kind: "present", entries: value.map((item: JsonValue, index) => decodeEntry(item, index, ifName)) };
+    const items: readonly JsonValue[] = value;
+    const entries = items.map((item, index) => decodeEntry(item, index, ifName, args));
+    return { kind: "present", entries, network: networkOf(items[0]) };
   } catch (error) {
     return { kind: "torn", reason: error instanceof Error ? error.message : String(error) };
   }
@@ -59,11 +90,11 @@ export function readJournal(cniDir: string, containerId: string, ifName: string)
 /** The containers that have a journal, sorted. */
 export function journaledContainers(cniDir: string): string[] {
   return readDirectoryIfExists(cniDir)
-    .filter(({ name, kind }) => kind !== "directory" && !name.endsWith(".tmp"))
+    .filter(({ name, kind }) => kind !== "directory" && !name.startsWith("."))
     .map(({ name }) => name);
 }
 
-function encodeEntry(attachment: Attachment, netns: string): JsonObject {
+function encodeEntry(attachment: Attachment, { netns, network }: JournalOwner): JsonObject {
   const { list, element } = attachment;
   return {
     Conf: { cniVersion: list.cniVersion, name: list.name, ipam: {}, dns: {} },
@@ -88,7 +119,13 @@ function encodeEntry(attachment: Attachment, netns: string): JsonObject {
     IsFilterV6Gateway: false,
     ...(element?.deviceId === undefined ? {} : { deviceID: element.deviceId }),
     Bytes: toBase64(list.text),
-    polynic: { ifName: attachment.ifName, args: attachment.args, capabilityArgs: attachment.capabilityArgs, netns },
+    polynic: {
+      ifName: attachment.ifName,
+      args: attachment.args,
+      capabilityArgs: attachment.capabilityArgs,
+      netns,
+      network,
+    },
   };
 }
 
@@ -105,7 +142,7 @@ function summary({ type, config }: PluginEntry): JsonObject {
   };
 }
 
-function decodeEntry(item: JsonValue, index: number, ifName: string): JournalEntry {
+function decodeEntry(item: JsonValue, index: number, ifName: string, args: CniArgs): JournalEntry {
   if (!isJsonObject(item)) throw new TypeError(`element ${index}: expected an object`);
   const isDefault = index === 0;
   const base = { name: textOf(item, "Name"), isDefault, list: decodeList(item, index) };
@@ -122,7 +159,18 @@ function decodeEntry(item: JsonValue, index: number, ifName: string): JournalEnt
   }
   const requested = textOf(item, "ifnameRequest");
   const chosen = isDefault ? ifName : `net${index}`;
-  return { ...base, ifName: requested || chosen, args: "", capabilityArgs: requestedByMultus(item), netns: "" };
+  return {
+    ...base,
+    ifName: requested || chosen,
+    args: args.pairs.length === 0 ? "" : delegateArgs(args, undefined),
+    capabilityArgs: requestedByMultus(item),
+    netns: "",
+  };
+}
+
+function networkOf(first: JsonValue | undefined): string {
+  const ours = isJsonObject(first) ? getField(first, "polynic") : undefined;
+  return isJsonObject(ours) ? textOf(ours, "network") : "";
 }
 
 /** `Bytes` is the config as it was sent at ADD; for a list that Multus read from a file, the whole list has plugins and bytes of its own. */

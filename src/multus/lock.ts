@@ -1,5 +1,5 @@
 import { code, CniError } from "../cni/error.ts";
-import { isErrno } from "../libc/errno.ts";
+import { isErrno, SystemError } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
 import {
   flock,
@@ -9,6 +9,7 @@ import {
   O_CREAT,
   O_RDWR,
   open,
+  readDirectoryIfExists,
   statusIfExists,
   statusOf,
   unlinkIfExists,
@@ -28,17 +29,22 @@ export class ContainerLock implements Disposable {
     private readonly fd: Fd,
   ) {}
 
+  /** The lock if nobody holds it now. Throws `CniError` code 5 when its folder can't be written. */
+  static tryTake(cniDir: string, containerId: string): ContainerLock | undefined {
+    const path = lockPath(cniDir, containerId);
+    const fd = tryLock(path);
+    return fd === undefined ? undefined : new ContainerLock(path, fd);
+  }
+
   /** Waits up to a minute; then throws `CniError` code 11, since whoever holds it (a slow foreign plugin) still works on the container. */
   static async take(cniDir: string, containerId: string): Promise<ContainerLock> {
-    const folder = `${cniDir}/locks`;
-    makeDirectories(folder, 0o700);
-    const path = `${folder}/${containerId}`;
     for (let waitedMs = 0, pauseMs = firstPauseMs; waitedMs < waitMs; waitedMs += pauseMs) {
-      const fd = tryLock(path);
-      if (fd !== undefined) return new ContainerLock(path, fd);
+      const lock = ContainerLock.tryTake(cniDir, containerId);
+      if (lock !== undefined) return lock;
       await Bun.sleep(pauseMs);
       pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
     }
+    const path = lockPath(cniDir, containerId);
     throw new CniError(
       code.tryAgainLater,
       `another call for container ${containerId} has been running for ${waitMs / 1000} s (lock ${path})`,
@@ -46,20 +52,59 @@ export class ContainerLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    unlinkIfExists(this.path);
-    this.fd[Symbol.dispose]();
+    try {
+      unlinkIfExists(this.path);
+    } finally {
+      this.fd[Symbol.dispose]();
+    }
   }
+}
+
+/** The containers that have a lock: a call is running, or one was killed. */
+export function lockedContainers(cniDir: string): string[] {
+  return readDirectoryIfExists(folderOf(cniDir)).flatMap(({ name }) => (name.startsWith(".") ? [] : [name]));
+}
+
+function folderOf(cniDir: string): string {
+  return `${cniDir}/locks`;
+}
+
+function lockPath(cniDir: string, containerId: string): string {
+  return `${folderOf(cniDir)}/${containerId}`;
 }
 
 /** The locked descriptor; undefined while somebody else holds the lock or has just removed the file that was opened here. */
 function tryLock(path: string): Fd | undefined {
-  const fd = open(path, O_RDWR | O_CREAT, 0o600);
+  const fd = openLock(path);
+  let isHeld = false;
   try {
     flock(fd, LOCK_EX | LOCK_NB);
-    if (statusIfExists(path)?.inode === statusOf(fd).inode) return fd;
+    isHeld = statusIfExists(path)?.inode === statusOf(fd).inode;
   } catch (error) {
     if (!isErrno(error, "EAGAIN")) throw error;
+  } finally {
+    if (!isHeld) fd[Symbol.dispose]();
   }
-  fd[Symbol.dispose]();
-  return undefined;
+  return isHeld ? fd : undefined;
+}
+
+function openLock(path: string): Fd {
+  const flags = O_RDWR | O_CREAT;
+  try {
+    try {
+      return open(path, flags);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+      makeDirectories(path.replace(/\/[^/]*$/, ""), 0o700);
+      return open(path, flags);
+    }
+  } catch (cause) {
+    if (!(cause instanceof SystemError)) throw cause;
+    throw new CniError(
+      code.io,
+      `cniDir can't be used: ${cause.message}`,
+      "it needs to be a writable directory with free space: attachments are journaled there before they are made",
+      { cause },
+    );
+  }
 }

@@ -2,7 +2,7 @@ import { formatIp } from "../ip/address.ts";
 import { isDefault } from "../ip/prefix.ts";
 import type { JsonObject } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
-import type { Dns, Result, ResultIp } from "../cni/result.ts";
+import type { Dns, Result, ResultIp, ResultRoute } from "../cni/result.ts";
 
 /** The annotation that tells what a pod got (NPWG spec 1.3, section 5). */
 export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
@@ -26,7 +26,7 @@ export interface NetworkStatus {
  * without any interface (CNI 0.2.0) still gives the minimal element that the specification asks for.
  */
 export function networkStatuses(name: string, isDefaultNetwork: boolean, result: Result): NetworkStatus[] {
-  const gateways = result.routes.flatMap((route) => (isDefault(route.dst) && route.gw ? [formatIp(route.gw)] : []));
+  const gateways = result.routes.flatMap((route) => gatewayOf(route, result));
   const common = { dns: result.dns, ...(gateways.length > 0 ? { gateway: gateways } : {}) };
   const inPod = result.interfaces.flatMap((entry, index) => (entry.sandbox ? [{ entry, index }] : []));
   const single = result.interfaces.length <= 1;
@@ -47,6 +47,13 @@ export function networkStatuses(name: string, isDefaultNetwork: boolean, result:
     };
     return element(name, link, ips, isDefaultNetwork && index === chosen, common);
   });
+}
+
+/** Of a default route; one that names none goes through the gateway of an address of its family (CNI specification, "Result"). */
+function gatewayOf({ dst, gw }: ResultRoute, { ips }: Result): string[] {
+  if (!isDefault(dst)) return [];
+  const gateway = gw ?? ips.find((ip) => ip.gateway !== undefined && ip.address.ip.family === dst.ip.family)?.gateway;
+  return gateway === undefined ? [] : [formatIp(gateway)];
 }
 
 function element(

@@ -1,5 +1,5 @@
 import type { CniArgs } from "../cni/args.ts";
-import { code, CniError } from "../cni/error.ts";
+import { CniError } from "../cni/error.ts";
 import { validateInterfaceName, validateNetworkName } from "../cni/names.ts";
 import { inject } from "../cni/inject.ts";
 import { type NetworkList, parseNetwork } from "../cni/network-list.ts";
@@ -7,6 +7,7 @@ import { formatIp, type Ip } from "../ip/address.ts";
 import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonObject } from "../json/value.ts";
 import { getField } from "../json/struct.ts";
+import { DispatchError } from "./dispatch-error.ts";
 import { capabilityArgs, delegateArgs } from "./runtime-config.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
@@ -19,6 +20,8 @@ export interface NetworkSource {
   readonly list: NetworkList;
   /** What the pod asked of this attachment; absent for networks that the node's config names. */
   readonly element?: NetworkSelectionElement;
+  /** The chain of `auxiliaryCNIChainName`: no network of its own, so the pod's status does not list it. */
+  readonly isAuxiliary?: true;
 }
 
 /** One attachment as it will be made: everything that ADD, CHECK and DEL of it need. */
@@ -28,6 +31,8 @@ export interface Attachment {
   readonly ifName: string;
   /** The pod's default network: its result is what the runtime gets. */
   readonly isDefault: boolean;
+  /** As in `NetworkSource`. */
+  readonly isAuxiliary?: true;
   readonly list: NetworkList;
   /** Capability arguments before each plugin's `capabilities` choose among them. */
   readonly capabilityArgs: JsonObject;
@@ -54,13 +59,14 @@ export interface PlanInput {
 
 /**
  * Turns what reading found into attachments. Pure. Interfaces are named by the selection element, else `net<position>` counting all
- * networks, as Multus counts. Throws `CniError` code 7 when two networks want one interface name, when default-route names two
- * gateways of one family, or when a config is no valid list.
+ * networks, as Multus counts. Throws `DispatchError` when two networks want one interface name, when default-route names two gateways of
+ * one family or keeps the routes of two networks, when a name can't be used, or when a network is a dispatcher again.
  */
 export function makePlan(input: PlanInput): Plan {
   const attachments = input.sources.map((source, index) => planAttachment(input, source, index));
   refuseEqualInterfaces(attachments);
   refuseSeveralGateways(attachments);
+  refuseSeveralKeepers(attachments);
   return { attachments };
 }
 
@@ -69,14 +75,14 @@ function planAttachment(input: PlanInput, source: NetworkSource, index: number):
   const isDefault = index === 0;
   const ifName = element?.interface ?? (isDefault ? input.ifName : `net${index}`);
   // What the chain would refuse is refused before anything is journaled.
-  validateNetworkName(source.list.name);
-  validateInterfaceName(ifName);
+  refuseBadNames(source, ifName);
   refuseOurselves(source);
   return {
     name: source.name,
     origin: source.origin,
     ifName,
     isDefault,
+    ...(source.isAuxiliary ? { isAuxiliary: true } : {}),
     list: element?.cniArgs === undefined ? source.list : withCniArgs(source.list, element.cniArgs),
     capabilityArgs: capabilityArgs(input.runtimeConfig, element, isDefault),
     args: delegateArgs(input.args, element),
@@ -85,11 +91,22 @@ function planAttachment(input: PlanInput, source: NetworkSource, index: number):
   };
 }
 
+function refuseBadNames({ list, name, origin }: NetworkSource, ifName: string): void {
+  try {
+    validateNetworkName(list.name);
+    validateInterfaceName(ifName);
+  } catch (error) {
+    throw new DispatchError("InvalidNetwork", `${origin === "" ? name : origin}: ${CniError.from(error).text}`, {
+      cause: error,
+    });
+  }
+}
+
 /** A dispatcher that adopted its own config as the default network would call itself for ever. */
 function refuseOurselves({ list, name, origin }: NetworkSource): void {
   if (!list.plugins.some(({ type }) => type === "multus" || type === "multus-shim")) return;
-  throw new CniError(
-    code.invalidConfig,
+  throw new DispatchError(
+    "InvalidNetwork",
     `network ${JSON.stringify(name)} (${origin}) is multus itself: name the network that pods should get instead`,
   );
 }
@@ -111,10 +128,12 @@ function refuseEqualInterfaces(attachments: readonly Attachment[]): void {
   for (const attachment of attachments) {
     const holder = holders.get(attachment.ifName);
     if (holder !== undefined) {
-      throw new CniError(
-        code.invalidConfig,
+      throw new DispatchError(
+        "InvalidNetworkSelection",
         `networks ${holder.name} and ${attachment.name} both want interface ${attachment.ifName}`,
-        `networks without a name of their own are called net<position>; give one of them another "interface" in the pod's annotation`,
+        {
+          details: `networks without a name of their own are called net<position>; give one of them another "interface" in the pod's annotation`,
+        },
       );
     }
     holders.set(attachment.ifName, attachment);
@@ -129,10 +148,20 @@ function refuseSeveralGateways(attachments: readonly Attachment[]): void {
         .map((gateway) => `${formatIp(gateway)} on ${name}`),
     );
     if (wanted.length > 1) {
-      throw new CniError(
-        code.invalidConfig,
+      throw new DispatchError(
+        "InvalidNetworkSelection",
         `default-route names ${wanted.length} IPv${family} gateways (${wanted.join(", ")}): multus does not support ECMP for default-route, name one`,
       );
     }
   }
+}
+
+/** An empty default-route keeps the network's own routes and drops the others': of two such networks neither could be obeyed. */
+function refuseSeveralKeepers(attachments: readonly Attachment[]): void {
+  const keepers = attachments.filter(({ defaultRoute }) => defaultRoute?.length === 0).map(({ name }) => name);
+  if (keepers.length < 2) return;
+  throw new DispatchError(
+    "InvalidNetworkSelection",
+    `default-route is [] for ${keepers.join(" and ")}: only one network of a pod can keep its default route`,
+  );
 }

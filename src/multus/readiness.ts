@@ -1,13 +1,14 @@
 import { code, CniError } from "../cni/error.ts";
 import { statusIfExists } from "../libc/file.ts";
 import type { Logger } from "../log/logger.ts";
+import { DispatchError } from "./dispatch-error.ts";
 
 const pollMs = 200;
 const waitMs = 45_000;
 
 /**
  * Waits until the default network says it is ready: the file of the config key `readinessindicatorfile` exists. Returns at once when
- * the key is empty. After 45 s, as Multus waits, throws `CniError` code 11, so that the runtime tries again later.
+ * the key is empty. After 45 s, as Multus waits, throws `DispatchError` code 11, so that the runtime tries again later.
  */
 export async function waitForReadiness(path: string, log: Logger): Promise<void> {
   if (path === "" || statusIfExists(path) !== undefined) return;
@@ -16,10 +17,14 @@ export async function waitForReadiness(path: string, log: Logger): Promise<void>
     await Bun.sleep(pollMs);
     if (statusIfExists(path) !== undefined) return;
   }
-  throw new CniError(
-    code.tryAgainLater,
+  throw new DispatchError(
+    "DefaultNetworkNotReady",
     `have you checked that your default network is ready? still waiting for readinessindicatorfile @ ${path} after ${waitMs / 1000} s`,
-    "the default network's own agent creates this file when it can serve pods; look at that agent's pod on this node",
+    {
+      code: code.tryAgainLater,
+      details:
+        "the default network's own agent creates this file when it can serve pods; look at that agent's pod on this node",
+    },
   );
 }
 

@@ -5,19 +5,25 @@ import type { Cluster, Pod } from "../cluster/port.ts";
 import type { Logger } from "../log/logger.ts";
 import type { JournalEntry } from "./journal.ts";
 import { makePlan } from "./plan.ts";
-import { openCluster, podIdentity, type Session } from "./session.ts";
+import { isSamePod, openCluster, podIdentity, type Session } from "./session.ts";
 import { networkSources } from "./sources.ts";
+
+/** What a container may be attached to: `remembered` by a cached result, or `supposed` since it would be attached to it today. */
+export interface RescuedEntries {
+  readonly remembered: readonly JournalEntry[];
+  readonly supposed: readonly JournalEntry[];
+}
 
 /**
  * What DEL goes by when the journal is missing or torn: the cached results of the container, and what would be attached today by the
  * node's config and, where it can still be read, the pod's annotation. A container that was never attached, or is deleted already, costs
  * little: every plugin's DEL of something that is not there succeeds. Never throws: what can't be read is logged.
  */
-export async function rescueEntries(session: Session, call: AttachmentCall): Promise<JournalEntry[]> {
-  const cached = cachedEntries(session.conf.cniDir, session.log, call.containerId).map(({ entry }) => entry);
+export async function rescueEntries(session: Session, call: AttachmentCall): Promise<RescuedEntries> {
+  const remembered = cachedEntries(session.conf.cniDir, session.log, call.containerId).map(({ entry }) => entry);
+  const known = new Set(remembered.map(({ ifName }) => ifName));
   const planned = await plannedEntries(session, call);
-  const known = new Set(cached.map(({ ifName }) => ifName));
-  return [...planned.filter(({ ifName }) => !known.has(ifName)), ...cached];
+  return { remembered, supposed: planned.filter(({ ifName }) => !known.has(ifName)) };
 }
 
 /** The cached results as entries, of one container or of all; files that can't be read are logged. */
@@ -58,7 +64,7 @@ async function plannedEntries(session: Session, call: AttachmentCall): Promise<J
     const identity = podIdentity(call.args);
     const pod = identity && (await cluster?.getPod(identity.namespace, identity.name));
     // A pod that was made again under the same name may have other networks: it says nothing about this container.
-    const isSame = identity?.uid === undefined || identity.uid === pod?.uid || pod?.isStatic === true;
+    const isSame = identity !== undefined && pod !== undefined && isSamePod(identity, pod);
     return await attempt(cluster, isSame ? pod : undefined);
   } catch (error) {
     log.error(`the pod's networks are not known any more: ${error instanceof Error ? error.message : String(error)}`);

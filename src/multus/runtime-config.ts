@@ -2,12 +2,12 @@ import type { CniArgs } from "../cni/args.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
-/** Capability arguments that kubelet meant for the pod's default network only (NPWG spec 7.5). */
-const defaultNetworkOnly = new Set(["portMappings", "bandwidth", "ips", "mac", "infinibandGUID"]);
+/** What a runtime says about the pod as a whole; all else that it sends is meant for the default network only (NPWG spec 7.5). */
+const podWide = new Set(["cgroupPath", "io.kubernetes.cri.pod-annotations"]);
 
 /**
  * The capability arguments of one attachment, before each plugin's `capabilities` filter them: what its own selection element asks
- * for, over what the runtime sent. Of the latter only the default network gets those that are about it: kubelet's port mappings must
+ * for, over what the runtime sent. Of the latter the other networks get only what is about the whole pod: kubelet's port mappings must
  * not open on a second network too.
  */
 export function capabilityArgs(
@@ -15,7 +15,7 @@ export function capabilityArgs(
   element: NetworkSelectionElement | undefined,
   isDefault: boolean,
 ): JsonObject {
-  const inherited = Object.entries(runtimeConfig).filter(([key]) => isDefault || !defaultNetworkOnly.has(key));
+  const inherited = Object.entries(runtimeConfig).filter(([key]) => isDefault || podWide.has(key));
   const asked: [string, unknown][] = [
     ["portMappings", element?.portMappings],
     ["bandwidth", element?.bandwidth],

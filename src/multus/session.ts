@@ -1,5 +1,4 @@
 import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
-import { ClusterError } from "../cluster/port.ts";
 import { argument, type CniArgs } from "../cni/args.ts";
 import { code, CniError } from "../cni/error.ts";
 import type { Call, Runtime } from "../cni/plugin.ts";
@@ -7,7 +6,10 @@ import { ResultCache } from "../cni/result-cache.ts";
 import type { Logger } from "../log/logger.ts";
 import { openLogger } from "../log/open.ts";
 import type { MultusConf } from "./config.ts";
-import { DispatchError } from "./dispatch-error.ts";
+import { DispatchError, fromCluster } from "./dispatch-error.ts";
+
+const podNamespace = "K8S_POD_NAMESPACE";
+const podName = "K8S_POD_NAME";
 
 /** What one call of the dispatcher works with: its config, the log that it names, and the runtime that delegates are called with. */
 export interface Session {
@@ -23,6 +25,7 @@ export interface Session {
 /** A session of a call; nothing is opened but what a delegate will need. */
 export function openSession(call: Call, conf: MultusConf): Session {
   const log = openLogger(conf.log);
+  for (const warning of conf.warnings) log.error(warning);
   const runtime: Runtime = {
     ...call.runtime,
     log,
@@ -53,17 +56,43 @@ export async function openCluster(conf: MultusConf): Promise<Cluster | undefined
 
 /** Which pod a call is for, from CNI_ARGS; undefined when for none, as with containers that no kubelet started. */
 export function podIdentity(args: CniArgs): PodIdentity | undefined {
-  const namespace = argument(args, "K8S_POD_NAMESPACE") ?? "";
-  const name = argument(args, "K8S_POD_NAME") ?? "";
+  const namespace = argument(args, podNamespace) ?? "";
+  const name = argument(args, podName) ?? "";
   const uid = argument(args, "K8S_POD_UID") ?? "";
   if (namespace === "" || name === "") return undefined;
   return uid === "" ? { namespace, name } : { namespace, name, uid };
 }
 
 /**
- * The pod of a call, checked to be the one the runtime means: a pod deleted and made again under the same name has another uid.
- * Undefined when the call is for no pod or the config names no store. Throws `DispatchError`: code 11 when the pod is gone (the
- * runtime's next try finds out), code 999 for another uid.
+ * As `podIdentity`, for ADD, where a pod that is overlooked would start without its networks. Throws `CniError` code 4 when CNI_ARGS can't
+ * be read, or name half of a pod.
+ */
+export function requireIdentity(args: CniArgs): PodIdentity | undefined {
+  const [bad] = args.malformed;
+  if (bad !== undefined) {
+    throw new CniError(
+      code.invalidEnvironment,
+      `CNI_ARGS: invalid pair ${JSON.stringify(bad)}`,
+      "expected KEY=VALUE pairs joined by ;",
+    );
+  }
+  const identity = podIdentity(args);
+  const [given, missing] = (argument(args, podName) ?? "") === "" ? [podNamespace, podName] : [podName, podNamespace];
+  if (identity === undefined && (argument(args, given) ?? "") !== "") {
+    throw new CniError(code.invalidEnvironment, `CNI_ARGS has ${given} but no ${missing}: a pod is named by both`);
+  }
+  return identity;
+}
+
+/** True when the pod is the one the runtime means: one deleted and made again under the same name has another uid. */
+export function isSamePod({ uid }: PodIdentity, pod: Pod): boolean {
+  // The uid that kubelet makes for a pod of its own is not that of the pod's mirror in the API server.
+  return uid === undefined || uid === pod.uid || pod.isStatic;
+}
+
+/**
+ * The pod of a call, checked to be the one the runtime means. Undefined when the call is for no pod or the config names no store. Throws
+ * `CniError` code 11 when the pod can't be looked up or is gone (the runtime's next try finds out), 7 for another pod of that name.
  */
 export async function findPod(
   cluster: Cluster | undefined,
@@ -71,16 +100,17 @@ export async function findPod(
 ): Promise<Pod | undefined> {
   if (cluster === undefined || identity === undefined) return undefined;
   const { namespace, name, uid } = identity;
-  const pod = await cluster.getPod(namespace, name);
+  const pod = await cluster.getPod(namespace, name).catch((error: unknown) => {
+    throw fromCluster(error).within("error waiting for pod: ");
+  });
   if (pod === undefined) {
-    throw new ClusterError(
-      "not-found",
-      `get pod ${namespace}/${name}`,
-      "there is no such pod",
+    throw new CniError(
+      code.tryAgainLater,
+      `pod ${namespace}/${name} does not exist`,
       "it may have been deleted meanwhile; nothing was attached",
     );
   }
-  if (uid !== undefined && uid !== pod.uid && !pod.isStatic) {
+  if (!isSamePod(identity, pod)) {
     throw new DispatchError(
       "FailedToAttach",
       `expected pod UID ${JSON.stringify(uid)} but got ${JSON.stringify(pod.uid)}: the pod was deleted and made again under the same name`,

@@ -1,9 +1,9 @@
-import type { Cluster, NetworkAttachmentDefinition, Pod } from "../cluster/port.ts";
-import { isClusterError } from "../cluster/port.ts";
-import { code, CniError } from "../cni/error.ts";
+import { type Cluster, isClusterError, type NetworkAttachmentDefinition, type Pod } from "../cluster/port.ts";
+import { CniError } from "../cni/error.ts";
 import { extraPlugins, loadNetwork, loadNetworkFile } from "../cni/network-folder.ts";
 import { inject } from "../cni/inject.ts";
 import { type NetworkList, parseNetwork, withPlugins } from "../cni/network-list.ts";
+import { isAtLeast } from "../cni/version.ts";
 import { stringify } from "../json/stringify.ts";
 import { readDirectoryIfExists, statusIfExists } from "../libc/file.ts";
 import { JsonError } from "../json/error.ts";
@@ -11,7 +11,7 @@ import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
 import { getField } from "../json/struct.ts";
 import type { Logger } from "../log/logger.ts";
 import type { MultusConf } from "./config.ts";
-import { DispatchError } from "./dispatch-error.ts";
+import { DispatchError, fromCluster } from "./dispatch-error.ts";
 import type { NetworkSource } from "./plan.ts";
 import {
   defaultNetworkAnnotation,
@@ -50,7 +50,9 @@ export async function networkSources(input: SourceInput): Promise<NetworkSource[
     definitions(input, override),
     definitions(input, wanted),
   ]);
-  return [...replaced, ...defaults, ...own, ...auxiliaryChain(input)];
+  const sources = [...replaced, ...defaults, ...own, ...auxiliaryChain(input)];
+  for (const { origin, list } of sources) for (const warning of list.warnings) input.log.error(`${origin}: ${warning}`);
+  return sources;
 }
 
 /** What the node's own config names: the default network and those that every pod outside the system namespaces gets. */
@@ -74,22 +76,34 @@ function ofDelegate(config: JsonObject, index: number): NetworkSource {
 }
 
 /** A value of clusterNetwork or defaultNetworks: a path, or the name of a definition in multusNamespace, or of a file in confDir. */
-async function namedNetwork(input: SourceInput, entry: string, key: string): Promise<NetworkSource> {
-  const { conf, cluster } = input;
+async function namedNetwork({ conf, cluster }: SourceInput, entry: string, key: string): Promise<NetworkSource> {
   if (entry.includes("/")) return fromPath(entry, key);
-  if (cluster !== undefined) {
-    try {
-      return fromDefinition(conf, await cluster.getNetwork(conf.multusNamespace, entry));
-    } catch (error) {
-      if (!isClusterError(error, "not-found")) throw error;
-      input.log.debug(`${key} ${entry}: ${error.message}; looking in ${conf.confDir}`);
-    }
-  }
-  const list = loading(
-    () => loadNetwork(conf.confDir, entry),
-    `failed to get ${key} ${entry} in namespace ${conf.multusNamespace}: `,
-  );
+  const failed = `failed to get ${key} ${entry} in namespace ${conf.multusNamespace}: `;
+  const definition = await definitionIfExists(cluster, conf.multusNamespace, entry, failed);
+  if (typeof definition === "object") return fromDefinition(conf, definition);
+  const list = loading(() => loadNetwork(conf.confDir, entry), `${failed}${definition}`);
   return { name: list.name, origin: `${key}: ${entry} of ${conf.confDir}`, list };
+}
+
+/** The definition; why there is none, as the beginning of a message; or a thrown `DispatchError` when it can't be read now. */
+async function definitionIfExists(
+  cluster: Cluster | undefined,
+  namespace: string,
+  name: string,
+  failed: string,
+): Promise<NetworkAttachmentDefinition | string> {
+  if (cluster === undefined) return "";
+  try {
+    return await cluster.getNetwork(namespace, name);
+  } catch (error) {
+    if (isClusterError(error, "not-found")) return `${error.message}, and `;
+    throw notReadable(error, failed);
+  }
+}
+
+function notReadable(error: unknown, prefix: string): CniError {
+  const failure = fromCluster(error);
+  return new DispatchError("NetworkNotReadable", `${prefix}${failure.message}`, { cause: error, code: failure.code });
 }
 
 function fromPath(path: string, key: string): NetworkSource {
@@ -100,8 +114,8 @@ function fromPath(path: string, key: string): NetworkSource {
   return { name: list.name, origin: `${key}: ${file}`, list };
 }
 
-/** A network that a file should hold, its failure in the words of whoever named it. */
-function loading(load: () => NetworkList, prefix: string): NetworkList {
+/** What files should hold, its failure in the words of whoever named them. */
+function loading<T>(load: () => T, prefix: string): T {
   try {
     return load();
   } catch (error) {
@@ -114,7 +128,7 @@ function firstConfig(folder: string, key: string): string {
     ({ name, kind }) => kind !== "directory" && /\.(conf|conflist|json)$/.test(name),
   );
   if (found === undefined)
-    throw new CniError(code.invalidConfig, `${key}: no .conf, .conflist or .json file in ${folder}`);
+    throw new DispatchError("NoNetworkFound", `${key}: no .conf, .conflist or .json file in ${folder}`);
   return `${folder.replace(/\/+$/, "")}/${found.name}`;
 }
 
@@ -164,11 +178,9 @@ async function readDefinition(
     if (definition === undefined) throw new TypeError(`network ${namespace}/${name} was not read`);
     return definition;
   } catch (error) {
-    if (!isClusterError(error)) throw error;
-    const text = `cannot find a network-attachment-definition (${name}) in namespace (${namespace}): ${error.message}`;
-    throw new DispatchError(error.code === "not-found" ? "NoNetworkFound" : "NetworkNotReadable", text, {
-      cause: error,
-    });
+    const what = `a network-attachment-definition (${name}) in namespace (${namespace}): `;
+    if (!isClusterError(error, "not-found")) throw notReadable(error, `cannot read ${what}`);
+    throw new DispatchError("NoNetworkFound", `cannot find ${what}${error.message}`, { cause: error });
   }
 }
 
@@ -184,13 +196,17 @@ function fromDefinition(conf: MultusConf, definition: NetworkAttachmentDefinitio
       list: loading(() => loadNetwork(conf.confDir, definition.name), prefix),
     };
   }
-  return { name, origin, list: listOf(withName(readConfig(definition.config, origin), definition.name), origin) };
+  const { config, warnings } = readConfig(definition.config, origin);
+  return { name, origin, list: { ...listOf(withName(config, definition.name), origin), warnings } };
 }
 
-function readConfig(text: string, origin: string): JsonObject {
+function readConfig(
+  text: string,
+  origin: string,
+): { readonly config: JsonObject; readonly warnings: readonly string[] } {
   try {
-    const { value } = parse(text);
-    if (isJsonObject(value)) return value;
+    const { value, warnings } = parse(text);
+    if (isJsonObject(value)) return { config: value, warnings };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw new DispatchError("InvalidNetwork", `${origin}: failed to unmarshal Spec.Config: ${error.message}`, {
@@ -218,22 +234,15 @@ function listOf(config: JsonObject, origin: string): NetworkList {
  * plugin that only starts the chain. No such files: no chain.
  */
 function auxiliaryChain({ conf }: SourceInput): NetworkSource[] {
-  const name = conf.auxiliaryChainName;
+  const { auxiliaryChainName: name, clusterNetwork } = conf;
   if (name === "") return [];
-  if (!conf.clusterNetwork.includes("/"))
-    throw new CniError(
-      code.invalidConfig,
-      "auxiliaryCNIChainName needs a clusterNetwork that is a path: the chain's files lie beside it",
-    );
-  const directory =
-    statusIfExists(conf.clusterNetwork)?.kind === "directory"
-      ? conf.clusterNetwork
-      : conf.clusterNetwork.replace(/\/[^/]*$/, "");
-  const more = extraPlugins(directory, name);
+  const isFolder = statusIfExists(clusterNetwork)?.kind === "directory";
+  const folder = isFolder ? clusterNetwork.replace(/\/+$/, "") : clusterNetwork.replace(/\/[^/]*$/, "");
+  const origin = `auxiliaryCNIChainName: ${folder}/${name}`;
+  const more = loading(() => extraPlugins(folder, name), `${origin}: `);
   if (more.length === 0) return [];
-  const list = withPlugins(
-    listOf({ cniVersion: "1.0.0", name, plugins: [{ type: "passthru" }] }, "auxiliaryCNIChainName"),
-    more,
-  );
-  return [{ name, origin: `auxiliaryCNIChainName: ${directory}/${name}`, list }];
+  // A result without addresses, as passthru gives it, can't be told in older versions.
+  const cniVersion = isAtLeast(conf.cniVersion, "0.3.0") ? conf.cniVersion : "0.3.0";
+  const first = parseNetwork(stringify({ cniVersion, name, plugins: [{ type: "passthru" }] }));
+  return [{ name, origin, list: withPlugins(first, more), isAuxiliary: true }];
 }

@@ -34,7 +34,10 @@ const multicast = [
  */
 export function addMasqueradeRules(host: Netns, owner: Owner, addresses: readonly Prefix[]): void {
   const nft = nftOf(host);
-  const families = homes(nft).map(({ family }) => family);
+  const families = nft
+    .tables()
+    .filter(({ name }) => name === tableName)
+    .map(({ family }) => family);
   // A former call has found out already.
   const isSplit = !families.includes("inet") && families.length > 0;
   if (!isSplit) {
@@ -86,7 +89,7 @@ function addTo(nft: Nft, owner: Owner, shares: readonly Share[]): void {
   const comment = nftComment(owner);
   nft.update(() => {
     const transaction = new Transaction();
-    const present = homes(nft).flatMap((home) => nft.rules(home));
+    const present = nft.rules({ table: tableName });
     for (const [home] of shares) addChains(transaction, home, present);
     for (const rule of inChecks(present)) if (rule.comment?.startsWith(prefix)) transaction.delete(rule);
     for (const [home, addresses] of shares) {
@@ -130,13 +133,9 @@ function checksOf(home: Table): Chain {
   return chain(home, checksName, { comment: checksComment });
 }
 
-/** The tables of our name, mostly one. */
-function homes(nft: Nft): Table[] {
-  return nft.tables().filter(({ name }) => name === tableName);
-}
-
+/** In one dump: the tables of that name in every family. */
 function masqueradeRules(nft: Nft): ListedRule[] {
-  return homes(nft).flatMap((home) => nft.rules(checksOf(home)));
+  return inChecks(nft.rules({ table: tableName }));
 }
 
 function inChecks(rules: readonly ListedRule[]): ListedRule[] {
@@ -158,12 +157,8 @@ function masquerades(expressions: readonly ListedExpression[], { ip }: Prefix): 
   return expressions.some(isFrom) && expressions.some(({ kind }) => kind === "masq");
 }
 
-/** True when the kernel refused the family, its NAT chains or the expression there; the last two it reports as not found. */
+/** True when the kernel refused the chain type, or the expression, in family inet: it reports either as not found. */
 function isUnsupported(error: unknown): boolean {
   if (!isNftError(error, "ENOENT", "EOPNOTSUPP", "EAFNOSUPPORT", "EINVAL")) return false;
-  const { operation } = error;
-  return (
-    /^add (table|chain) inet /.test(operation) ||
-    (operation.startsWith("add rule inet ") && operation.includes(" masquerade "))
-  );
+  return error.operation.startsWith(`add chain inet ${tableName}`) || error.operation.includes(" masquerade ");
 }

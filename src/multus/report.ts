@@ -1,0 +1,82 @@
+import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
+import { CniError } from "../cni/error.ts";
+import type { Result } from "../cni/result.ts";
+import { formatPrefix } from "../ip/prefix.ts";
+import type { Attached } from "./default-route.ts";
+import { DispatchError, fromCluster } from "./dispatch-error.ts";
+import { formatNetworkStatus, networkStatuses } from "./network-status.ts";
+import type { Attachment } from "./plan.ts";
+import { isSamePod, openCluster, type Session } from "./session.ts";
+
+/** Whom an ADD is about, as far as it has found out. */
+export interface Subject {
+  readonly identity: PodIdentity | undefined;
+  cluster?: Cluster | undefined;
+  pod?: Pod | undefined;
+}
+
+/**
+ * Writes the pod's network-status, and an event for each network that gave it an interface or an address. Throws `DispatchError` when the
+ * status can't be written: consumers would not find the pod's networks. An event that can't be delivered is only logged.
+ */
+export async function reportSuccess(
+  session: Session,
+  { cluster, pod }: Subject,
+  attached: readonly Attached[],
+): Promise<void> {
+  if (cluster === undefined || pod === undefined) return;
+  for (const { attachment, result } of attached) {
+    if (result.interfaces.length + result.ips.length === 0) continue;
+    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
+  }
+  const statuses = attached.flatMap(({ attachment, result }) =>
+    attachment.isAuxiliary ? [] : networkStatuses(attachment.name, attachment.isDefault, result),
+  );
+  try {
+    await cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
+  } catch (error) {
+    await deliver(session, cluster);
+    const failure = fromCluster(error);
+    throw new DispatchError("FailedToReport", `error setting the networks status: ${failure.message}`, {
+      cause: error,
+      code: failure.code,
+    });
+  }
+  await deliver(session, cluster);
+}
+
+/**
+ * Tells the pod why its networks could not be attached. Where the failure came before the pod was looked up, that is made up for: the pod's
+ * author should not have to read the node's log. Never throws: the failure itself is what the runtime must hear of.
+ */
+export async function reportFailure(session: Session, subject: Subject, error: unknown): Promise<void> {
+  try {
+    const cluster = subject.cluster ?? (await openCluster(session.conf));
+    const pod = subject.pod ?? (await lookUp(cluster, subject.identity));
+    if (cluster === undefined || pod === undefined) return;
+    const reason = error instanceof DispatchError ? error.reason : "FailedToAttach";
+    cluster.emit(pod, { type: "Warning", reason, message: CniError.from(error).text });
+    await deliver(session, cluster);
+  } catch (failure) {
+    session.log.error(`no event tells of this failure: ${CniError.from(failure).text}`);
+  }
+}
+
+async function lookUp(cluster: Cluster | undefined, identity: PodIdentity | undefined): Promise<Pod | undefined> {
+  if (cluster === undefined || identity === undefined) return undefined;
+  const pod = await cluster.getPod(identity.namespace, identity.name);
+  return pod !== undefined && isSamePod(identity, pod) ? pod : undefined;
+}
+
+async function deliver({ log }: Session, cluster: Cluster): Promise<void> {
+  try {
+    await cluster.flush();
+  } catch (error) {
+    log.error(`an event was not delivered: ${CniError.from(error).text}`);
+  }
+}
+
+function addedText(attachment: Attachment, result: Result): string {
+  const addresses = result.ips.map(({ address }) => formatPrefix(address)).join(" ");
+  return `Add ${attachment.ifName} [${addresses}]${attachment.name === "" ? "" : ` from ${attachment.name}`}`;
+}
