@@ -58,10 +58,19 @@ class KernelTransport implements Transport {
   send(datagram: Uint8Array, operation: string): void {
     if (tracing) trace("sent", this.#protocol, datagram);
     conversation(operation, () => {
-      if (datagram.length > defaultSendBytes)
-        libc.setOption(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, datagram.length * 2);
+      if (datagram.length > defaultSendBytes) this.#enlargeSendBuffer(datagram.length * 2);
       libc.send(this.#fd, datagram);
     });
+  }
+
+  /** Root of a user namespace may not exceed net.core.wmem_max; what is still too long then is refused by send(2), EMSGSIZE. */
+  #enlargeSendBuffer(bytes: number): void {
+    try {
+      libc.setOption(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUFFORCE, bytes);
+    } catch (error) {
+      if (!isErrno(error, "EPERM")) throw error;
+      libc.setOption(this.#fd, libc.SOL_SOCKET, libc.SO_SNDBUF, bytes);
+    }
   }
 
   receive(operation: string): Uint8Array {
