@@ -31,7 +31,7 @@ export const lanes: readonly Lane[] = [
     isolated: false,
     prepare: (say) => {
       if (process.arch !== "x64") return `user-mode-linux runs on x64 only, this machine is ${process.arch}`;
-      return ensureExecutables(["linux.uml", "modprobe", "ip"], say);
+      return ensureExecutables(["linux.uml", "modprobe", "ip", "nft", "iptables"], say);
     },
   },
   {

@@ -20,7 +20,7 @@ export function podOf(manifest: Manifest): Pod {
   const annotations = annotationsOf(manifest);
   const uid = metadata["uid"];
   const spec = manifest.object["spec"];
-  const nodeName = isObject(spec) ? spec["nodeName"] : undefined;
+  const { nodeName, hostNetwork } = isObject(spec) ? spec : {};
   return {
     namespace,
     name,
@@ -28,6 +28,7 @@ export function podOf(manifest: Manifest): Pod {
     annotations,
     isStatic: isStaticPod(annotations),
     ...(typeof nodeName === "string" && nodeName !== "" ? { nodeName } : {}),
+    ...(hostNetwork === true ? { usesHostNetwork: true } : {}),
   };
 }
 

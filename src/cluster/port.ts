@@ -15,6 +15,8 @@ export interface Pod {
   /** Started by kubelet from a file or URL: its uid differs from the one the runtime passes (annotation kubernetes.io/config.source). */
   readonly isStatic: boolean;
   readonly nodeName?: string;
+  /** Present, and true, for a pod that shares the node's network (spec.hostNetwork): a runtime never calls CNI for it. */
+  readonly usesHostNetwork?: true;
 }
 
 /** A NetworkAttachmentDefinition (k8s.cni.cncf.io/v1, NPWG multi-network spec 3). */

@@ -52,9 +52,9 @@ test.each(["", "MAC=a", "MAC=a;IP=1.2.3.4", "IgnoreUnknown=1;K8S_POD_NAME=x", "I
 );
 
 test.each([
-  ["FOO=bar;MAC=a;BAZ=1", `CNI_ARGS: unknown args ["FOO=bar","BAZ=1"]`],
-  ["K8S_POD_NAME=x", `CNI_ARGS: unknown args ["K8S_POD_NAME=x"]`],
-  ["IgnoreUnknown=1;FOO=a=b", `CNI_ARGS: invalid pair "FOO=a=b"`],
+  ["FOO=bar;MAC=a;BAZ=1", `ARGS: unknown args ["FOO=bar","BAZ=1"]`],
+  ["K8S_POD_NAME=x", `ARGS: unknown args ["K8S_POD_NAME=x"]`],
+  ["IgnoreUnknown=1;FOO=a=b", `ARGS: invalid pair "FOO=a=b"`],
 ])("%j is refused by a plugin that knows MAC", (text, message) => {
   expect(() => refuseUnknownArgs(parseArgs(text), ["MAC"])).toThrow(expect.objectContaining({ code: 4, message }));
 });

@@ -42,7 +42,7 @@ export function refuseUnknownArgs(args: CniArgs, known: readonly string[]): void
   if (bad !== undefined) {
     throw new CniError(
       code.invalidEnvironment,
-      `CNI_ARGS: invalid pair ${JSON.stringify(bad)}`,
+      `ARGS: invalid pair ${JSON.stringify(bad)}`,
       "expected KEY=VALUE pairs joined by ;",
     );
   }
@@ -53,7 +53,7 @@ export function refuseUnknownArgs(args: CniArgs, known: readonly string[]): void
   if (unknown.length === 0) return;
   throw new CniError(
     code.invalidEnvironment,
-    `CNI_ARGS: unknown args ${JSON.stringify(unknown)}`,
+    `ARGS: unknown args ${JSON.stringify(unknown)}`,
     `known here: ${known.length === 0 ? "none" : known.join(", ")}; IgnoreUnknown=1 lets others pass`,
   );
 }

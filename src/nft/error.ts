@@ -42,6 +42,7 @@ export function isNftError(error: unknown, ...codes: readonly NftErrorCode[]): e
 
 function hintFor(operation: string, code: ErrnoName): string {
   if (code === "EPERM") return "CAP_NET_ADMIN is needed in the user namespace that owns the network namespace";
+  if (code === "EOPNOTSUPP" && operation.startsWith("add table")) return "this kernel has no nf_tables of that family";
   if (code === "ENOENT" && operation.startsWith("add rule"))
     return "its chain is missing, or this kernel lacks one of its expressions in that family";
   if (code === "ENOENT" && operation.startsWith("add chain"))

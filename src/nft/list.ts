@@ -7,21 +7,19 @@ import { familyName, type Family } from "./family.ts";
 import { chain, table, type Chain, type ListedRule, type Table } from "./object.ts";
 import { decodeComment } from "./userdata.ts";
 
-/** Which rules to list; what is absent does not restrict. A chain only means something with family and table. */
-export interface RuleFilter {
-  readonly family?: Family;
-  readonly table?: string;
-  readonly chain?: string;
-}
-
 export function listTables(family: Family | undefined): NetlinkRequest {
   return message("list tables", k.NFT_MSG_GETTABLE, family, 0, () => undefined);
 }
 
-export function listRules(filter: RuleFilter): NetlinkRequest {
-  return message("list rules", k.NFT_MSG_GETRULE, filter.family, 0, (encoder) => {
-    if (filter.table !== undefined) encoder.text(k.NFTA_RULE_TABLE, filter.table);
-    if (filter.chain !== undefined) encoder.text(k.NFTA_RULE_CHAIN, filter.chain);
+/**
+ * The rules of a chain, of a table, or of everything. The kernel wants them named in full: asked for a table's name in all families,
+ * it stops behind the first that has it (nf_tables_dump_rules() in net/netfilter/nf_tables_api.c).
+ */
+export function listRules(of: Table | Chain | undefined): NetlinkRequest {
+  const table = of?.kind === "chain" ? of.table : of;
+  return message("list rules", k.NFT_MSG_GETRULE, table?.family, 0, (encoder) => {
+    if (table !== undefined) encoder.text(k.NFTA_RULE_TABLE, table.name);
+    if (of?.kind === "chain") encoder.text(k.NFTA_RULE_CHAIN, of.name);
   });
 }
 

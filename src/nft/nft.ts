@@ -62,8 +62,8 @@ export class Nft implements Disposable {
   update(plan: () => Transaction): void {
     for (let attempt = 0; attempt < updateAttemptsMax; attempt++) {
       const generation = this.#generation();
-      const transaction = plan();
-      if (this.#run(transaction, generation)) return;
+      const transaction = this.#plan(plan);
+      if (transaction !== undefined && this.#run(transaction, generation)) return;
     }
     throw new NftError(
       "EAGAIN",
@@ -93,9 +93,19 @@ export class Nft implements Disposable {
     }
   }
 
-  /** The rules that pass the filter, in order within a chain; a missing table or chain has none. */
-  rules(filter: list.RuleFilter): ListedRule[] {
-    return known(this.#socket.dump(list.listRules(filter)).map(list.decodeRule));
+  /** The rules of a chain, of a table or, of nothing in particular, of all; in order within a chain. What is missing has none. */
+  rules(of?: Table | Chain): ListedRule[] {
+    return known(this.#socket.dump(list.listRules(of)).map(list.decodeRule));
+  }
+
+  /** Undefined when lists could not be read to their end, since the rule set kept changing. */
+  #plan(plan: () => Transaction): Transaction | undefined {
+    try {
+      return plan();
+    } catch (error) {
+      if (isNetlinkError(error, "EINTR")) return undefined;
+      throw error;
+    }
   }
 
   #generation(): number {

@@ -4,7 +4,7 @@ import { isErrno } from "../libc/errno.ts";
 import { makeDirectories, readText, status, writeFile } from "../libc/file.ts";
 import { asInput, InputError } from "./play-error.ts";
 
-/** Manifests as they were named on the command line, read once. */
+/** Manifests as they were named on the command line, read once. Pods on the node's own network are left out: CNI has nothing to do with them. */
 export class PodSources {
   readonly cluster: ManifestCluster;
   readonly pods: readonly Pod[];
@@ -14,7 +14,7 @@ export class PodSources {
     for (const path of paths) refuseMissing(path);
     // What is written goes with the copies that `copyTo` makes; nothing is written here.
     this.cluster = new ManifestCluster("/dev/null", () => {}, paths);
-    this.pods = asInput("", () => this.cluster.pods());
+    this.pods = asInput("", () => this.cluster.pods()).filter(({ usesHostNetwork }) => usesHostNetwork !== true);
     if (this.pods.length === 0) throw new InputError(`no Pod found in ${paths.join(", ")}`);
   }
 

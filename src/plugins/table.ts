@@ -2,6 +2,7 @@ import type { Plugin } from "../cni/plugin.ts";
 
 /** Every plugin and IPAM plugin that is built in, by the name that configs and links use; each is loaded when first called. */
 const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>> = {
+  bridge: () => import("./bridge/plugin.ts"),
   "host-local": () => import("../ipam/host-local/plugin.ts"),
   loopback: () => import("./loopback/plugin.ts"),
   macvlan: () => import("./macvlan/plugin.ts"),

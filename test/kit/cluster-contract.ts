@@ -15,6 +15,7 @@ export interface WorldPod {
   readonly uid?: string;
   readonly annotations: Readonly<Record<string, string>>;
   readonly nodeName?: string;
+  readonly hostNetwork?: boolean;
 }
 
 /** An event as the store has it, with how often it was seen. */
@@ -45,6 +46,7 @@ const world: ClusterWorld = {
       nodeName: "node-1",
     },
     { namespace: "shop", name: "web", annotations: {} },
+    { namespace: "shop", name: "agent", annotations: {}, hostNetwork: true },
     { namespace: "default", name: "web-2", annotations: { "kubernetes.io/config.source": "file" } },
     { namespace: "default", name: "web-3", annotations: { "kubernetes.io/config.source": "api" } },
   ],
@@ -99,6 +101,10 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
         const pod = await cluster.getPod("shop", "web");
         expect(pod?.annotations).toEqual({});
         expect(pod).not.toHaveProperty("nodeName");
+      });
+      test("a pod on the node's own network is told from others", async () => {
+        expect((await cluster.getPod("shop", "agent"))?.usesHostNetwork).toBe(true);
+        expect(await cluster.getPod("shop", "web")).not.toHaveProperty("usesHostNetwork");
       });
       test.each([
         ["default", "web-2", true],

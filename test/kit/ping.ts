@@ -27,6 +27,9 @@ const payloadBytes = 32;
 const answerTimeoutMs = 250;
 const receiveBytes = 2048;
 
+/** Counted over all calls, so that a late answer is never taken for another request's. */
+let lastSequence = 0;
+
 export interface PingOptions {
   /** Tries go on until one is answered or this time is over. */
   readonly timeoutMs?: number;
@@ -41,7 +44,9 @@ export function ping(netns: string, address: string, { timeoutMs = 5000 }: PingO
   if (target === undefined) throw new TypeError(`expected an IP address, found ${JSON.stringify(address)}`);
   const deadline = performance.now() + timeoutMs;
   let reason = "no answer";
-  for (let sequence = 1; performance.now() < deadline; sequence++) {
+  while (performance.now() < deadline) {
+    lastSequence = (lastSequence + 1) & 0xffff;
+    const sequence = lastSequence;
     try {
       using fd = openSocket(netns, target);
       const began = performance.now();

@@ -86,10 +86,10 @@ describe("a rule made here is the rule that nft(8) makes of its text", () => {
         .add(first)
         .add(rule(first, statements, "the rule"));
       nft.run(transaction);
-      const [ours, oursListed] = [nft.rules({ table: "here" }).map((one) => one.expressions), listed()];
+      const [ours, oursListed] = [nft.rules(home).map((one) => one.expressions), listed()];
       nft.run(new Transaction().delete(home));
       runCommand(["nft", "-f", "-"], { stdin: String(transaction) });
-      const [theirs, theirsListed] = [nft.rules({ table: "here" }).map((one) => one.expressions), listed()];
+      const [theirs, theirsListed] = [nft.rules(home).map((one) => one.expressions), listed()];
       nft.run(new Transaction().delete(home));
       expect(ours).toEqual(theirs);
       expect(oursListed).toEqual(theirsListed);
@@ -126,7 +126,7 @@ describe("a transaction", () => {
       .add(rule(base, [s.accept]));
     nft.run(made);
     nft.run(new Transaction().add(home).add(base));
-    expect(nft.rules({ table: "home" })).toHaveLength(1);
+    expect(nft.rules(home)).toHaveLength(1);
     const other = chain(home, "base", { base: { ...sourceNat, priority: 99 } });
     expect(failureOf(() => nft.run(new Transaction().add(other)))).toMatchObject({
       code: expect.stringMatching(/^(EEXIST|EOPNOTSUPP)$/),
@@ -139,15 +139,15 @@ describe("a transaction", () => {
     const fill = new Transaction().add(home).add(first).add(second);
     for (const comment of ["a-1", "b-1", "a-2"]) fill.add(rule(first, [s.accept], comment));
     nft.run(fill.add(rule(second, [s.drop])));
-    const comments = () => nft.rules({ family: "ip", table: "home", chain: "first" }).map((one) => one.comment);
+    const comments = () => nft.rules(first).map((one) => one.comment);
 
-    const some = nft.rules({ table: "home" }).filter((one) => one.comment?.startsWith("a-"));
+    const some = nft.rules(home).filter((one) => one.comment?.startsWith("a-"));
     nft.run(some.reduce((transaction, one) => transaction.delete(one), new Transaction()));
     expect(comments()).toEqual(["b-1"]);
     nft.run(new Transaction().flush(first));
-    expect([comments(), nft.rules({ table: "home" }).length]).toEqual([[], 1]);
+    expect([comments(), nft.rules(home).length]).toEqual([[], 1]);
     nft.run(new Transaction().flush(home));
-    expect(nft.rules({ table: "home" })).toEqual([]);
+    expect(nft.rules(home)).toEqual([]);
     expect(nft.chains(home).map(({ name }) => name)).toEqual(["first", "second"]);
     nft.run(new Transaction().delete(second));
     expect([nft.hasChain(first), nft.hasChain(second)]).toEqual([true, false]);
@@ -160,7 +160,7 @@ describe("a transaction", () => {
     const transaction = new Transaction().add(home).add(first);
     for (let n = 0; n < 1000; n++) transaction.add(rule(first, [s.sourceIn(prefix("10.0.0.1/32")), s.accept], `${n}`));
     nft.run(transaction);
-    expect(nft.rules({ table: "home" }).at(-1)).toMatchObject({ comment: "999" });
+    expect(nft.rules(home).at(-1)).toMatchObject({ comment: "999" });
   });
 
   test("that could not be built, or is empty, never reaches the kernel", () => {
@@ -199,6 +199,32 @@ describe("an update", () => {
   });
 });
 
+test("rules are listed by chain, by table and family, or all of them", () => {
+  const nft = opened();
+  const homes = (["ip", "ip6", "inet"] as const).map((family) => table(family, "home"));
+  const fill = new Transaction();
+  for (const home of homes) {
+    for (const name of ["a", "b"])
+      fill
+        .add(home)
+        .add(chain(home, name))
+        .add(rule(chain(home, name), [s.accept], name));
+  }
+  nft.run(fill);
+  const shown = (of?: Parameters<Nft["rules"]>[0]) =>
+    nft.rules(of).map((one) => `${one.chain.table.family} ${one.chain.name} ${one.comment}`);
+  for (const home of homes) {
+    expect(shown(home)).toEqual([`${home.family} a a`, `${home.family} b b`]);
+    expect(shown(chain(home, "b"))).toEqual([`${home.family} b b`]);
+  }
+  expect(shown()).toHaveLength(6);
+  expect([
+    shown(table("ip", "none")),
+    shown(chain(table("ip", "home"), "none")),
+    shown(table("bridge", "home")),
+  ]).toEqual([[], [], []]);
+});
+
 test("rules of others are listed too, with what is unknown here named as unknown", () => {
   const script = [
     "add table ip strange",
@@ -207,7 +233,7 @@ test("rules of others are listed too, with what is unknown here named as unknown
     "add rule ip strange c meta mark set meta mark lshift 2 ip ttl set 1",
   ];
   runCommand(["nft", "-f", "-"], { stdin: script.join("\n") });
-  const rules = opened().rules({ table: "strange" });
+  const rules = opened().rules(table("ip", "strange"));
   expect(rules[0]).toMatchObject({
     comment: "odd",
     expressions: expect.arrayContaining([{ kind: "unknown", name: "ct" }]),
@@ -219,7 +245,7 @@ test("rules of others are listed too, with what is unknown here named as unknown
 test("rules of iptables show their extensions", () => {
   const rule = ["-t", "nat", "-A", "POSTROUTING", "-m", "comment", "--comment", "why", "-j", "MASQUERADE"];
   runCommand(["iptables", ...rule]);
-  const [listed] = opened().rules({ family: "ip", table: "nat", chain: "POSTROUTING" });
+  const [listed] = opened().rules(chain(table("ip", "nat"), "POSTROUTING"));
   const extensions = listed?.expressions.filter((one) => one.kind === "match" || one.kind === "target");
   expect(extensions).toMatchObject([{ extension: "comment" }, { extension: "MASQUERADE" }]);
 });

@@ -45,7 +45,12 @@ clusterContract("manifests", async ({ pods, networks }) => {
   };
 });
 
-function podYaml({ namespace, name, uid, annotations, nodeName }: WorldPod): string {
-  const pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name, uid, annotations }, spec: { nodeName } };
+function podYaml({ namespace, name, uid, annotations, nodeName, hostNetwork }: WorldPod): string {
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace, name, uid, annotations },
+    spec: { nodeName, hostNetwork },
+  };
   return `${Bun.YAML.stringify(JSON.parse(JSON.stringify(pod)), null, 2)}\n`;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseArgs } from "../../cni/args.ts";
+import { noArgs, parseArgs } from "../../cni/args.ts";
 import { CniError } from "../../cni/error.ts";
 import { parseNetConf } from "../../cni/net-conf.ts";
 import { formatIp, parseIp } from "../../ip/address.ts";
@@ -12,7 +12,7 @@ function confOf(raw: JsonObject) {
   return parseNetConf({ cniVersion: "1.1.0", name: "pool", type: "macvlan", ...raw }, "ADD").conf;
 }
 
-const configOf = (raw: JsonObject, args = ""): HostLocalConfig => parseConfig(confOf(raw), parseArgs(args));
+const configOf = (raw: JsonObject, args = ""): HostLocalConfig => parseConfig(confOf(raw), parseArgs(args), "ADD");
 
 const v4 = { subnet: "192.0.2.0/28" };
 const v6 = { subnet: "2001:db8::/124" };
@@ -198,6 +198,14 @@ test.each<[string, JsonObject, string, number, string]>([
     error = CniError.from(thrown);
   }
   expect(error).toMatchObject({ code, message });
+});
+
+test("STATUS needs no ranges when the runtime brings them with ADD", () => {
+  const status = (raw: JsonObject) => parseConfig(confOf(raw), noArgs, "STATUS").sets;
+  expect(status({ ipam: {}, capabilities: { ipRanges: true } })).toEqual([]);
+  expect(status({ ipam: v4, capabilities: { ipRanges: true } }).map(formatSet)).toEqual([v4Text]);
+  expect(() => status({ ipam: {}, capabilities: { ipRanges: false } })).toThrow("no IP ranges specified");
+  expect(() => configOf({ ipam: {}, capabilities: { ipRanges: true } })).toThrow("no IP ranges specified");
 });
 
 test("unknown CNI_ARGS are refused, unless the caller says that there will be some", () => {

@@ -4,15 +4,16 @@ import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { ResultRoute } from "../../cni/result.ts";
 import { present, routeSchema } from "../../cni/result-decode.ts";
+import type { Verb } from "../../cni/version.ts";
 import { equalIp, type Ip, parseIp } from "../../ip/address.ts";
 import { parsePrefix } from "../../ip/prefix.ts";
-import { checked, checkedOrEmpty, decode, getField, type Infer, struct, text } from "../../json/struct.ts";
+import { anyObject, checked, checkedOrEmpty, decode, getField, type Infer, struct, text } from "../../json/struct.ts";
 import { isJsonObject } from "../../json/value.ts";
 import { requireOnePerFamily } from "../families.ts";
 import { completeSet, type RangeSet, type RangeSetConfig, setsOverlap } from "./range-set.ts";
 
 export interface HostLocalConfig {
-  /** One address is leased from each, in this order. At least one. */
+  /** One address is leased from each, in this order. At least one, but for STATUS when the runtime brings the ranges. */
   readonly sets: readonly RangeSet[];
   /** Addresses that were asked for, each once. */
   readonly requested: readonly Ip[];
@@ -46,6 +47,7 @@ const schema = struct({
     }),
   ),
   args: exactOptional(struct({ cni: exactOptional(struct({ ips: addresses() })) })),
+  capabilities: exactOptional(anyObject()),
   runtimeConfig: exactOptional(struct({ ipRanges: rangeSets(), ips: addresses() })),
 });
 
@@ -53,18 +55,24 @@ const schema = struct({
  * The config of host-local, whole and consistent: the sets of `runtimeConfig.ipRanges` first, then the old-style range of `ipam`
  * itself, then `ipam.ranges`; the addresses of CNI_ARGS (`IP`), `args.cni.ips` and `runtimeConfig.ips` together. A prefix length in
  * a requested address is ignored. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
+ *
+ * STATUS comes without runtimeConfig: there a config without ranges is fine when its capabilities say that ADD will bring some.
  */
-export function parseConfig(conf: NetConf, args: CniArgs): HostLocalConfig {
-  const { ipam, args: configArgs, runtimeConfig } = decode(schema, conf.raw);
+export function parseConfig(conf: NetConf, args: CniArgs, verb: Verb): HostLocalConfig {
+  const { ipam, args: configArgs, runtimeConfig, capabilities } = decode(schema, conf.raw);
   if (ipam === undefined) throw new CniError(code.invalidConfig, "IPAM config missing 'ipam' key (at $.ipam)");
   refuseUnknownArgs(args, ["IP"]);
   const requested = [...requestedByArgs(args), ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])];
+  const sets = [
+    ...(runtimeConfig?.ipRanges ?? []).map(setAt("$.runtimeConfig.ipRanges")),
+    ...(ipam.subnet === undefined ? [] : [{ ranges: [ipam], pathOf: () => "$.ipam" }]),
+    ...ipam.ranges.map(setAt("$.ipam.ranges")),
+  ];
+  if (sets.length === 0 && !(verb === "STATUS" && capabilities?.["ipRanges"] === true)) {
+    throw new CniError(code.invalidConfig, "no IP ranges specified (at $.ipam)", "expected ipam.ranges or ipam.subnet");
+  }
   return {
-    sets: completeSets(conf, [
-      ...(runtimeConfig?.ipRanges ?? []).map(setAt("$.runtimeConfig.ipRanges")),
-      ...(ipam.subnet === undefined ? [] : [{ ranges: [ipam], pathOf: () => "$.ipam" }]),
-      ...ipam.ranges.map(setAt("$.ipam.ranges")),
-    ]),
+    sets: completeSets(conf, sets),
     requested: requested.filter((ip, index) => requested.findIndex((other) => equalIp(ip, other)) === index),
     routes: ipam.routes.map((route) => present<ResultRoute>(route)),
     dataDir: ipam.dataDir || defaultDataDir,
@@ -80,9 +88,6 @@ export function dataDirOf(conf: NetConf): string {
 }
 
 function completeSets(conf: NetConf, configs: readonly RangeSetConfig[]): RangeSet[] {
-  if (configs.length === 0) {
-    throw new CniError(code.invalidConfig, "no IP ranges specified (at $.ipam)", "expected ipam.ranges or ipam.subnet");
-  }
   const sets = configs.map((config, index) => {
     try {
       return completeSet(config);

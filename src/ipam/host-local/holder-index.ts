@@ -7,19 +7,21 @@ const folderName = ".polynic";
 const stagedName = "new";
 const keyDigits = 32;
 /**
- * How far a seal lies before the change that it seals. Whatever comes later gets a later time, even within one tick of the kernel's
- * clock and on file systems that keep whole seconds.
+ * How far the time of a sealed directory lies before the change that it seals. Whatever comes later gets a later time, even within one
+ * tick of the kernel's clock and on file systems that keep whole seconds.
  */
 const sealOffsetNs = 2_000_000_000n;
+/** How much older than the directory `.polynic` is made to look; two changes by the kernel's clock are never that far apart (31 years). */
+const sealAgeNs = 1_000_000_000_000_000_000n;
 
 /**
  * Finds the leases of a holder in a network's directory without reading every lease. For use under the network's lock.
  *
  * Each lease has a second name (a hard link): `.polynic/<h>/<hash>@<address>`, with the hash of the holder and its first digit, so a
  * look-up lists one short directory. Every hit is checked against the lease's content before it counts, so a wrong entry can't do
- * harm; what remains to be known is that no entry is missing. That is what the seal says: when all leases have entries, the network's
- * directory and `.polynic` get the same time of modification, and since any file that appears, goes or is replaced in
- * the network's directory makes its time the present, equal times mean that nobody else (the Go plugin, a person, a crash half way)
+ * harm; what remains to be known is that no entry is missing. That is what the seal says: when all leases have entries, `.polynic`
+ * gets a time of modification that is a certain span before that of the network's directory. Since any file that appears, goes or is
+ * replaced in the latter makes its time the present, that span means that nobody else (the Go plugin, a person, a crash half way)
  * was there since. Otherwise the names of both are listed and compared by inode, which needs no reading of leases that have their
  * entry, and those without get one. Only a change of holder inside an existing file, which no plugin ever makes, goes unnoticed
  * by ADD and DEL; GC reads everything.
@@ -31,12 +33,15 @@ export class HolderIndex {
   readonly #folder: string;
   /** Leases that could not get an entry, names by holder text: those of another owner, or a file system that is full. */
   readonly #loose = new Map<string, string[]>();
+  /** Every lease has its entry, or is in `#loose`; only then may the index be sealed. */
+  #isWhole: boolean;
   #staged: { readonly text: string; readonly path: string } | undefined;
 
   /** Brings the index of `directory`, which exists, up to date. Leases that a crash left without content are removed on the way. */
   constructor(readonly directory: string) {
     this.#folder = `${directory}/${folderName}`;
-    if (!this.#isSealed()) this.rebuild();
+    this.#isWhole = this.#isSealed();
+    if (!this.#isWhole) this.rebuild();
   }
 
   /** The names of the leases whose content is `text`, in no particular order. Entries that have lost their lease are removed. */
@@ -67,13 +72,20 @@ export class HolderIndex {
   add(text: string, name: string): boolean {
     this.#staged ??= { text, path: this.#stage(text) };
     if (this.#staged.text !== text) throw new TypeError("one index serves one holder at a time");
+    const lease = `${this.directory}/${name}`;
     try {
-      file.link(this.#staged.path, `${this.directory}/${name}`);
+      file.link(this.#staged.path, lease);
     } catch (error) {
       if (isErrno(error, "EEXIST")) return false;
       throw error;
     }
-    file.rename(this.#staged.path, this.#entry(text, name));
+    try {
+      file.rename(this.#staged.path, this.#entry(text, name));
+    } catch (error) {
+      this.#isWhole = false;
+      file.unlinkIfExists(lease);
+      throw error;
+    }
     this.#staged = undefined;
     return true;
   }
@@ -86,6 +98,7 @@ export class HolderIndex {
 
   /** Compares the names of leases and entries: entries without lease go, leases without entry get one, leases without content go. */
   rebuild(): void {
+    this.#isWhole = false;
     this.#loose.clear();
     const leases = new Map<string, bigint>();
     for (const { name, inode, kind } of file.readDirectory(this.directory)) {
@@ -93,18 +106,19 @@ export class HolderIndex {
     }
     for (const name of this.#pruneEntries(leases)) leases.delete(name);
     for (const name of leases.keys()) this.#adopt(name);
+    this.#isWhole = true;
   }
 
   /** Ends the work under the lock: the next one need not compare anything, provided that nobody else was there. */
   close(): void {
     if (this.#staged !== undefined) file.unlinkIfExists(this.#staged.path);
     this.#staged = undefined;
-    if (this.#loose.size > 0 || this.#isSealed()) return;
+    if (!this.#isWhole || this.#loose.size > 0 || this.#isSealed()) return;
     try {
       const time = file.status(this.directory).modifiedNs - sealOffsetNs;
       file.makeDirectories(this.#folder, 0o700);
       file.setModified(this.directory, time);
-      file.setModified(this.#folder, time);
+      file.setModified(this.#folder, time - sealAgeNs);
     } catch (error) {
       // Somebody else's directory, or a read-only one: without a seal the next call compares names, and that is all.
       if (!(error instanceof SystemError)) throw error;
@@ -113,7 +127,7 @@ export class HolderIndex {
 
   #isSealed(): boolean {
     const folder = file.statusIfExists(this.#folder);
-    return folder !== undefined && folder.modifiedNs === file.status(this.directory).modifiedNs;
+    return folder !== undefined && folder.modifiedNs + sealAgeNs === file.status(this.directory).modifiedNs;
   }
 
   /** Removes entries that are no longer a name of their lease; returns the leases of the others. */
@@ -150,7 +164,12 @@ export class HolderIndex {
     const path = this.#entry(text, stagedName);
     file.unlinkIfExists(path);
     using fd = this.#inBucket(text, () => file.open(path, file.O_WRONLY | file.O_CREAT | file.O_EXCL, 0o600));
-    file.writeAll(fd, text);
+    try {
+      file.writeAll(fd, text);
+    } catch (error) {
+      file.unlinkIfExists(path);
+      throw error;
+    }
     return path;
   }
 

@@ -88,7 +88,12 @@ test.each<[string, readonly Row[], string]>([
   [
     "an end before the start",
     [["192.0.2.0/24", "192.0.2.50", "192.0.2.40"]],
-    "RangeEnd 192.0.2.40 not in network 192.0.2.0/24 (at $.r[0].rangeEnd)",
+    "RangeStart 192.0.2.50 not in network 192.0.2.0/24 (at $.r[0].rangeStart)",
+  ],
+  [
+    "an end before the first address",
+    [["192.0.2.0/24", "", "192.0.2.0"]],
+    "RangeEnd 192.0.2.0 not in network 192.0.2.0/24 (at $.r[0].rangeEnd)",
   ],
   ["two families", [["192.0.2.0/24"], ["2001:db8::/64"]], "mixed address families (at $.r[1])"],
   [

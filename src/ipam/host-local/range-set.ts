@@ -1,7 +1,7 @@
 import { CniError, code } from "../../cni/error.ts";
 import { formatIp, type Ip } from "../../ip/address.ts";
 import { containsIp, formatPrefix, hasHostBits, networkOf, type Prefix } from "../../ip/prefix.ts";
-import { formatRange, hostRange, rangeBetween, rangeContains, type IpRange, rangesOverlap } from "../../ip/range.ts";
+import { formatRange, hostRange, rangeContains, type IpRange, rangesOverlap } from "../../ip/range.ts";
 
 /** One range as a config has it; "" or nothing for what was not given. */
 export interface RangeConfig {
@@ -72,17 +72,17 @@ function completeRange(config: RangeConfig, path: string): Range {
     throw invalid(text, `${path}.subnet`);
   }
   const first = config.rangeStart ?? usable.first;
-  if (!containsIp(subnet, first)) throw outside("RangeStart", first, subnet, `${path}.rangeStart`);
   const last = config.rangeEnd ?? usable.last;
-  const range = containsIp(subnet, last) ? rangeBetween(first, last) : undefined;
-  // A start behind the default end, such as the broadcast address, would never come to an end upstream.
-  if (range === undefined && config.rangeEnd === undefined)
+  // Upstream's order: an end before a given start is the start's fault, one before the default start is the end's. (A given start
+  // behind the default end, such as the broadcast address, goes unnoticed there, and the search for an address never ends.)
+  const isBackward = first.family === last.family && first.value > last.value;
+  if (!containsIp(subnet, first) || (isBackward && config.rangeStart !== undefined)) {
     throw outside("RangeStart", first, subnet, `${path}.rangeStart`);
-  if (range === undefined) throw outside("RangeEnd", last, subnet, `${path}.rangeEnd`);
-  return { ...range, subnet, gateway: config.gateway ?? usable.first };
+  }
+  if (!containsIp(subnet, last) || isBackward) throw outside("RangeEnd", last, subnet, `${path}.rangeEnd`);
+  return { first, last, subnet, gateway: config.gateway ?? usable.first };
 }
 
-/** Upstream's text also for an end before the start. */
 function outside(what: string, ip: Ip, subnet: Prefix, path: string): CniError {
   return invalid(`${what} ${formatIp(ip)} not in network ${formatPrefix(subnet)}`, path);
 }

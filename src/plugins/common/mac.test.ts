@@ -22,22 +22,22 @@ describe("the MAC that counts", () => {
     [
       "junk",
       config("zz"),
-      "invalid args zz for MAC addr: $.mac: expected six bytes in hexadecimal such as 02:00:5e:10:00:01",
+      "invalid args zz for MAC addr: address zz: invalid MAC address; $.mac: expected six bytes in hexadecimal such as 02:00:5e:10:00:01",
     ],
     [
       "multicast",
       args("01:00:5e:00:00:01"),
-      "invalid args 01:00:5e:00:00:01 for MAC addr: CNI_ARGS MAC: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
+      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; CNI_ARGS MAC: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
     ],
     [
       "zero",
       runtime("00:00:00:00:00:00"),
-      "invalid args 00:00:00:00:00:00 for MAC addr: $.runtimeConfig.mac: all zeros is no address of a device",
+      "invalid args 00:00:00:00:00:00 for MAC addr: address 00:00:00:00:00:00: invalid MAC address; $.runtimeConfig.mac: all zeros is no address of a device",
     ],
     [
       "eight bytes",
       config("02:00:00:00:00:00:00:01"),
-      "invalid args 02:00:00:00:00:00:00:01 for MAC addr: $.mac: expected six bytes for an Ethernet device, found 8",
+      "invalid args 02:00:00:00:00:00:00:01 for MAC addr: address 02:00:00:00:00:00:00:01: invalid MAC address; $.mac: expected six bytes for an Ethernet device, found 8",
     ],
   ])("is refused when it is %s", (_, wish, message) => {
     expect(() => chooseMac([wish])).toThrow(expect.objectContaining({ code: 7, message }));

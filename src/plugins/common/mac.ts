@@ -20,7 +20,10 @@ export function chooseMac(wishes: readonly MacWish[]): Uint8Array | undefined {
   const mac = parseMac(wish.text);
   const problem = mac === undefined ? "expected six bytes in hexadecimal such as 02:00:5e:10:00:01" : flawOf(mac);
   if (mac !== undefined && problem === undefined) return mac;
-  throw new CniError(code.invalidConfig, `invalid args ${wish.text} for MAC addr: ${wish.where}: ${problem}`);
+  throw new CniError(
+    code.invalidConfig,
+    `invalid args ${wish.text} for MAC addr: address ${wish.text}: invalid MAC address; ${wish.where}: ${problem}`,
+  );
 }
 
 /** True when both texts are the same address, whatever their letter case and separators. */

@@ -1,4 +1,5 @@
 import { CniError, code } from "../../cni/error.ts";
+import { isNetlinkError } from "../../netlink/error.ts";
 import { isNftError } from "../../nft/error.ts";
 import { isIptablesError } from "./iptables.ts";
 
@@ -7,7 +8,8 @@ import { isIptablesError } from "./iptables.ts";
  * when somebody else kept the rule set busy, 999 otherwise.
  */
 export function failure(what: string, cause: unknown): CniError {
-  const isBusy = isNftError(cause, "EAGAIN") || isIptablesError(cause, "busy");
+  // EINTR is the end of a list that kept changing while it was read.
+  const isBusy = isNftError(cause, "EAGAIN") || isNetlinkError(cause, "EINTR") || isIptablesError(cause, "busy");
   const text = cause instanceof Error ? cause.message : String(cause);
   return new CniError(isBusy ? code.tryAgainLater : code.internal, `${what}: ${text}`, "", { cause });
 }

@@ -6,6 +6,8 @@ const lockWaitSeconds = 15;
 const processLimitMs = 60_000;
 /** The exit status for the lock stands for other failures as well (RESOURCE_PROBLEM of xtables.h), so the words have to tell. */
 const busyWords = /xtables lock|temporarily unavailable/i;
+/** How much of its complaint is repeated; iptables-nft may have one for each line. */
+const complaintLengthMax = 512;
 /** Where iptables lives on hosts whose runtime passes on a PATH without the sbin folders. */
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -63,7 +65,7 @@ function executable(version: 4 | 6, variant: Variant, suffix: string): string {
 
 /** The standard output of a command that succeeds. The child is born in `host`; this thread comes back at once. */
 async function run(host: Netns, [name = "", ...args]: readonly string[], stdin: string): Promise<string> {
-  const path = `${process.env["PATH"] ?? ""}:${usualPath}`;
+  const path = searchPath();
   const file = Bun.which(name, { PATH: path });
   if (file === null) throw new IptablesError("missing", `${name} is not on this host (looked in ${path})`);
   const child = host.enter(() =>
@@ -84,9 +86,15 @@ async function run(host: Netns, [name = "", ...args]: readonly string[], stdin: 
   throw new IptablesError(errorCode, `${name} ended with exit status ${child.exitCode}: ${reason}`);
 }
 
+/** Only folders that are named in full: an empty or relative part would mean wherever the runtime happens to be. */
+function searchPath(): string {
+  const folders = `${process.env["PATH"] ?? ""}:${usualPath}`.split(":");
+  return [...new Set(folders.filter((folder) => folder.startsWith("/")))].join(":");
+}
+
 /** What the binary complained about, as one line: warnings and the pointer to its help are left out. */
 function complaint(stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim());
   const isTelling = (line: string) => line !== "" && !line.startsWith("# Warning") && !line.startsWith("Try ");
-  return lines.filter(isTelling).join("; ");
+  return lines.filter(isTelling).join("; ").slice(0, complaintLengthMax);
 }

@@ -34,10 +34,7 @@ const multicast = [
  */
 export function addMasqueradeRules(host: Netns, owner: Owner, addresses: readonly Prefix[]): void {
   const nft = nftOf(host);
-  const families = nft
-    .tables()
-    .filter(({ name }) => name === tableName)
-    .map(({ family }) => family);
+  const families = homes(nft).map(({ family }) => family);
   // A former call has found out already.
   const isSplit = !families.includes("inet") && families.length > 0;
   if (!isSplit) {
@@ -89,7 +86,7 @@ function addTo(nft: Nft, owner: Owner, shares: readonly Share[]): void {
   const comment = nftComment(owner);
   nft.update(() => {
     const transaction = new Transaction();
-    const present = nft.rules({ table: tableName });
+    const present = homes(nft).flatMap((home) => nft.rules(home));
     for (const [home] of shares) addChains(transaction, home, present);
     for (const rule of inChecks(present)) if (rule.comment?.startsWith(prefix)) transaction.delete(rule);
     for (const [home, addresses] of shares) {
@@ -133,9 +130,13 @@ function checksOf(home: Table): Chain {
   return chain(home, checksName, { comment: checksComment });
 }
 
-/** In one dump: the tables of that name in every family. */
+/** The tables of our name, mostly one. */
+function homes(nft: Nft): Table[] {
+  return nft.tables().filter(({ name }) => name === tableName);
+}
+
 function masqueradeRules(nft: Nft): ListedRule[] {
-  return inChecks(nft.rules({ table: tableName }));
+  return homes(nft).flatMap((home) => nft.rules(checksOf(home)));
 }
 
 function inChecks(rules: readonly ListedRule[]): ListedRule[] {
@@ -157,8 +158,12 @@ function masquerades(expressions: readonly ListedExpression[], { ip }: Prefix): 
   return expressions.some(isFrom) && expressions.some(({ kind }) => kind === "masq");
 }
 
-/** True when the kernel refused the chain type, or the expression, in family inet: it reports either as not found. */
+/** True when the kernel refused the family, its NAT chains or the expression there; the last two it reports as not found. */
 function isUnsupported(error: unknown): boolean {
   if (!isNftError(error, "ENOENT", "EOPNOTSUPP", "EAFNOSUPPORT", "EINVAL")) return false;
-  return error.operation.startsWith(`add chain inet ${tableName}`) || error.operation.includes(" masquerade ");
+  const { operation } = error;
+  return (
+    /^add (table|chain) inet /.test(operation) ||
+    (operation.startsWith("add rule inet ") && operation.includes(" masquerade "))
+  );
 }

@@ -25,7 +25,7 @@ import { nftIfAvailable } from "./nft-of.ts";
 export type MasqueradeBackend = "iptables" | "nftables";
 
 export interface MasqueradeSpec extends Owner {
-  /** The config's `ipMasqBackend`; undefined: iptables, unless it can't be used here and nftables can. */
+  /** The config's `ipMasqBackend`; undefined: iptables, unless it can't do it here and nftables can. */
   readonly backend: MasqueradeBackend | undefined;
   /** The container's addresses, each with the length of its subnet. */
   readonly addresses: readonly Prefix[];
@@ -106,12 +106,18 @@ async function addByIptables(host: Netns, spec: MasqueradeSpec, log: Logger): Pr
   try {
     await addMasqueradeChain(host, spec, spec.addresses);
   } catch (error) {
-    const isChoiceOurs = spec.backend === undefined && isIptablesError(error, "missing", "unusable");
+    const isChoiceOurs = spec.backend === undefined && isIptablesError(error, "missing", "unusable", "refused");
     if (!isChoiceOurs || nftIfAvailable(host) === undefined) throw error;
-    log.verbose(`ipMasq by nftables, since iptables can't be used: ${error.message}`);
+    log.verbose(`ipMasq by nftables, since iptables can't do it: ${error.message}`);
     // One IP version may have succeeded.
     await deleteMasqueradeChain(host, spec, spec.addresses, log);
-    addMasqueradeRules(host, spec, spec.addresses);
+    try {
+      addMasqueradeRules(host, spec, spec.addresses);
+    } catch (cause) {
+      // Neither can: the reason of the one that was to be used comes first.
+      const second = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${error.message}; and instead of it, ${second}`, { cause });
+    }
   }
 }
 

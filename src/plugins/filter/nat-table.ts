@@ -63,13 +63,12 @@ export async function removeLegacy(host: Netns, version: Version, select: Select
 }
 
 function read(nft: Nft, nat: Table, name: string | undefined): NatTable<ListedRule> | undefined {
-  const place = { family: nat.family, table: nat.name };
   if (name === undefined) {
     const chains = nft.chains(nat).map((one) => one.name);
-    return chains.length === 0 ? undefined : { chains, rules: nft.rules(place).map(readNatRule) };
+    return chains.length === 0 ? undefined : { chains, rules: nft.rules(nat).map(readNatRule) };
   }
   if (!nft.hasChain(chain(nat, name))) return undefined;
-  const rules = ["POSTROUTING", name].flatMap((one) => nft.rules({ ...place, chain: one }));
+  const rules = ["POSTROUTING", name].flatMap((one) => nft.rules(chain(nat, one)));
   return { chains: [name], rules: rules.map(readNatRule) };
 }
 

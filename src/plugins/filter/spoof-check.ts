@@ -76,7 +76,7 @@ export function checkSpoofCheck(host: Netns, spec: SpoofCheckSpec): void {
   const problem = attempt("failed to check spoof-check", () => {
     const nft = nftIfAvailable(host);
     if (nft === undefined) return "this kernel has no nf_tables";
-    const inChain = (name: string) => nft.rules({ family: "bridge", table: home.name, chain: name });
+    const inChain = (name: string) => nft.rules(chain(home, name));
     if (!jumpsTo(nft, interfaceChain).some((jump) => interfaceOf(jump.expressions) === spec.hostInterface))
       return `no rule leads from ${spec.hostInterface} to chain ${interfaceChain}`;
     if (!inChain(interfaceChain).some((jump) => leadsTo(jump, macChain))) return `chain ${interfaceChain} is empty`;
@@ -129,7 +129,7 @@ function removal(nft: Nft, interfaceChains: readonly string[]): Transaction {
 }
 
 function entryRules(nft: Nft): ListedRule[] {
-  return nft.rules({ family: "bridge", table: home.name, chain: entry.name });
+  return nft.rules(entry);
 }
 
 function jumpsTo(nft: Nft, name: string): ListedRule[] {

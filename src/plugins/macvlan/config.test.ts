@@ -79,12 +79,12 @@ describe("a macvlan config", () => {
     [
       "mac",
       { mac: "xx" },
-      "invalid args xx for MAC addr: $.mac: expected six bytes in hexadecimal such as 02:00:5e:10:00:01",
+      "invalid args xx for MAC addr: address xx: invalid MAC address; $.mac: expected six bytes in hexadecimal such as 02:00:5e:10:00:01",
     ],
     [
       "mac of the runtime",
       { runtimeConfig: { mac: "01:00:5e:00:00:01" } },
-      "invalid args 01:00:5e:00:00:01 for MAC addr: $.runtimeConfig.mac: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
+      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; $.runtimeConfig.mac: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
     ],
     [
       "bcqueuelen below 0",

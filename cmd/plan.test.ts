@@ -1,0 +1,114 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { runCommandLine } from "./command-line.ts";
+import { colours } from "./terminal.ts";
+
+const examples = join(import.meta.dirname, "..", "conf-examples", "pods");
+const folder = mkdtempSync(join(tmpdir(), "polynic-plan-"));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function plan(...args: string[]): Promise<{ exitCode: number; out: string; error: string }> {
+  let out = "";
+  let error = "";
+  const exitCode = await runCommandLine(["plan", ...args], {
+    async out(text) {
+      out += text;
+    },
+    async error(text) {
+      error += text;
+    },
+    colours: colours(false),
+  });
+  return { exitCode, out, error };
+}
+
+function file(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+describe("polynic plan", () => {
+  test("lists every network of a pod in order, with what was asked for and where its config is", async () => {
+    expect(await plan("-f", examples, "default/web")).toEqual({
+      exitCode: 0,
+      error: "",
+      out: [
+        "POD          INTERFACE  NETWORK             PLUGIN              ASKED FOR                               CONFIG FROM",
+        "default/web  eth0       default-network     bridge/host-local                                           delegates[0]",
+        "             net1       default/lan-node-1  macvlan/host-local                                          NetworkAttachmentDefinition default/lan-node-1",
+        '             storage0   default/storage     macvlan/static      ips ["10.61.0.11/24","fd00:61::11/64"]  NetworkAttachmentDefinition default/storage',
+        "",
+      ].join("\n"),
+    });
+  });
+
+  test("gives configs and arguments in the machine's forms, and writes nothing", async () => {
+    const { out } = await plan("-f", examples, "web", "-o", "json");
+    const { pods, failures } = JSON.parse(out);
+    expect(failures).toEqual([]);
+    expect(pods[0].attachments[2]).toMatchObject({
+      interface: "storage0",
+      isDefault: false,
+      args: expect.stringContaining("K8S_POD_NAME=web"),
+      capabilityArgs: { ips: ["10.61.0.11/24", "fd00:61::11/64"] },
+      config: { name: "storage", plugins: [{ type: "macvlan", ipam: { type: "static" } }] },
+    });
+    expect(Bun.YAML.parse((await plan("-f", examples, "web", "-o", "yaml")).out)).toEqual({ pods, failures });
+    expect(existsSync(join(examples, ".state", "pods", "default", "web.yaml"))).toBe(false);
+  });
+
+  test("says why a pod would be refused, and plans the others", async () => {
+    const path = file(
+      "bad.yaml",
+      "kind: Pod\nmetadata: {name: bad, annotations: {k8s.v1.cni.cncf.io/networks: lan-node-3}}\n",
+    );
+    const { exitCode, out, error } = await plan("-f", examples, "-f", path);
+    expect(exitCode).toBe(1);
+    expect(error).toMatch(/^default\/bad: .*lan-node-3.*did you mean lan-node-1, lan-node-2\?.*\n$/);
+    expect(out).toContain("default/cache");
+  });
+
+  test("takes pods from the folder that the config names", async () => {
+    const conf = file(
+      "net.conf",
+      JSON.stringify({
+        cniVersion: "1.0.0",
+        name: "mine",
+        type: "multus",
+        manifests: examples,
+        delegates: [{ cniVersion: "1.0.0", name: "mine", type: "macvlan" }],
+      }),
+    );
+    const { out } = await plan("--conf", conf, "api");
+    expect(out).toContain("default/api  eth0       mine                macvlan");
+  });
+
+  test.each<[string, () => string[], string]>([
+    ["no manifests", () => [], "name the manifests with -f FILE"],
+    [
+      "a pod that is not there",
+      () => ["-f", examples, "wep"],
+      "no pod default/wep in the manifests; they have default/web",
+    ],
+    [
+      "a config without a dispatcher",
+      () => ["-f", examples, "--conf", file("b.conf", '{"cniVersion":"1.0.0","name":"b","type":"bridge"}')],
+      "has no plugin of type multus",
+    ],
+    [
+      "a config that the dispatcher refuses",
+      () => ["-f", examples, "--conf", file("m.conf", '{"cniVersion":"1.0.0","name":"m","type":"multus"}')],
+      "m.conf: multus config: at least one delegate",
+    ],
+  ])("%s is bad input: one line and exit code 2", async (_, args, want) => {
+    const { exitCode, out, error } = await plan(...args());
+    expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });
+    expect(error).toContain(want);
+    expect(error.trimEnd()).not.toContain("\n");
+  });
+});

@@ -1,0 +1,104 @@
+import { CniError, code } from "../../cni/error.ts";
+import { equalPrefix, formatPrefix, overlaps, type Prefix } from "../../ip/prefix.ts";
+import type { NetlinkRequest } from "../../netlink/message.ts";
+import type { Netns } from "../../netns/netns.ts";
+import { addAddress, deleteAddress, listAddresses } from "../../rtnl/address.ts";
+import { IFA_F_NODAD } from "../../rtnl/constants.ts";
+import { type Link, requireLink } from "../../rtnl/link.ts";
+import { setLink } from "../../rtnl/link-change.ts";
+import { explain, explained } from "../common/explain.ts";
+import { withNetnsLock } from "../common/netns-lock.ts";
+import type { BridgeConfig } from "./config.ts";
+
+export type AddressPolicy = Pick<BridgeConfig, "forceAddress" | "detectDuplicates">;
+
+/**
+ * Gives the gateways to the device that stands for them. One that is there is fine; another IPv4 address, and an IPv6 address of an
+ * overlapping network, is in the way: it is deleted with `forceAddress`, else `CniError` says so in upstream's words. The device's MAC
+ * is set to what it is, as upstream does it: pods remember the gateway's, so it must not change with the bridge's ports any more.
+ *
+ * Without a change this is one dump. Changes happen under the namespace's lock: of two networks that want different addresses on one
+ * bridge, one is to fail. They stay when ADD fails, as they stay after DEL: other pods may rely on them by then.
+ */
+export function ensureGateways(host: Netns, device: Link, wanted: readonly Prefix[], policy: AddressPolicy): void {
+  if (missingFrom(addressesOf(host, device), wanted).length === 0) return;
+  withNetnsLock(host, () => change(host, device, wanted, policy));
+}
+
+/** Those of the gateways that the device does not have. */
+export function missingGateways(host: Netns, device: Link, wanted: readonly Prefix[]): readonly Prefix[] {
+  return missingFrom(addressesOf(host, device), wanted);
+}
+
+function change(host: Netns, device: Link, wanted: readonly Prefix[], policy: AddressPolicy): void {
+  const present = addressesOf(host, device);
+  const missing = missingFrom(present, wanted);
+  const rivals = present.filter((one) => !isAmong(wanted, one) && missing.some((gateway) => excludes(gateway, one)));
+  const [rival] = rivals;
+  if (rival !== undefined && !policy.forceAddress) throw occupied(device, missing, rival);
+  const quoted = JSON.stringify(device.name);
+  const steps: { readonly request: NetlinkRequest; readonly operation: string }[] = [
+    ...rivals.map((prefix) => ({
+      request: deleteAddress({ device, prefix }),
+      operation: `could not remove IP address from ${quoted}`,
+    })),
+    ...missing.map((prefix) => ({
+      request: addAddress({ device, prefix, flags: flagsOf(prefix, policy) }),
+      operation: `could not add IP address ${formatPrefix(prefix)} to ${quoted}`,
+    })),
+  ];
+  const errors = host.rtnl.batch(steps.map(({ request }) => request));
+  for (const [position, { operation }] of steps.entries()) {
+    const error = errors[position];
+    // Upstream's plugin does not know the lock.
+    const isDone = error?.code === "EEXIST" || error?.code === "EADDRNOTAVAIL";
+    if (error !== undefined && !isDone) throw explain(operation, error, addressCures);
+  }
+  pinMac(host, device);
+}
+
+/** Usable at once, unless duplicates are to be looked for. */
+function flagsOf({ ip }: Prefix, { detectDuplicates }: AddressPolicy): number | undefined {
+  return ip.family === 6 && !detectDuplicates ? IFA_F_NODAD : undefined;
+}
+
+const addressCures = {
+  EACCES: "IPv6 is switched off on it (sysctl disable_ipv6)",
+  EAFNOSUPPORT: "this kernel runs without IPv6",
+  EOPNOTSUPP: "this kernel runs without IPv6",
+} as const;
+
+function pinMac(host: Netns, device: Link): void {
+  explained("could not set bridge's mac", () => {
+    const isSet = device.mac.some((byte) => byte !== 0);
+    // A bridge whose last port has left has no MAC, unless it was given one: the new port's it is, then.
+    const { mac } = isSet ? device : requireLink(host.rtnl, device);
+    host.rtnl.run(setLink(device, { mac }));
+  });
+}
+
+function addressesOf(host: Netns, device: Link): readonly Prefix[] {
+  return explained("could not get list of IP addresses", () => listAddresses(host.rtnl, { device })).map(
+    ({ prefix }) => prefix,
+  );
+}
+
+function missingFrom(present: readonly Prefix[], wanted: readonly Prefix[]): readonly Prefix[] {
+  return wanted.filter((gateway) => !isAmong(present, gateway));
+}
+
+function isAmong(prefixes: readonly Prefix[], prefix: Prefix): boolean {
+  return prefixes.some((one) => equalPrefix(one, prefix));
+}
+
+function excludes(gateway: Prefix, other: Prefix): boolean {
+  return gateway.ip.family === other.ip.family && (gateway.ip.family === 4 || overlaps(gateway, other));
+}
+
+function occupied(device: Link, missing: readonly Prefix[], rival: Prefix): CniError {
+  const gateway = missing.find((one) => excludes(one, rival)) ?? rival;
+  return new CniError(
+    code.internal,
+    `${JSON.stringify(device.name)} already has an IP address different from ${formatPrefix(gateway)}: it has ${formatPrefix(rival)}; name another bridge, or let "forceAddress" replace it`,
+  );
+}

@@ -1,0 +1,72 @@
+import { CniError, code } from "../../cni/error.ts";
+import type { Logger } from "../../log/logger.ts";
+import type { Netns } from "../../netns/netns.ts";
+import { createLink, getLink, type Link, requireLink } from "../../rtnl/link.ts";
+import { type LinkChange, setLink } from "../../rtnl/link-change.ts";
+import { type Cures, errnoOf, explain } from "../common/explain.ts";
+import { randomMac } from "../common/veth.ts";
+import type { BridgeConfig } from "./config.ts";
+
+/**
+ * The bridge of that name on the node, up, made when it is missing; it stays when ADD fails or the last pod leaves, as upstream's does. A
+ * new one has a MAC of its own, since otherwise the kernel takes that of a port and changes it as pods come and go, and an MTU that
+ * counts as set, since otherwise it falls back to 1500 with the last port. Of one that is there, promiscuous mode is switched on where
+ * it is asked for, and a smaller MTU is raised. Throws `CniError`, with upstream's text for a device that is no bridge.
+ */
+export function ensureBridge(host: Netns, config: BridgeConfig, log: Logger): Link {
+  try {
+    const link = getLink(host.rtnl, config.bridge) ?? create(host, config);
+    if (link.data?.kind !== "bridge") throw notBridge(link);
+    if (config.filtersVlans && link.data.vlanFiltering !== true) {
+      log.error(
+        `bridge ${link.name} does not filter VLANs, so they do not keep pods apart: ip link set ${link.name} type bridge vlan_filtering 1`,
+      );
+    }
+    settle(host, link, config);
+    return link;
+  } catch (error) {
+    throw explain(`failed to create bridge ${JSON.stringify(config.bridge)}`, error, cures(config));
+  }
+}
+
+/** Another call may make it at the same moment: then that one's counts. */
+function create(host: Netns, { bridge, mtu, filtersVlans }: BridgeConfig): Link {
+  try {
+    return createLink(host.rtnl, {
+      name: bridge,
+      mtu: mtu === 0 ? undefined : mtu,
+      mac: randomMac(),
+      data: { kind: "bridge", vlanFiltering: filtersVlans ? true : undefined },
+    });
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    return requireLink(host.rtnl, bridge);
+  }
+}
+
+/** One request, and none when nothing is to change, as for all pods but the first. */
+function settle(host: Netns, link: Link, { promisc, mtu }: BridgeConfig): void {
+  // The MTU of a new bridge is sent once more when it is brought up: the one given at its birth does not count as set.
+  const isLower = mtu !== 0 && (link.mtu < mtu || (link.mtu === mtu && !link.up));
+  const change: LinkChange = {
+    up: link.up ? undefined : true,
+    promisc: promisc && !link.promisc ? true : undefined,
+    mtu: isLower ? mtu : undefined,
+  };
+  if (Object.values(change).some((value) => value !== undefined)) host.rtnl.run(setLink(link, change));
+}
+
+/** Throws for a device that has the bridge's name and is none. */
+export function notBridge({ name, kind }: Link): CniError {
+  return new CniError(
+    code.internal,
+    `failed to create bridge ${JSON.stringify(name)}: ${JSON.stringify(name)} already exists but is not a bridge: it is ${kind === "" ? "a device of its own" : `of kind ${kind}`}; name another in "bridge"`,
+  );
+}
+
+function cures({ mtu }: BridgeConfig): Cures {
+  return {
+    EOPNOTSUPP: "this kernel has no bridges; try `modprobe bridge` on the node",
+    EINVAL: mtu === 0 ? "the kernel does not know one of its settings" : `a bridge can't have an MTU of ${mtu}`,
+  };
+}

@@ -1,0 +1,45 @@
+// What there is on a node and on disk, to compare before and after.
+import { parseIp } from "../../src/ip/address.ts";
+import { formatPrefix } from "../../src/ip/prefix.ts";
+import { readDirectoryIfExists, readText } from "../../src/libc/file.ts";
+import { Netns } from "../../src/netns/netns.ts";
+import { listAddresses } from "../../src/rtnl/address.ts";
+import { listLinks } from "../../src/rtnl/link.ts";
+import { describeRoute, listRoutes } from "../../src/rtnl/route.ts";
+import type { DemoNode } from "./lan.ts";
+
+/** One line for each link, IPv4 address and IPv4 route of a node. (IPv6 makes link-local ones by itself as time goes by.) */
+export function nodeContents({ name, netns }: DemoNode): string[] {
+  using node = Netns.open(netns);
+  const links = listLinks(node.rtnl);
+  const nameOf = (index: number | undefined): string => links.find((link) => link.index === index)?.name ?? `#${index}`;
+  return [
+    ...links.map((link) => `${name}: link ${link.name}`),
+    ...listAddresses(node.rtnl, { family: 4 }).map(
+      ({ device, prefix }) => `${name}: address ${formatPrefix(prefix)} on ${nameOf(device)}`,
+    ),
+    ...listRoutes(node.rtnl, { family: 4 }).map(
+      (route) => `${name}: ${describeRoute(route)} on ${nameOf(route.device)}`,
+    ),
+  ].sort();
+}
+
+/** Leases that host-local still keeps, by path: files named after an address. */
+export function leasesUnder(folder: string): string[] {
+  return filesUnder(folder).filter((path) => parseIp(path.slice(path.lastIndexOf("/") + 1)) !== undefined);
+}
+
+/** Paths of all files below a folder; none when it does not exist. */
+export function filesUnder(folder: string): string[] {
+  return readDirectoryIfExists(folder).flatMap(({ name, kind }) =>
+    kind === "directory" ? filesUnder(`${folder}/${name}`) : [`${folder}/${name}`],
+  );
+}
+
+/** Mount points below a folder, such as the pins of namespaces. */
+export function mountsUnder(folder: string): string[] {
+  return readText("/proc/thread-self/mountinfo")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((path) => path.startsWith(`${folder}/`));
+}

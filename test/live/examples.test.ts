@@ -1,0 +1,112 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { ManifestCluster } from "../../src/cluster/manifests.ts";
+import { loadNetwork } from "../../src/cni/network-folder.ts";
+import { polynicBin } from "../kit/cni-caller.ts";
+import { inNetns } from "../kit/command.ts";
+import { useLan } from "../kit/hooks.ts";
+import type { PinnedNetns } from "../kit/node-netns.ts";
+import { searchPath } from "../kit/packages.ts";
+import { ping } from "../kit/ping.ts";
+import { leasesUnder } from "../demo/remains.ts";
+
+const repository = join(import.meta.dirname, "..", "..");
+const examples = join(repository, "conf-examples");
+const statusKey = "k8s.v1.cni.cncf.io/network-status";
+
+const lan = useLan();
+beforeEach(() => {
+  lan().node().ip("address replace 192.168.50.1/24 dev eth0");
+  lan().node().ip("route replace default via 192.168.50.254 dev eth0");
+});
+
+// What the pods were given is written beside their manifests.
+afterAll(() => {
+  rmSync(join(examples, "pods", ".state"), { recursive: true, force: true });
+});
+
+test("every example is one that the tests here know", () => {
+  const files = readdirSync(examples, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes(".state"))
+    .map((entry) => relative(examples, join(entry.parentPath, entry.name)));
+  expect(files.sort()).toEqual([
+    "README.md",
+    "net.d/10-multi.conflist",
+    "pods/networks.yaml",
+    "pods/node-1.yaml",
+    "pods/node-2.yaml",
+  ]);
+});
+
+/** The verbs of cnitool with the example's network, from the top of the repository. */
+function call(verb: string, pod: string, netns: PinnedNetns): string {
+  const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), verb, "multi", netns.path]), {
+    cwd: repository,
+    env: {
+      PATH: searchPath,
+      NETCONFPATH: "conf-examples/net.d",
+      CNI_PATH: "dist/bin",
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
+    },
+  });
+  expect({ exitCode: done.exitCode, stderr: done.stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
+  return done.stdout.toString();
+}
+
+describe("the network multi", () => {
+  const wanted: readonly [string, Record<string, string[]>][] = [
+    ["web", { eth0: ["10.244.9."], net1: ["10.60.0."], storage0: ["10.61.0.11/24", "fd00:61::11/64"] }],
+    ["api", { eth0: ["10.244.9."], lan0: ["10.60.0."] }],
+    ["db", { eth0: ["10.244.9."], net1: ["10.60.0.1"], storage0: ["10.61.0.21/24", "fd00:61::21/64"] }],
+    ["cache", { eth0: ["10.244.9."], net1: ["10.60.0.1"], lan1: ["10.60.0.1"] }],
+  ];
+
+  test.each(wanted)("attaches the NICs of pod %s, reports them, and leaves none", async (name, interfaces) => {
+    const netns = lan().node().pod();
+    const result = JSON.parse(call("add", name, netns)) as { ips: { address: string }[] };
+    expect(result.ips[0]?.address).toContain("10.244.9.");
+    for (const [device, addresses] of Object.entries(interfaces)) {
+      const text = netns.run("ip", "-o", "address", "show", "dev", device);
+      for (const address of addresses) expect(text).toContain(address);
+    }
+    expect(ping(netns.path, "10.244.9.1")).toBeGreaterThan(0);
+    const pod = await new ManifestCluster(join(examples, "pods")).getPod("default", name);
+    const status = JSON.parse(pod?.annotations[statusKey] ?? "[]") as { interface: string }[];
+    expect(status.map((each) => each.interface)).toEqual(Object.keys(interfaces));
+    call("check", name, netns);
+    call("del", name, netns);
+    expect(netns.run("ip", "-o", "link").trim().split("\n")).toEqual([expect.stringContaining("lo:")]);
+    expect(leasesUnder("/var/lib/cni/networks")).toEqual([]);
+    expect(readdirSync("/var/lib/cni/results")).toEqual([]);
+  });
+
+  test("is a list that libcni can read: JSON without comments", () => {
+    const list = loadNetwork(join(examples, "net.d"), "multi");
+    expect(list.warnings).toEqual([]);
+    expect(list.plugins.map(({ type }) => type)).toEqual(["multus"]);
+  });
+});
+
+describe("the pods", () => {
+  test("are four, and between them they ask for every network", async () => {
+    const cluster = new ManifestCluster(join(examples, "pods"));
+    const pods = cluster.pods();
+    expect(pods.map(({ name }) => name)).toEqual(["web", "api", "db", "cache"]);
+    const annotations = pods.map(({ annotations }) => annotations["k8s.v1.cni.cncf.io/networks"]).join(" ");
+    for (const name of ["lan-node-1", "lan-node-2", "storage"]) {
+      expect(annotations).toContain(name);
+      expect(JSON.parse((await cluster.getNetwork("default", name)).config)).toMatchObject({ type: "macvlan" });
+    }
+  });
+});
+
+test("the demo runs them on two nodes and ends well", async () => {
+  const demo = Bun.spawn([process.execPath, join(repository, "test", "demo.ts")], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [output, complaint] = await Promise.all([demo.stdout.text(), demo.stderr.text(), demo.exited]);
+  expect({ exitCode: demo.exitCode, complaint, output }).toMatchObject({ exitCode: 0, complaint: "" });
+  expect(output).toContain("All well after");
+  expect(output.match(/: none$/gm)).toHaveLength(5);
+});
