@@ -27,17 +27,19 @@ export interface ConfigureOptions {
   /** Have IPv6 probe for duplicates and wait for the outcome: 1 to 2 s. Otherwise addresses are usable at once (docs/ipv6-dad.md). */
   readonly detectDuplicates: boolean;
   /** What a refusal to bring up this kind of interface means. */
-  readonly upCures?: Cures;
+  readonly upCures?: () => Cures;
 }
 
 /** The part of a result that is configured. */
 export type Addressing = Pick<Result, "interfaces" | "ips" | "routes">;
 
-/** One request of the batch, and how its failure reads. */
+const noCures = (): Cures => ({});
+
+/** One request of the batch, and how its failure reads: in upstream's words, which are put together only then. */
 interface Step {
   readonly request: NetlinkRequest;
-  readonly operation: string;
-  readonly cures: Cures;
+  readonly operation: () => string;
+  readonly cures: () => Cures;
   /** A refusal that means that all is as wanted already. */
   readonly fine?: ErrnoName;
 }
@@ -70,7 +72,7 @@ export function configureInterface(
   run(pod, [
     ...hold,
     ...prefixes.map((prefix) => address(link, prefix, options.detectDuplicates)),
-    up(link, options.upCures ?? {}),
+    up(link, options.upCures ?? noCures),
     ...release,
     ...routes.map((spec) => route(link, spec, prefixes)),
   ]);
@@ -78,7 +80,7 @@ export function configureInterface(
 }
 
 /** Brings a link up that gets no addresses. Throws a `CniError`. */
-export function bringUp(pod: Netns, link: Link, cures: Cures = {}): void {
+export function bringUp(pod: Netns, link: Link, cures: () => Cures = noCures): void {
   run(pod, [up(link, cures)]);
 }
 
@@ -99,7 +101,7 @@ function run(pod: Netns, steps: readonly Step[]): void {
   const errors = pod.rtnl.batch(steps.map(({ request }) => request));
   for (const [position, step] of steps.entries()) {
     const error = errors[position];
-    if (error !== undefined && error.code !== step.fine) throw explain(step.operation, error, step.cures);
+    if (error !== undefined && error.code !== step.fine) throw explain(step.operation(), error, step.cures());
   }
 }
 
@@ -107,8 +109,8 @@ function address(link: Link, prefix: Prefix, detectDuplicates: boolean): Step {
   const flags = prefix.ip.family === 6 && !detectDuplicates ? IFA_F_NODAD : undefined;
   return {
     request: addAddress({ device: link, prefix, flags }),
-    operation: `failed to add IP addr ${formatPrefix(prefix)} to "${link.name}"`,
-    cures: addressCures,
+    operation: () => `failed to add IP addr ${formatPrefix(prefix)} to "${link.name}"`,
+    cures: () => addressCures,
   };
 }
 
@@ -121,15 +123,15 @@ const addressCures: Cures = {
   EADDRNOTAVAIL: "no host can have this address",
 };
 
-function up(link: Link, cures: Cures): Step {
-  return { request: setLink(link, { up: true }), operation: `failed to set "${link.name}" UP`, cures };
+function up(link: Link, cures: () => Cures): Step {
+  return { request: setLink(link, { up: true }), operation: () => `failed to set "${link.name}" UP`, cures };
 }
 
 function generate(link: Link, mode: AddressGenerationMode): Step {
   return {
     request: setAddressGeneration(link, mode),
-    operation: `failed to set how IPv6 makes addresses on "${link.name}"`,
-    cures: {},
+    operation: () => `failed to set how IPv6 makes addresses on "${link.name}"`,
+    cures: noCures,
   };
 }
 
@@ -146,8 +148,8 @@ function route(link: Link, spec: RouteSpec, prefixes: readonly Prefix[]): Step {
     // Not NLM_F_EXCL: a route of another interface with that destination and metric is not in the way, as upstream has it. EEXIST is
     // then said only of one that is the same in all.
     request: prependRoute(spec),
-    operation: `failed to add route '${describePlan(spec, link.name)}'`,
-    cures: routeCures(link, spec, prefixes),
+    operation: () => `failed to add route '${describePlan(spec, link.name)}'`,
+    cures: () => routeCures(link, spec, prefixes),
     fine: "EEXIST",
   };
 }

@@ -58,7 +58,8 @@ function given(value: number | undefined): number | undefined {
 }
 
 function keyOf({ destination, scope, table, metric, metrics }: RouteSpec): string {
-  return [formatPrefix(destination), scope, table, metric, metrics?.mtu, metrics?.advmss].join(" ");
+  const { ip, bits } = destination;
+  return [ip.family, ip.value, bits, scope, table, metric, metrics?.mtu, metrics?.advmss].join(" ");
 }
 
 function isSameGateway(a: Ip | undefined, b: Ip | undefined): boolean {

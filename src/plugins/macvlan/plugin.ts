@@ -34,7 +34,7 @@ async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   if (!master.up) log.error(`master ${master.name} of ${ifName} is down: nothing gets through until it is up`);
   const link = createMacvlan(place, master, pod, ifName, config, undo);
   const interfaces = [{ name: ifName, mac: formatMac(link.mac), mtu: link.mtu, sandbox: pod.path }];
-  const cures = upCures(link, master);
+  const cures = () => upCures(link, master);
   if (ipam.type === "") {
     bringUp(pod, link, cures);
     return { interfaces, ips: [], routes: [], dns: config.dns ?? {} };
