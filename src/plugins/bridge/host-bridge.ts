@@ -15,14 +15,15 @@ import type { BridgeConfig } from "./config.ts";
  */
 export function ensureBridge(host: Netns, config: BridgeConfig, log: Logger): Link {
   try {
-    const link = getLink(host.rtnl, config.bridge) ?? create(host, config);
+    const found = getLink(host.rtnl, config.bridge);
+    const link = found ?? create(host, config);
     if (link.data?.kind !== "bridge") throw notBridge(link);
     if (config.filtersVlans && link.data.vlanFiltering !== true) {
       log.error(
         `bridge ${link.name} does not filter VLANs, so they do not keep pods apart: ip link set ${link.name} type bridge vlan_filtering 1`,
       );
     }
-    settle(host, link, config);
+    settle(host, link, config, found === undefined);
     return link;
   } catch (error) {
     throw explain(`failed to create bridge ${JSON.stringify(config.bridge)}`, error, cures(config));
@@ -30,11 +31,10 @@ export function ensureBridge(host: Netns, config: BridgeConfig, log: Logger): Li
 }
 
 /** Another call may make it at the same moment: then that one's counts. */
-function create(host: Netns, { bridge, mtu, filtersVlans }: BridgeConfig): Link {
+function create(host: Netns, { bridge, filtersVlans }: BridgeConfig): Link {
   try {
     return createLink(host.rtnl, {
       name: bridge,
-      mtu: mtu === 0 ? undefined : mtu,
       mac: randomMac(),
       data: { kind: "bridge", vlanFiltering: filtersVlans ? true : undefined },
     });
@@ -45,18 +45,21 @@ function create(host: Netns, { bridge, mtu, filtersVlans }: BridgeConfig): Link 
 }
 
 /** One request, and none when nothing is to change, as for all pods but the first. */
-function settle(host: Netns, link: Link, { promisc, mtu }: BridgeConfig): void {
-  // The MTU of a new bridge is sent once more when it is brought up: the one given at its birth does not count as set.
-  const isLower = mtu !== 0 && (link.mtu < mtu || (link.mtu === mtu && !link.up));
+function settle(host: Netns, link: Link, { promisc, mtu }: BridgeConfig, isNew: boolean): void {
+  // Only an MTU that differs counts as set by somebody, and so only when it is not given at the birth already.
+  const isOther = mtu !== 0 && (isNew ? link.mtu !== mtu : link.mtu < mtu);
   const change: LinkChange = {
     up: link.up ? undefined : true,
     promisc: promisc && !link.promisc ? true : undefined,
-    mtu: isLower ? mtu : undefined,
+    mtu: isOther ? mtu : undefined,
   };
   if (Object.values(change).some((value) => value !== undefined)) host.rtnl.run(setLink(link, change));
 }
 
-/** Throws for a device that has the bridge's name and is none. */
+/** What a refusal of anything to do with VLANs means. */
+export const noVlanFilter = "this kernel's bridge can't filter VLANs (CONFIG_BRIDGE_VLAN_FILTERING)";
+
+/** The error of a device that has the bridge's name and is none. */
 export function notBridge({ name, kind }: Link): CniError {
   return new CniError(
     code.internal,
@@ -64,9 +67,9 @@ export function notBridge({ name, kind }: Link): CniError {
   );
 }
 
-function cures({ mtu }: BridgeConfig): Cures {
+function cures({ mtu, filtersVlans }: BridgeConfig): Cures {
   return {
-    EOPNOTSUPP: "this kernel has no bridges; try `modprobe bridge` on the node",
+    EOPNOTSUPP: filtersVlans ? noVlanFilter : "this kernel has no bridges; try `modprobe bridge` on the node",
     EINVAL: mtu === 0 ? "the kernel does not know one of its settings" : `a bridge can't have an MTU of ${mtu}`,
   };
 }

@@ -8,6 +8,7 @@ import { setBridgePort } from "../../rtnl/bridge-port.ts";
 import { decodeLink, type Link, queryLink } from "../../rtnl/link.ts";
 import { setLink } from "../../rtnl/link-change.ts";
 import { type Cures, explain, explained } from "../common/explain.ts";
+import { noVlanFilter } from "./host-bridge.ts";
 import { vlanRequests, type VlanWish } from "./port-vlans.ts";
 
 /** How long a port may take to come up before that is worth a line; the kernel needs a fraction of a millisecond. */
@@ -100,7 +101,7 @@ function linkOf({ name }: Target, outcome: Outcome | undefined): Link {
 function cures({ name }: Link): Cures {
   return {
     EXFULL: `bridge ${name} has as many ports as the kernel allows (1023); give some of the node's pods another bridge`,
-    EOPNOTSUPP: "this kernel's bridge can't filter VLANs (CONFIG_BRIDGE_VLAN_FILTERING)",
+    EOPNOTSUPP: noVlanFilter,
     EINVAL: `bridge ${name} is gone since it was looked up`,
   };
 }
