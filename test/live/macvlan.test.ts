@@ -138,6 +138,19 @@ describe.each([
     await caller.call({ verb: "CHECK", config, pod, prevResult: result });
   });
 
+  test("the default route may be IPv6's, or have several next hops", async () => {
+    const home = inPod ? pod : node();
+    const device = inPod ? "up0" : "eth0";
+    home.ip(`addr add 2001:db8:5::1/64 dev ${device} nodad`, "route add default via 2001:db8:5::2");
+    await caller.add({ config: macvlan({ ...place, master: "" }), pod });
+    home.ip(
+      "route del default via 2001:db8:5::2",
+      `addr add 198.51.100.1/24 dev ${device}`,
+      `route add default nexthop via 198.51.100.2 dev ${device} nexthop via 198.51.100.3 dev ${device}`,
+    );
+    await caller.add({ config: macvlan({ ...place, master: "" }), pod, ifName: "net2" });
+  });
+
   test("a missing master is named with the place, near misses and what is there", async () => {
     const want = inPod
       ? `Link not found: master "up00" does not exist in pod ${pod.path}; did you mean up0? (it has up1, up0)`
@@ -158,6 +171,18 @@ describe.each([
     });
     expect(link()).toBeUndefined();
   });
+});
+
+test("a MAC that passthru can't have is logged, and the result tells the real one", async () => {
+  const result = await caller.add({ config: macvlan({ mode: "passthru", mac: "02:00:00:00:00:05" }), pod });
+  const mac = snapshot(node().path).links["eth0"]?.["address"];
+  expect([result.interfaces[0]?.mac, link()?.["address"]]).toEqual([mac, mac]);
+  expect(caller.log).toMatchObject([
+    {
+      level: "error",
+      message: `net1 has MAC ${String(mac)}, not the one asked for: in mode passthru it is the master's`,
+    },
+  ]);
 });
 
 describe("on the wire", () => {

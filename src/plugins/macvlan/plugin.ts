@@ -33,6 +33,9 @@ async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   validateMtu(config.mtu, master);
   if (!master.up) log.error(`master ${master.name} of ${ifName} is down: nothing gets through until it is up`);
   const link = createMacvlan(place, master, pod, ifName, config, undo);
+  if (config.mac !== undefined && !link.mac.every((byte, at) => byte === config.mac?.[at])) {
+    log.error(`${ifName} has MAC ${formatMac(link.mac)}, not the one asked for: in mode passthru it is the master's`);
+  }
   const interfaces = [{ name: ifName, mac: formatMac(link.mac), mtu: link.mtu, sandbox: pod.path }];
   const cures = () => upCures(link, master);
   if (ipam.type === "") {
