@@ -1,5 +1,6 @@
 import { CniError, code } from "../../cni/error.ts";
 import { equalPrefix, formatPrefix, overlaps, type Prefix } from "../../ip/prefix.ts";
+import type { ErrnoName } from "../../libc/errno.ts";
 import type { NetlinkRequest } from "../../netlink/message.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { addAddress, deleteAddress, listAddresses } from "../../rtnl/address.ts";
@@ -11,6 +12,13 @@ import { withNetnsLock } from "../common/netns-lock.ts";
 import type { BridgeConfig } from "./config.ts";
 
 export type AddressPolicy = Pick<BridgeConfig, "forceAddress" | "detectDuplicates">;
+
+interface Step {
+  readonly request: NetlinkRequest;
+  readonly operation: string;
+  /** The refusal that says that it is so already: upstream's plugin changes addresses too, and does not know the lock. */
+  readonly fine: ErrnoName;
+}
 
 /**
  * Gives the gateways to the device that stands for them. One that is there is fine; another IPv4 address, and an IPv6 address of an
@@ -37,22 +45,22 @@ function change(host: Netns, device: Link, wanted: readonly Prefix[], policy: Ad
   const [rival] = rivals;
   if (rival !== undefined && !policy.forceAddress) throw occupied(device, missing, rival);
   const quoted = JSON.stringify(device.name);
-  const steps: { readonly request: NetlinkRequest; readonly operation: string }[] = [
-    ...rivals.map((prefix) => ({
+  const steps: readonly Step[] = [
+    ...rivals.map((prefix): Step => ({
       request: deleteAddress({ device, prefix }),
       operation: `could not remove IP address from ${quoted}`,
+      fine: "EADDRNOTAVAIL",
     })),
-    ...missing.map((prefix) => ({
+    ...missing.map((prefix): Step => ({
       request: addAddress({ device, prefix, flags: flagsOf(prefix, policy) }),
       operation: `could not add IP address ${formatPrefix(prefix)} to ${quoted}`,
+      fine: "EEXIST",
     })),
   ];
   const errors = host.rtnl.batch(steps.map(({ request }) => request));
-  for (const [position, { operation }] of steps.entries()) {
+  for (const [position, { operation, fine }] of steps.entries()) {
     const error = errors[position];
-    // Upstream's plugin does not know the lock.
-    const isDone = error?.code === "EEXIST" || error?.code === "EADDRNOTAVAIL";
-    if (error !== undefined && !isDone) throw explain(operation, error, addressCures);
+    if (error !== undefined && error.code !== fine) throw explain(operation, error, addressCures);
   }
   pinMac(host, device);
 }
@@ -66,6 +74,8 @@ const addressCures = {
   EACCES: "IPv6 is switched off on it (sysctl disable_ipv6)",
   EAFNOSUPPORT: "this kernel runs without IPv6",
   EOPNOTSUPP: "this kernel runs without IPv6",
+  EADDRNOTAVAIL: "no host can have this address",
+  EINVAL: "no host can have this address",
 } as const;
 
 function pinMac(host: Netns, device: Link): void {
