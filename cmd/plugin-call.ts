@@ -4,6 +4,8 @@ import type { Runtime } from "../src/cni/plugin.ts";
 import { parseConfigText } from "../src/cni/net-conf.ts";
 import { printError } from "../src/cni/print.ts";
 import { type Edges, processEdges, serve } from "../src/cni/serve.ts";
+import { FfiUnavailable } from "../src/libc/ffi.ts";
+import { exitNow } from "../src/libc/standard.ts";
 import { getField } from "../src/json/struct.ts";
 import { defaultLogOptions, openLogger } from "../src/log/open.ts";
 import { Netns } from "../src/netns/netns.ts";
@@ -17,10 +19,20 @@ const delegateTimeoutMs = 120_000;
 const anyPlugin = "passthru";
 
 /**
- * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names. Returns the exit code; what went wrong is on
- * stdout as the specification has it.
+ * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names, and ends the process with the exit code;
+ * what went wrong is on stdout as the specification has it. Comes back, with the code, only where no system calls can be made.
  */
 export async function callPlugin(name: string): Promise<number> {
+  const status = await answer(name);
+  try {
+    return exitNow(status);
+  } catch (error) {
+    if (error instanceof FfiUnavailable) return status;
+    throw error;
+  }
+}
+
+async function answer(name: string): Promise<number> {
   const edges = processEdges();
   try {
     if (name !== "") return await serveAs(name, edges);

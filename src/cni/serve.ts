@@ -1,3 +1,5 @@
+import { FfiUnavailable } from "../libc/ffi.ts";
+import { readStandardInput, writeStandardError, writeStandardOutput } from "../libc/standard.ts";
 import type { JsonObject } from "../json/value.ts";
 import { NetnsError } from "../netns/error.ts";
 import type { Netns } from "../netns/netns.ts";
@@ -20,14 +22,34 @@ export interface Edges {
   readonly writeStderr: (text: string) => Promise<unknown>;
 }
 
-/** The edges of this process, in the forms that start fastest and lose no output. */
+/**
+ * The edges of this process: plain system calls, which start none of the runtime's own machinery. Where system calls can't be made at
+ * all, that is what has to be said, and the runtime's slower way says it.
+ */
 export function processEdges(): Edges {
   return {
     environment: process.env,
-    readStdin: () => Bun.stdin.text(),
-    writeStdout: (text) => Bun.write(Bun.stdout, text),
-    writeStderr: (text) => Bun.write(Bun.stderr, text),
+    readStdin: async () => readStandardInput(),
+    writeStdout: async (text) =>
+      orSlowly(
+        () => writeStandardOutput(text),
+        () => Bun.write(Bun.stdout, text),
+      ),
+    writeStderr: async (text) =>
+      orSlowly(
+        () => writeStandardError(text),
+        () => Bun.write(Bun.stderr, text),
+      ),
   };
+}
+
+function orSlowly(write: () => void, writeSlowly: () => Promise<unknown>): unknown {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof FfiUnavailable) return writeSlowly();
+    throw error;
+  }
 }
 
 /**
@@ -80,6 +102,7 @@ async function readStdin(edges: Edges): Promise<string> {
   try {
     return await edges.readStdin();
   } catch (cause) {
+    if (cause instanceof FfiUnavailable) throw cause;
     throw new CniError(code.io, `error reading from stdin: ${CniError.from(cause).message}`, "", { cause });
   }
 }

@@ -32,6 +32,8 @@ interface Symbols {
   mount(source: Memory, target: Memory, type: Memory, flags: number, data: Memory): number;
   umount2(target: Memory, flags: number): number;
   kill(pid: number, signal: number): number;
+  poll(memory: Memory, count: number, timeoutMs: number): number;
+  _exit(status: number): void;
   geteuid(): number;
   getuid(): number;
   getgid(): number;
@@ -68,6 +70,8 @@ const signatures = {
   unshare: { args: ["i32"], returns: "i32" },
   mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
   umount2: { args: ["ptr", "i32"], returns: "i32" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  _exit: { args: ["i32"], returns: "void" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   geteuid: { args: [], returns: "u32" },
   getuid: { args: [], returns: "u32" },

@@ -52,8 +52,11 @@ export function read(fd: Fd, memory: Uint8Array): number {
   return systemCall("read", fd.subject, () => libc().read(fd.number, memory, memory.length));
 }
 
-/** Everything from the descriptor's position to the end of the file. */
-export function readAll(fd: Fd): Uint8Array {
+/**
+ * Everything from the descriptor's position to the end of the file. `whenBlocked` waits where a descriptor that does not block has
+ * nothing to give; without it that is EAGAIN.
+ */
+export function readAll(fd: Fd, whenBlocked?: () => void): Uint8Array {
   let memory = new Uint8Array(readChunkBytes);
   let length = 0;
   for (;;) {
@@ -62,7 +65,8 @@ export function readAll(fd: Fd): Uint8Array {
       larger.set(memory);
       memory = larger;
     }
-    const count = read(fd, memory.subarray(length));
+    const rest = memory.subarray(length);
+    const count = unblocked(() => read(fd, rest), whenBlocked);
     if (count === 0) return memory.subarray(0, length);
     length += count;
   }
@@ -89,13 +93,27 @@ export function readTextIfExists(path: string): string | undefined {
   }
 }
 
-/** Writes all bytes, over as many write(2) calls as it takes. */
-export function writeAll(fd: Fd, content: Uint8Array | string): void {
+/** Writes all bytes, over as many write(2) calls as it takes; `whenBlocked` waits where there is no room now (else EAGAIN). */
+export function writeAll(fd: Fd, content: Uint8Array | string, whenBlocked?: () => void): void {
   const bytes = typeof content === "string" ? encoder.encode(content) : content;
   let offset = 0;
   while (offset < bytes.length) {
     const rest = bytes.subarray(offset);
-    offset += systemCall("write", fd.subject, () => libc().write(fd.number, rest, rest.length));
+    offset += unblocked(
+      () => systemCall("write", fd.subject, () => libc().write(fd.number, rest, rest.length)),
+      whenBlocked,
+    );
+  }
+}
+
+function unblocked(transfer: () => number, whenBlocked: (() => void) | undefined): number {
+  for (;;) {
+    try {
+      return transfer();
+    } catch (error) {
+      if (whenBlocked === undefined || !isErrno(error, "EAGAIN")) throw error;
+      whenBlocked();
+    }
   }
 }
 

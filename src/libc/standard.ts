@@ -1,0 +1,46 @@
+import { systemCall } from "./call.ts";
+import { Fd } from "./fd.ts";
+import { libc } from "./ffi.ts";
+import { readAll, writeAll } from "./file.ts";
+
+// include/uapi/asm-generic/poll.h
+const POLLIN = 1;
+const POLLOUT = 4;
+const pollfdBytes = 8;
+
+const stdin = new Fd(0, "stdin");
+const stdout = new Fd(1, "stdout");
+const stderr = new Fd(2, "stderr");
+
+/**
+ * Everything on standard input as UTF-8 text. Blocks the thread, which has nothing else to do before its config is there, and so starts
+ * none of the runtime's own machinery. Throws `SystemError`.
+ */
+export function readStandardInput(): string {
+  return new TextDecoder().decode(readAll(stdin, () => wait(stdin, POLLIN)));
+}
+
+/** Writes all of `text` on standard output, however slowly it is read. Throws `SystemError`: EPIPE, ENOSPC. */
+export function writeStandardOutput(text: string): void {
+  writeAll(stdout, text, () => wait(stdout, POLLOUT));
+}
+
+/** As `writeStandardOutput`, on standard error. */
+export function writeStandardError(text: string): void {
+  writeAll(stderr, text, () => wait(stderr, POLLOUT));
+}
+
+/** Ends the process at once: nothing of the runtime is taken down, since the kernel frees it all. What was written is written. */
+export function exitNow(status: number): never {
+  libc()._exit(status);
+  throw new Error("_exit(2) came back");
+}
+
+/** poll(2) without a time limit, for a descriptor that somebody made non-blocking. */
+function wait(fd: Fd, events: number): void {
+  const memory = new Uint8Array(pollfdBytes);
+  const view = new DataView(memory.buffer);
+  view.setInt32(0, fd.number, true);
+  view.setInt16(4, events, true);
+  systemCall("poll", fd.subject, () => libc().poll(memory, 1, -1));
+}
