@@ -83,9 +83,9 @@ export class ClusterError extends Error {
   }
 }
 
-/** True when `error` is a cluster error with one of these codes. */
+/** True when `error` is a cluster error with one of these codes; with any code when none is named. */
 export function isClusterError(error: unknown, ...codes: readonly ClusterErrorCode[]): error is ClusterError {
-  return error instanceof ClusterError && codes.includes(error.code);
+  return error instanceof ClusterError && (codes.length === 0 || codes.includes(error.code));
 }
 
 /** True when a pod's annotations say that kubelet started it from a file or URL and the API server only holds its mirror. */

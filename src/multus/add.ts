@@ -1,5 +1,6 @@
 import { addCached } from "../cni/cached-chain.ts";
 import { code, CniError, HalfUndoneError } from "../cni/error.ts";
+import { findPlugin } from "../cni/find-plugin.ts";
 import type { AddCall } from "../cni/plugin.ts";
 import { emptyResult, type Result } from "../cni/result.ts";
 import { asVersion, impliedVersion } from "../cni/version.ts";
@@ -71,6 +72,7 @@ async function attachAll(
   attachments: readonly Attachment[],
   subject: Subject,
 ): Promise<Result> {
+  for (const attachment of attachments) await requirePlugins(session, attachment);
   writeJournal(
     session.conf.cniDir,
     { containerId: call.containerId, netns: call.netns.path, network: call.conf.name },
@@ -116,13 +118,27 @@ async function attach(
     return result;
   } catch (error) {
     if (error instanceof HalfUndoneError) begun.push(entry);
-    throw CniError.from(error).within(`error adding container to network ${describe(attachment)}: `);
+    throw failed(attachment, error);
   }
 }
 
-/** "default/net-a" (interface net1), and where the config is from unless the name says it. */
-function describe({ name, ifName, origin }: Attachment): string {
-  return `"${name}" (interface ${ifName}${origin.endsWith(` ${name}`) ? "" : `, from ${origin}`})`;
+/** Foreign plugins are looked for before anything is journaled: of one that is not there not even DEL could be called. */
+async function requirePlugins({ runtime, path }: Session, attachment: Attachment): Promise<void> {
+  for (const { type } of attachment.list.plugins) {
+    if (!runtime.execPlugins.has(type) && (await runtime.builtin(type)) !== undefined) continue;
+    try {
+      findPlugin(type, path);
+    } catch (error) {
+      throw failed(attachment, error);
+    }
+  }
+}
+
+/** Names the network and the interface, and where the config is from unless the name says it. */
+function failed({ name, ifName, origin }: Attachment, error: unknown): CniError {
+  const source = origin.endsWith(` ${name}`) ? "" : `, from ${origin}`;
+  const where = `error adding container to network "${name}" (interface ${ifName}${source}): `;
+  return CniError.from(error).within(where);
 }
 
 function refuseTakenName(call: AddCall<MultusConf>, ifName: string): void {
