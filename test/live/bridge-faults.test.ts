@@ -106,6 +106,7 @@ test(
     const killed = await killAtEverySystemCall(
       () => {
         node.run("sh", "-c", "ip link del cni0 2>/dev/null; nft flush ruleset");
+        node.run("rm", "-rf", join(folder.path, "pods"));
         node.run("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0");
         return call("ADD");
       },
