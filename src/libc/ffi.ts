@@ -16,14 +16,11 @@ interface Symbols {
   mkdir(path: Memory, mode: number): number;
   rmdir(path: Memory): number;
   fchmod(fd: number, mode: number): number;
-  fsync(fd: number): number;
   fdatasync(fd: number): number;
   flock(fd: number, operation: number): number;
   fstatfs(fd: number, memory: Memory): number;
   socket(domain: number, type: number, protocol: number): number;
-  bind(fd: number, address: Memory, bytes: number): number;
   connect(fd: number, address: Memory, bytes: number): number;
-  getsockname(fd: number, address: Memory, bytes: Memory): number;
   setsockopt(fd: number, level: number, name: number, value: Memory, bytes: number): number;
   send(fd: number, memory: Memory, bytes: number, flags: number): number;
   recv(fd: number, memory: Memory, bytes: number, flags: number): number;
@@ -35,8 +32,6 @@ interface Symbols {
   poll(memory: Memory, count: number, timeoutMs: number): number;
   _exit(status: number): void;
   geteuid(): number;
-  getuid(): number;
-  getgid(): number;
   nanosleep(request: Memory, remaining: Memory): number;
   syscall(number: number, a: number, b: number, c: number, d: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -55,14 +50,11 @@ const signatures = {
   mkdir: { args: ["ptr", "u32"], returns: "i32" },
   rmdir: { args: ["ptr"], returns: "i32" },
   fchmod: { args: ["i32", "u32"], returns: "i32" },
-  fsync: { args: ["i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   fstatfs: { args: ["i32", "ptr"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
-  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
@@ -74,8 +66,6 @@ const signatures = {
   _exit: { args: ["i32"], returns: "void" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   geteuid: { args: [], returns: "u32" },
-  getuid: { args: [], returns: "u32" },
-  getgid: { args: [], returns: "u32" },
   nanosleep: { args: ["ptr", "ptr"], returns: "i32" },
   syscall: {
     args: [FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast],

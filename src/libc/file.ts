@@ -3,7 +3,7 @@ import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { addressOf, cString, libc } from "./ffi.ts";
 
-// include/uapi/asm-generic/fcntl.h; O_DIRECTORY and O_NOFOLLOW differ on arm64.
+// include/uapi/asm-generic/fcntl.h; O_DIRECTORY differs on arm64.
 const isArm64 = process.arch === "arm64";
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -14,10 +14,8 @@ export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
-export const O_NOFOLLOW = isArm64 ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 
-export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
@@ -162,11 +160,6 @@ export function temporaryOf(path: string): string {
 /** fchmod(2): the permission bits exactly as given, whatever the umask. */
 export function changeMode(fd: Fd, permissions: number): void {
   systemCall("fchmod", fd.subject, () => libc().fchmod(fd.number, permissions));
-}
-
-/** fsync(2) of a file or of a directory's entries. */
-export function fsync(fd: Fd): void {
-  systemCall("fsync", fd.subject, () => libc().fsync(fd.number));
 }
 
 /** rename(2): replaces `to` in one step. */

@@ -4,7 +4,6 @@ import { cString, libc } from "./ffi.ts";
 
 // include/uapi/linux/sched.h
 export const CLONE_NEWNS = 0x0002_0000;
-export const CLONE_NEWUSER = 0x1000_0000;
 export const CLONE_NEWNET = 0x4000_0000;
 
 // include/uapi/linux/mount.h and include/linux/fs.h

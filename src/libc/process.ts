@@ -2,7 +2,6 @@ import { systemCall } from "./call.ts";
 import { isErrno } from "./errno.ts";
 import { libc } from "./ffi.ts";
 
-export const SIGTERM = 15;
 export const SIGKILL = 9;
 
 /** kill(2); a negative pid names a process group. False when there is no such process (any more). */

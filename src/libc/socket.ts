@@ -4,7 +4,6 @@ import { Fd } from "./fd.ts";
 import { libc } from "./ffi.ts";
 
 // include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
-export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -12,11 +11,9 @@ export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
-export const SO_RCVBUF = 8;
 export const SO_SNDBUFFORCE = 32;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
-export const MSG_PEEK = 2;
 export const MSG_TRUNC = 0x20;
 
 /** socket(2) with SOCK_CLOEXEC; `subject` names it in later errors. */
@@ -27,21 +24,9 @@ export function socket(domain: number, type: number, protocol: number, subject: 
   );
 }
 
-/** bind(2); `address` is the whole struct sockaddr. */
-export function bind(fd: Fd, address: Uint8Array): void {
-  systemCall("bind", fd.subject, () => libc().bind(fd.number, address, address.length));
-}
-
 /** connect(2); `address` is the whole struct sockaddr. A netlink socket then gets a port id and hears only that peer. */
 export function connect(fd: Fd, address: Uint8Array): void {
   systemCall("connect", fd.subject, () => libc().connect(fd.number, address, address.length));
-}
-
-/** getsockname(2) into `address`; returns how many bytes of it hold the name. */
-export function socketName(fd: Fd, address: Uint8Array): number {
-  const length = new Uint32Array([address.length]);
-  systemCall("getsockname", fd.subject, () => libc().getsockname(fd.number, address, new Uint8Array(length.buffer)));
-  return length[0] ?? 0;
 }
 
 /** setsockopt(2) of an int option. */

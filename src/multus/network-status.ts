@@ -4,9 +4,6 @@ import type { JsonObject } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import type { Dns, Result, ResultIp, ResultRoute } from "../cni/result.ts";
 
-/** The annotation that tells what a pod got (NPWG spec 1.3, section 5). */
-export const statusAnnotation = "k8s.v1.cni.cncf.io/network-status";
-
 /** One interface of a pod as the annotation lists it; the order of the keys is the order in which Multus writes them. */
 export interface NetworkStatus {
   readonly name: string;
