@@ -1,4 +1,4 @@
-// Bridges that filter VLANs, which the machine's own kernel may not be able to.
+// VLANs on bridge ports: our messages against a kernel that filters them.
 import { cases } from "./bridge-vlan.guest.ts";
 import { describeGuest } from "./describe-guest.ts";
 
