@@ -36,6 +36,8 @@ export async function planFiles(request: PlanRequest, terminal: Terminal): Promi
   const { cluster, pods } = find(request, dispatcher.manifests);
   const report = await planPods(dispatcher, cluster, choose(pods, request.pod));
   await terminal.out(formatValue(report, request.output) ?? planTable(report, terminal));
+  for (const { namespace, name, warnings } of report.pods)
+    for (const warning of warnings) await terminal.error(`${namespace}/${name}: warning: ${warning}\n`);
   for (const { namespace, name, error } of report.failures)
     await terminal.error(`${terminal.colours.bad(`${namespace}/${name}:`)} ${error}\n`);
   return report.failures.length === 0 ? 0 : 1;

@@ -13,7 +13,7 @@ import { type JournalEntry, readJournal, removeJournal, writeJournal } from "./j
 import { ContainerLock } from "./lock.ts";
 import { type Attachment, makePlan } from "./plan.ts";
 import { waitForReadiness } from "./readiness.ts";
-import { reportFailure, reportSuccess, type Subject } from "./report.ts";
+import { reportFailure, reportSuccess, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
 import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
 import { networkSources } from "./sources.ts";
@@ -37,7 +37,9 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     subject.pod = await findPod(subject.cluster, identity);
     const { conf, log } = session;
     const sources = await networkSources({ conf, cluster: subject.cluster, pod: subject.pod, log });
-    const plan = makePlan({ ifName: call.ifName, args: call.args, runtimeConfig: conf.runtimeConfig, sources });
+    const { runtimeConfig, missingCapability } = conf;
+    const plan = makePlan({ ifName: call.ifName, args: call.args, runtimeConfig, missingCapability, sources });
+    warn(session, subject, plan.warnings);
     return await attachAll(session, call, plan.attachments, subject);
   } catch (error) {
     const failure = CniError.from(error).within(`Multus: ${podLabel(identity)}`);

@@ -7,6 +7,7 @@ import { JsonError } from "../json/error.ts";
 import { anyObject, decode, flag, getField, type Infer, integer, mapOf, struct, text } from "../json/struct.ts";
 import type { JsonObject } from "../json/value.ts";
 import { type LogOptions, parseLogLevel } from "../log/open.ts";
+import type { MissingCapabilityPolicy } from "./capabilities.ts";
 
 /** The dispatcher's configuration: every key of Multus' thin netconf, and polynic's own (docs/configuration.md lists them all). */
 export interface MultusConf {
@@ -31,6 +32,7 @@ export interface MultusConf {
   readonly runtimeConfig: JsonObject;
   readonly execPlugins: readonly string[];
   readonly delegateTimeoutMs: number;
+  readonly missingCapability: MissingCapabilityPolicy;
   readonly log: LogOptions;
   /** One line for each value that was passed over. */
   readonly warnings: readonly string[];
@@ -58,6 +60,7 @@ const schema = struct({
   runtimeConfig: optional(anyObject(), {}),
   execPlugins: optional(array(text()), []),
   delegateTimeout: optional(integer({ min: 1, max: 3600 }), 120),
+  missingCapability: optional(picklist(["warn", "fail", "ignore"] satisfies MissingCapabilityPolicy[]), "warn"),
   logLevel: optional(text(), ""),
   logFile: optional(text(), "/var/log/multus.log"),
   logToStderr: optional(flag(), true),
@@ -140,6 +143,7 @@ function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusCon
     runtimeConfig: keys.runtimeConfig,
     execPlugins: keys.execPlugins,
     delegateTimeoutMs: keys.delegateTimeout * 1000,
+    missingCapability: keys.missingCapability,
     log: {
       level: level ?? "error",
       file: keys.logFile,

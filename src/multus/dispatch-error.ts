@@ -8,6 +8,7 @@ export type FailureReason =
   | "InvalidNetwork"
   | "InvalidNetworkSelection"
   | "NetworkNotAllowed"
+  | "MissingCapability"
   | "DefaultNetworkNotReady"
   | "FailedToAttach"
   | "FailedToReport";

@@ -129,7 +129,13 @@ async function nodeLists(session: Session, failures: CniError[]): Promise<Networ
   const { conf, log } = session;
   try {
     const sources = await networkSources({ conf, cluster: await openCluster(conf), pod: undefined, log });
-    const { attachments } = makePlan({ ifName: defaultIfName, args: noArgs, runtimeConfig: {}, sources });
+    const { attachments } = makePlan({
+      ifName: defaultIfName,
+      args: noArgs,
+      runtimeConfig: {},
+      missingCapability: "ignore",
+      sources,
+    });
     return attachments.map(({ list }) => list);
   } catch (error) {
     failures.push(CniError.from(error));

@@ -7,6 +7,7 @@ import { formatIp, type Ip } from "../ip/address.ts";
 import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonObject } from "../json/value.ts";
 import { getField } from "../json/struct.ts";
+import { type MissingCapabilityPolicy, missingCapabilities } from "./capabilities.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import { capabilityArgs, delegateArgs } from "./runtime-config.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
@@ -43,9 +44,16 @@ export interface Attachment {
   readonly element?: NetworkSelectionElement;
 }
 
+/** What the pod should hear of although it gets its networks: the reason and the text of a Warning event. */
+export interface PlanWarning {
+  readonly reason: "MissingCapability";
+  readonly message: string;
+}
+
 /** What will be done for a pod, in order; the default network first. */
 export interface Plan {
   readonly attachments: readonly Attachment[];
+  readonly warnings: readonly PlanWarning[];
 }
 
 export interface PlanInput {
@@ -53,6 +61,7 @@ export interface PlanInput {
   readonly ifName: string;
   readonly args: CniArgs;
   readonly runtimeConfig: JsonObject;
+  readonly missingCapability: MissingCapabilityPolicy;
   /** The default network first, then the node's further networks, then the pod's, then the auxiliary chain. */
   readonly sources: readonly NetworkSource[];
 }
@@ -60,14 +69,18 @@ export interface PlanInput {
 /**
  * Turns what reading found into attachments. Pure. Interfaces are named by the selection element, else `net<position>` counting all
  * networks, as Multus counts. Throws `DispatchError` when two networks want one interface name, when default-route names two gateways of
- * one family or keeps the routes of two networks, when a name can't be used, or when a network is a dispatcher again.
+ * one family or keeps the routes of two networks, when a name can't be used, when a network is a dispatcher again, and, where the
+ * config says so, when a pod asks for what no plugin of the network can do.
  */
 export function makePlan(input: PlanInput): Plan {
   const attachments = input.sources.map((source, index) => planAttachment(input, source, index));
   refuseEqualInterfaces(attachments);
   refuseSeveralGateways(attachments);
   refuseSeveralKeepers(attachments);
-  return { attachments };
+  const warnings = attachments.flatMap(capabilityWarnings);
+  if (input.missingCapability === "fail" && warnings[0] !== undefined)
+    throw new DispatchError(warnings[0].reason, warnings[0].message);
+  return { attachments, warnings: input.missingCapability === "ignore" ? [] : warnings };
 }
 
 function planAttachment(input: PlanInput, source: NetworkSource, index: number): Attachment {
@@ -89,6 +102,15 @@ function planAttachment(input: PlanInput, source: NetworkSource, index: number):
     ...(element?.defaultRoute === undefined ? {} : { defaultRoute: element.defaultRoute }),
     ...(element === undefined ? {} : { element }),
   };
+}
+
+function capabilityWarnings({ name, ifName, list, element }: Attachment): PlanWarning[] {
+  return missingCapabilities(list, element).map(({ key, capability }) => ({
+    reason: "MissingCapability",
+    message:
+      `network ${name} (interface ${ifName}): ${JSON.stringify(key)} of the pod's annotation reaches no plugin (${list.plugins.map(({ type }) => type).join("+")}): ` +
+      `declare "capabilities": {${JSON.stringify(capability)}: true} in the config of the plugin that honours it`,
+  }));
 }
 
 function refuseBadNames({ list, name, origin }: NetworkSource, ifName: string): void {

@@ -5,7 +5,7 @@ import { formatPrefix } from "../ip/prefix.ts";
 import type { Attached } from "./default-route.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
 import { formatNetworkStatus, networkStatuses } from "./network-status.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment, PlanWarning } from "./plan.ts";
 import { isSamePod, openCluster, type Session } from "./session.ts";
 
 /** Whom an ADD is about, as far as it has found out. */
@@ -13,6 +13,14 @@ export interface Subject {
   readonly identity: PodIdentity | undefined;
   cluster?: Cluster | undefined;
   pod?: Pod | undefined;
+}
+
+/** Logs what the pod's author should know, and queues an event for each; they are delivered with the outcome of the ADD. */
+export function warn({ log }: Session, { cluster, pod }: Subject, warnings: readonly PlanWarning[]): void {
+  for (const { reason, message } of warnings) {
+    log.error(message);
+    if (cluster !== undefined && pod !== undefined) cluster.emit(pod, { type: "Warning", reason, message });
+  }
 }
 
 /**

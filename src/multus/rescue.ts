@@ -54,7 +54,8 @@ function entryOf(cached: CachedAttachment, log: Logger): JournalEntry | undefine
 
 async function plannedEntries(session: Session, call: AttachmentCall): Promise<JournalEntry[]> {
   const { conf, log } = session;
-  const input = { ifName: call.ifName, args: call.args, runtimeConfig: conf.runtimeConfig };
+  const { runtimeConfig } = conf;
+  const input = { ifName: call.ifName, args: call.args, runtimeConfig, missingCapability: "ignore" } as const;
   const attempt = async (cluster: Cluster | undefined, pod: Pod | undefined): Promise<JournalEntry[]> => {
     const sources = await networkSources({ conf, cluster, pod, log });
     return makePlan({ ...input, sources }).attachments.map((attachment) => ({ ...attachment, netns: call.netns.path }));

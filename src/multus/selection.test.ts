@@ -49,11 +49,33 @@ const accepted: [name: string, value: string, want: unknown][] = [
         ips: ["10.0.0.1", "fd00::1/64"],
         mac: "02:00:00:00:00:01",
         infinibandGuid: "00:11:22:33:44:55:66:77",
-        bandwidth: { ingressRate: 1, ingressBurst: 0, egressRate: 0, egressBurst: 0 },
-        portMappings: [{ hostPort: 80, containerPort: 8080 }],
+        bandwidth: { ingressRate: 1, ingressBurst: 2_147_483_647, egressRate: 0, egressBurst: 0 },
+        portMappings: [{ hostPort: 80, containerPort: 8080, protocol: "tcp" }],
         cniArgs: { x: 1 },
         defaultRoute: [parseIp("10.0.0.9")],
         deviceId: "0000:01:00.0",
+      },
+    ],
+  ],
+  [
+    "both limits of bandwidth with their bursts",
+    '[{"name":"a","bandwidth":{"ingressRate":1,"ingressBurst":2,"egressRate":3,"egressBurst":4}}]',
+    [
+      {
+        namespace: "pod-ns",
+        name: "a",
+        bandwidth: { ingressRate: 1, ingressBurst: 2, egressRate: 3, egressBurst: 4 },
+      },
+    ],
+  ],
+  [
+    "protocols in any letter case",
+    '[{"name":"a","portMappings":[{"hostPort":1,"containerPort":65535,"protocol":"Sctp","hostIP":"10.0.0.1"}]}]',
+    [
+      {
+        namespace: "pod-ns",
+        name: "a",
+        portMappings: [{ hostPort: 1, containerPort: 65_535, protocol: "sctp", hostIP: "10.0.0.1" }],
       },
     ],
   ],
@@ -81,6 +103,20 @@ const refused: [name: string, value: string, want: string][] = [
   ["contradicting namespaces", '[{"name":"x/a","namespace":"y"}]', 'names namespace "x", but $[0].namespace is "y"'],
   ["an address that is none", '[{"name":"a","ips":["10.0.0"]}]', "$[0].ips[0]: expected an IP address or CIDR"],
   ["a MAC that is none", '[{"name":"a","mac":"zz"}]', "$[0].mac: expected a MAC address"],
+  ["a MAC of eight bytes", '[{"name":"a","mac":"00:11:22:33:44:55:66:77"}]', "$[0].mac: expected a MAC address of six"],
+  ["a GUID of six bytes", '[{"name":"a","infiniband-guid":"00:11:22:33:44:55"}]', "expected a GUID of eight bytes"],
+  ["no rate", '[{"name":"a","bandwidth":{}}]', "$[0].bandwidth: expected ingressRate or egressRate"],
+  ["a burst without a rate", '[{"name":"a","bandwidth":{"egressRate":1,"ingressBurst":1}}]', "needs ingressRate"],
+  [
+    "another protocol",
+    '[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]}]',
+    "$[0].portMappings[0].protocol: expected TCP, UDP or SCTP",
+  ],
+  [
+    "a mapping without container port",
+    '[{"name":"a","portMappings":[{"hostPort":1}]}]',
+    "$[0].portMappings[0].containerPort: expected this key",
+  ],
   [
     "a port out of range",
     '[{"name":"a","portMappings":[{"hostPort":99999999,"containerPort":1}]}]',

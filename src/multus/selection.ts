@@ -14,11 +14,12 @@ export const defaultNetworkAnnotation = "v1.multus-cni.io/default-network";
 export interface PortMapping {
   readonly hostPort: number;
   readonly containerPort: number;
-  readonly protocol?: string;
+  /** In lower case, as runtimes send it. */
+  readonly protocol: "tcp" | "udp" | "sctp";
   readonly hostIP?: string;
 }
 
-/** All four values, as the bandwidth capability carries them; 0 where the annotation named none. */
+/** All four values in bits (per second), as the bandwidth capability carries them; 0 for a direction without a limit. */
 export interface Bandwidth {
   readonly ingressRate: number;
   readonly ingressBurst: number;
@@ -104,10 +105,22 @@ const ipOrPrefix = checked(
   (value: string) => ((parseIp(value) ?? parsePrefix(value)) ? value : undefined),
   "an IP address or CIDR",
 );
-const mac = checked((value: string) => (parseMac(value) ? value : undefined), "a MAC address");
+const macBytes = 6;
+const guidBytes = 8;
+const mac = checked(
+  (value) => (parseMac(value)?.length === macBytes ? value : undefined),
+  "a MAC address of six bytes",
+);
+const guid = checked((value) => (parseMac(value)?.length === guidBytes ? value : undefined), "a GUID of eight bytes");
 
 const rate = integer({ min: 0 });
-const port = integer({ min: 0, max: 65_535 });
+const port = integer({ min: 1, max: 65_535 });
+const protocols = ["tcp", "udp", "sctp"] as const;
+const protocol = checked((value) => protocols.find((each) => each === value.toLowerCase()), "TCP, UDP or SCTP");
+const hostIp = checked((value) => (value === "" || parseIp(value) ? value : undefined), "an IP address");
+
+/** Where a rate comes without a burst: the largest that a 32-bit count of bits has room for, as kubelet sends it for its own limits. */
+const burstMaxBits = 2_147_483_647;
 
 const elementSchema = struct({
   name: text(),
@@ -116,7 +129,7 @@ const elementSchema = struct({
   interfaceRequest: optional(text()),
   ips: optional(array(ipOrPrefix)),
   mac: optional(mac),
-  "infiniband-guid": optional(mac),
+  "infiniband-guid": optional(guid),
   bandwidth: optional(
     struct({
       ingressRate: optional(rate, 0),
@@ -128,10 +141,10 @@ const elementSchema = struct({
   portMappings: optional(
     array(
       struct({
-        hostPort: optional(port, 0),
-        containerPort: optional(port, 0),
-        protocol: exactOptional(text()),
-        hostIP: exactOptional(text()),
+        hostPort: port,
+        containerPort: port,
+        protocol: optional(protocol, "tcp"),
+        hostIP: exactOptional(hostIp),
       }),
     ),
   ),
@@ -168,12 +181,26 @@ function toElement(json: DecodedElement, index: number, namespace: string): Netw
     ...given("ips", json.ips?.length === 0 ? undefined : json.ips),
     ...given("mac", json.mac),
     ...given("infinibandGuid", json["infiniband-guid"]),
-    ...given("bandwidth", json.bandwidth),
+    ...given("bandwidth", json.bandwidth && toBandwidth(json.bandwidth, `${at}.bandwidth`)),
     ...given("portMappings", json.portMappings),
     ...given("cniArgs", json["cni-args"]),
     ...given("defaultRoute", json["default-route"]),
     ...given("deviceId", json.deviceID),
     ...given("ipamClaimReference", json["ipam-claim-reference"]),
+  };
+}
+
+/** A limit needs a rate (NPWG spec M13); a rate alone gets the burst that limits nothing. */
+function toBandwidth({ ingressRate, ingressBurst, egressRate, egressBurst }: Bandwidth, at: string): Bandwidth {
+  if (ingressRate === 0 && ingressBurst > 0) throw new SelectionError(`${at}.ingressBurst needs ingressRate beside it`);
+  if (egressRate === 0 && egressBurst > 0) throw new SelectionError(`${at}.egressBurst needs egressRate beside it`);
+  if (ingressRate === 0 && egressRate === 0)
+    throw new SelectionError(`${at}: expected ingressRate or egressRate, in bits per second`);
+  return {
+    ingressRate,
+    ingressBurst: ingressRate === 0 ? 0 : ingressBurst || burstMaxBits,
+    egressRate,
+    egressBurst: egressRate === 0 ? 0 : egressBurst || burstMaxBits,
   };
 }
 

@@ -24,7 +24,13 @@ export async function status(call: StatusCall<MultusConf>): Promise<void> {
     // Made and removed: that a directory is there does not say that its file system has room and may be written.
     ContainerLock.tryTake(conf.cniDir, probeName)?.[Symbol.dispose]();
     const sources = await networkSources({ conf, cluster: await openCluster(conf), pod: undefined, log });
-    const { attachments } = makePlan({ ifName: "eth0", args: noArgs, runtimeConfig: {}, sources });
+    const { attachments } = makePlan({
+      ifName: "eth0",
+      args: noArgs,
+      runtimeConfig: {},
+      missingCapability: "ignore",
+      sources,
+    });
     const [first] = attachments;
     if (first !== undefined) await statusList(session.runtime, first.list, session.path);
   } catch (error) {

@@ -32,6 +32,8 @@ export interface PodPlan {
   readonly namespace: string;
   readonly name: string;
   readonly attachments: readonly PlannedAttachment[];
+  /** What the pod gets its networks in spite of, in words. */
+  readonly warnings: readonly string[];
 }
 
 export interface PlanReport {
@@ -46,7 +48,7 @@ export async function planPods(conf: MultusConf, cluster: Cluster, pods: readonl
   for (const pod of pods) {
     const { namespace, name } = pod;
     try {
-      plans.push({ namespace, name, attachments: await planPod(conf, cluster, pod) });
+      plans.push({ namespace, name, ...(await planPod(conf, cluster, pod)) });
     } catch (error) {
       failures.push(podFailure(pod, error));
     }
@@ -54,12 +56,18 @@ export async function planPods(conf: MultusConf, cluster: Cluster, pods: readonl
   return { pods: plans, failures };
 }
 
-async function planPod(conf: MultusConf, cluster: Cluster, pod: Pod): Promise<PlannedAttachment[]> {
+async function planPod(
+  conf: MultusConf,
+  cluster: Cluster,
+  pod: Pod,
+): Promise<Pick<PodPlan, "attachments" | "warnings">> {
   const sources = await networkSources({ conf, cluster, pod, log: silentLogger });
   const args = parseArgs(
     `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`,
   );
-  return makePlan({ ifName: podInterface, args, runtimeConfig: conf.runtimeConfig, sources }).attachments.map(describe);
+  const { runtimeConfig, missingCapability } = conf;
+  const plan = makePlan({ ifName: podInterface, args, runtimeConfig, missingCapability, sources });
+  return { attachments: plan.attachments.map(describe), warnings: plan.warnings.map(({ message }) => message) };
 }
 
 function describe({
