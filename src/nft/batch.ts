@@ -6,9 +6,9 @@ import * as k from "./constants.ts";
 import { encodeExpression } from "./expression-encoder.ts";
 import { familyNumber, type Family } from "./family.ts";
 import type { Chain, Hook, ListedRule, Rule, Table } from "./object.ts";
-import { anonymousSetName, setTypes, type AnonymousSet, type RuleCompiler } from "./rule-compiler.ts";
+import { anonymousSetName, setTypes, type AnonymousSet, type RuleCompiler, type SetElement } from "./rule-compiler.ts";
 import type { Operation } from "./transaction.ts";
-import { encodeComment, encodeKeyByteOrder, networkByteOrder } from "./userdata.ts";
+import { encodeComment, encodeKeyByteOrder, encodeRuleWords, openIntervalMark } from "./userdata.ts";
 
 /** enum nf_inet_hooks of include/uapi/linux/netfilter.h; the bridge family numbers them alike. */
 const hookNumbers: Readonly<Record<Hook, number>> = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 };
@@ -89,7 +89,7 @@ function addChain(text: string, chain: Chain): NetlinkRequest {
   });
 }
 
-function addRule(text: string, { chain, comment: words }: Rule, compiled: RuleCompiler): NetlinkRequest[] {
+function addRule(text: string, { chain, comment, tag }: Rule, compiled: RuleCompiler): NetlinkRequest[] {
   const sets = compiled.sets.flatMap((set) => addSet(text, chain.table, set));
   const rule = message(text, k.NFT_MSG_NEWRULE, chain.table.family, NLM_F_CREATE | NLM_F_APPEND, (encoder) => {
     encoder.text(k.NFTA_RULE_TABLE, chain.table.name);
@@ -97,7 +97,7 @@ function addRule(text: string, { chain, comment: words }: Rule, compiled: RuleCo
     encoder.nested(k.NFTA_RULE_EXPRESSIONS, (list) => {
       for (const expression of compiled.expressions) encodeExpression(list, expression);
     });
-    comment(encoder, k.NFTA_RULE_USERDATA, words);
+    if (comment !== undefined || tag !== undefined) encoder.bytes(k.NFTA_RULE_USERDATA, encodeRuleWords(comment, tag));
   });
   return [...sets, rule];
 }
@@ -107,27 +107,32 @@ function addSet(text: string, table: Table, set: AnonymousSet): NetlinkRequest[]
   const create = message(text, k.NFT_MSG_NEWSET, table.family, NLM_F_CREATE, (encoder) => {
     encoder.text(k.NFTA_SET_TABLE, table.name);
     encoder.text(k.NFTA_SET_NAME, anonymousSetName);
-    encoder.be32(k.NFTA_SET_FLAGS, k.NFT_SET_ANONYMOUS | k.NFT_SET_CONSTANT);
+    encoder.be32(
+      k.NFTA_SET_FLAGS,
+      k.NFT_SET_ANONYMOUS | k.NFT_SET_CONSTANT | (set.hasIntervals ? k.NFT_SET_INTERVAL : 0),
+    );
     encoder.be32(k.NFTA_SET_KEY_TYPE, type.number);
     encoder.be32(k.NFTA_SET_KEY_LEN, type.bytes);
     encoder.be32(k.NFTA_SET_ID, set.id);
-    encoder.nested(k.NFTA_SET_DESC, (description) => description.be32(k.NFTA_SET_DESC_SIZE, set.keys.length));
-    encoder.bytes(k.NFTA_SET_USERDATA, encodeKeyByteOrder(networkByteOrder));
+    encoder.nested(k.NFTA_SET_DESC, (description) => description.be32(k.NFTA_SET_DESC_SIZE, set.elements.length));
+    encoder.bytes(k.NFTA_SET_USERDATA, encodeKeyByteOrder(type.order));
   });
   const fill = message(text, k.NFT_MSG_NEWSETELEM, table.family, NLM_F_CREATE, (encoder) => {
     encoder.text(k.NFTA_SET_ELEM_LIST_TABLE, table.name);
     encoder.text(k.NFTA_SET_ELEM_LIST_SET, anonymousSetName);
     encoder.be32(k.NFTA_SET_ELEM_LIST_SET_ID, set.id);
     encoder.nested(k.NFTA_SET_ELEM_LIST_ELEMENTS, (elements) => {
-      for (const key of set.keys) addKey(elements, key);
+      for (const element of set.elements) addElement(elements, element);
     });
   });
   return [create, fill];
 }
 
-function addKey(elements: AttributeEncoder, key: Uint8Array): void {
+function addElement(elements: AttributeEncoder, { key, isEnd, isOpen }: SetElement): void {
   elements.nested(k.NFTA_LIST_ELEM, (element) => {
+    if (isEnd === true) element.be32(k.NFTA_SET_ELEM_FLAGS, k.NFT_SET_ELEM_INTERVAL_END);
     element.nested(k.NFTA_SET_ELEM_KEY, (data) => data.bytes(k.NFTA_DATA_VALUE, key));
+    if (isOpen === true) element.bytes(k.NFTA_SET_ELEM_USERDATA, openIntervalMark());
   });
 }
 

@@ -49,6 +49,7 @@ export const NFTA_RULE_USERDATA = 7;
 
 export const NFT_SET_ANONYMOUS = 0x1;
 export const NFT_SET_CONSTANT = 0x2;
+export const NFT_SET_INTERVAL = 0x4;
 export const NFTA_SET_TABLE = 1;
 export const NFTA_SET_NAME = 2;
 export const NFTA_SET_FLAGS = 3;
@@ -59,6 +60,9 @@ export const NFTA_SET_ID = 10;
 export const NFTA_SET_USERDATA = 13;
 export const NFTA_SET_DESC_SIZE = 1;
 export const NFTA_SET_ELEM_KEY = 1;
+export const NFTA_SET_ELEM_FLAGS = 3;
+export const NFTA_SET_ELEM_USERDATA = 6;
+export const NFT_SET_ELEM_INTERVAL_END = 0x1;
 export const NFTA_SET_ELEM_LIST_TABLE = 1;
 export const NFTA_SET_ELEM_LIST_SET = 2;
 export const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
@@ -86,6 +90,17 @@ export const NFTA_PAYLOAD_LEN = 4;
 export const NFTA_CMP_SREG = 1;
 export const NFTA_CMP_OP = 2;
 export const NFTA_CMP_DATA = 3;
+
+export const NFTA_RANGE_SREG = 1;
+export const NFTA_RANGE_OP = 2;
+export const NFTA_RANGE_FROM_DATA = 3;
+export const NFTA_RANGE_TO_DATA = 4;
+export const NFT_RANGE_EQ = 0;
+export const NFT_RANGE_NEQ = 1;
+
+export const NFTA_CT_DREG = 1;
+export const NFTA_CT_KEY = 2;
+export const NFT_CT_STATE = 0;
 
 export const NFTA_META_DREG = 1;
 export const NFTA_META_KEY = 2;

@@ -50,6 +50,18 @@ const decoders: Readonly<Record<string, Decode>> = {
     if (operator === undefined || value === undefined) return undefined;
     return { kind: "cmp", register: number(attributes, k.NFTA_CMP_SREG), operator, value };
   },
+  range: (attributes) => {
+    const from = dataValue(attributes, k.NFTA_RANGE_FROM_DATA);
+    const to = dataValue(attributes, k.NFTA_RANGE_TO_DATA);
+    if (from === undefined || to === undefined) return undefined;
+    const isInverted = number(attributes, k.NFTA_RANGE_OP) === k.NFT_RANGE_NEQ;
+    return { kind: "range", register: number(attributes, k.NFTA_RANGE_SREG), from, to, isInverted };
+  },
+  ct: (attributes) => {
+    const isState = number(attributes, k.NFTA_CT_KEY) === k.NFT_CT_STATE;
+    const register = number(attributes, k.NFTA_CT_DREG);
+    return isState && register !== absent ? { kind: "ct", key: "state", register } : undefined;
+  },
   meta: (attributes) => {
     const key = wordOf(metaKeys, number(attributes, k.NFTA_META_KEY));
     if (key === undefined) return undefined;

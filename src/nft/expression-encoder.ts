@@ -26,6 +26,16 @@ function encodeData(data: AttributeEncoder, expression: Expression): void {
       data.be32(k.NFTA_CMP_OP, compareOperators[expression.operator]);
       value(data, k.NFTA_CMP_DATA, expression.value);
       return;
+    case "range":
+      data.be32(k.NFTA_RANGE_SREG, expression.register);
+      data.be32(k.NFTA_RANGE_OP, expression.isInverted ? k.NFT_RANGE_NEQ : k.NFT_RANGE_EQ);
+      value(data, k.NFTA_RANGE_FROM_DATA, expression.from);
+      value(data, k.NFTA_RANGE_TO_DATA, expression.to);
+      return;
+    case "ct":
+      data.be32(k.NFTA_CT_DREG, expression.register);
+      data.be32(k.NFTA_CT_KEY, k.NFT_CT_STATE);
+      return;
     case "meta":
       data.be32(k.NFTA_META_KEY, metaKeys[expression.key]);
       data.be32(expression.direction === "load" ? k.NFTA_META_DREG : k.NFTA_META_SREG, expression.register);

@@ -33,6 +33,11 @@ describe("expressions (byte table of a little-endian machine; nft --debug=mnl sh
       { kind: "cmp", register, operator: "!=", value: bytes("0a0102") },
     ],
     [
+      "3c0001800a00010072616e67650000002c000280080001000000000108000200000000010c00038006000100040000000c0004800600010007d00000",
+      { kind: "range", register, from: bytes("0400"), to: bytes("07d0"), isInverted: true },
+    ],
+    ["2000018007000100637400001400028008000100000000010800020000000000", { kind: "ct", key: "state", register }],
+    [
       "24000180090001006d657461000000001400028008000200000000060800010000000001",
       { kind: "meta", key: "iifname", direction: "load", register },
     ],
@@ -127,6 +132,14 @@ const anyExpression: fc.Arbitrary<Expression> = fc.oneof(
     verdict: fc.constantFrom("jump" as const, "goto" as const),
     chain: names,
   }),
+  fc.record({ kind: fc.constant("ct" as const), key: fc.constant("state" as const), register: registers }),
+  fc.tuple(values, fc.boolean(), registers).map(([from, isInverted, register]) => ({
+    kind: "range" as const,
+    register,
+    from,
+    to: from.toReversed(),
+    isInverted,
+  })),
   fc.record({ kind: fc.constant("counter" as const), packets: counts, bytes: counts }),
   fc.record({ kind: fc.constant("lookup" as const), register: registers, set: names, isInverted: fc.boolean() }),
 );
@@ -146,6 +159,8 @@ const variants: readonly [string, string, (data: AttributeEncoder) => void][] = 
   ["a payload that is written", "payload", (data) => (data.be32(2, 1), data.be32(5, 1))],
   ["a comparison of unknown sort", "cmp", (data) => (data.be32(1, 1), data.be32(2, 99))],
   ["a shift", "bitwise", (data) => (data.be32(1, 1), data.be32(2, 1), data.be32(6, 1))],
+  ["another property of a connection", "ct", (data) => (data.be32(1, 1), data.be32(2, 5))],
+  ["half a range", "range", (data) => (data.be32(1, 1), data.be32(2, 0))],
   ["another use of fib", "fib", (data) => (data.be32(1, 1), data.be32(2, 1), data.be32(3, 2))],
   ["a verdict of unknown sort", "immediate", (data) => (data.be32(1, 0), data.nested(2, () => undefined))],
 ];

@@ -30,6 +30,22 @@ export interface Compare {
   readonly value: Uint8Array;
 }
 
+/** Ends the rule unless the register is within `from` and `to`, both included, or, inverted, outside; all are equally long. */
+export interface Range {
+  readonly kind: "range";
+  readonly register: Register;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly isInverted: boolean;
+}
+
+/** Loads the state of the packet's connection: one bit of NF_CT_STATE_BIT() in host order. */
+export interface ConnectionState {
+  readonly kind: "ct";
+  readonly key: "state";
+  readonly register: Register;
+}
+
 /** Loads a property into the register, or sets the property from it. */
 export interface Meta {
   readonly kind: "meta";
@@ -113,7 +129,19 @@ export interface UnknownExpression {
 
 /** What a rule can be made of. */
 export type Expression =
-  Payload | Compare | Meta | Bitwise | Immediate | Verdict | Masquerade | Nat | DestinationType | Lookup | Counter;
+  | Payload
+  | Compare
+  | Range
+  | Meta
+  | ConnectionState
+  | Bitwise
+  | Immediate
+  | Verdict
+  | Masquerade
+  | Nat
+  | DestinationType
+  | Lookup
+  | Counter;
 
 /** What can be found in a rule. */
 export type ListedExpression = Expression | Extension | UnknownExpression;

@@ -5,7 +5,7 @@ import * as k from "./constants.ts";
 import { decodeExpressions } from "./expression-decoder.ts";
 import { familyName, type Family } from "./family.ts";
 import { chain, table, type Chain, type ListedRule, type Table } from "./object.ts";
-import { decodeComment } from "./userdata.ts";
+import { decodeComment, decodeRuleWords, type RuleWords } from "./userdata.ts";
 
 export function listTables(family: Family | undefined): NetlinkRequest {
   return message("list tables", k.NFT_MSG_GETTABLE, family, 0, () => undefined);
@@ -83,7 +83,7 @@ export function decodeRule({ body }: NetlinkMessage): ListedRule | undefined {
   const family = familyName(body[0] ?? 0);
   const attributes = new AttributeDecoder(body.subarray(k.nfgenmsgBytes));
   let [tableName, chainName, handle] = ["", "", 0n];
-  let comment: string | undefined;
+  let words: RuleWords = {};
   let expressions: ListedRule["expressions"] = [];
   while (attributes.next()) {
     switch (attributes.type) {
@@ -100,12 +100,12 @@ export function decodeRule({ body }: NetlinkMessage): ListedRule | undefined {
         expressions = decodeExpressions(attributes.nested());
         break;
       case k.NFTA_RULE_USERDATA:
-        comment = decodeComment(attributes.bytes());
+        words = decodeRuleWords(attributes.bytes());
         break;
     }
   }
   attributes.finish("list rules");
   if (family === undefined) return undefined;
   const place = chain(table(family, tableName), chainName);
-  return { kind: "listed rule", chain: place, handle, expressions, ...(comment === undefined ? {} : { comment }) };
+  return { kind: "listed rule", chain: place, handle, expressions, ...words };
 }

@@ -3,7 +3,7 @@ import { invalid } from "./error.ts";
 import type { ListedExpression } from "./expression.ts";
 import type { Family } from "./family.ts";
 import type { Statement } from "./statement.ts";
-import { commentProblem } from "./userdata.ts";
+import { commentProblem, tagBytesMax } from "./userdata.ts";
 
 /** A table, by family and name. */
 export interface Table {
@@ -41,6 +41,8 @@ export interface Rule {
   readonly chain: Chain;
   readonly statements: readonly Statement[];
   readonly comment?: string;
+  /** Kept beside the comment where nft(8) does not show it: whose the rule is, when the comment has to be somebody else's words. */
+  readonly tag?: string;
 }
 
 /** A rule that is in the kernel; its handle names it for as long as it lives. */
@@ -50,6 +52,7 @@ export interface ListedRule {
   readonly handle: bigint;
   readonly expressions: readonly ListedExpression[];
   readonly comment?: string;
+  readonly tag?: string;
 }
 
 export function table(family: Family, name: string, comment?: string): Table {
@@ -60,8 +63,9 @@ export function chain(table: Table, name: string, more: Partial<Pick<Chain, "bas
   return { kind: "chain", table, name, ...more };
 }
 
-export function rule(chain: Chain, statements: readonly Statement[], comment?: string): Rule {
-  return { kind: "rule", chain, statements, ...(comment === undefined ? {} : { comment }) };
+export function rule(chain: Chain, statements: readonly Statement[], comment?: string, tag?: string): Rule {
+  const words = { ...(comment === undefined ? {} : { comment }), ...(tag === undefined ? {} : { tag }) };
+  return { kind: "rule", chain, statements, ...words };
 }
 
 /** How commands of nft name an object: `table ip nat`, `chain ip nat POSTROUTING`, `rule ip nat POSTROUTING handle 7`. */
@@ -98,9 +102,12 @@ export function validate(object: Table | Chain | Rule | ListedRule, operation: s
     if (bytes === 0 || bytes > nameBytesMax || name.includes("\0"))
       throw invalid(operation, `${JSON.stringify(name)} is not a name of 1 to ${nameBytesMax} bytes`);
   }
-  if (object.kind === "listed rule" || object.comment === undefined) return;
-  const problem = commentProblem(object.comment);
+  if (object.kind === "listed rule") return;
+  const problem = object.comment === undefined ? undefined : commentProblem(object.comment);
   if (problem !== undefined) throw invalid(operation, problem);
+  if (object.kind !== "rule" || object.tag === undefined) return;
+  const tagBytes = new TextEncoder().encode(object.tag).length;
+  if (tagBytes > tagBytesMax) throw invalid(operation, `a tag of ${tagBytes} bytes exceeds ${tagBytesMax}`);
 }
 
 function namesOf(object: Table | Chain | Rule | ListedRule): string[] {

@@ -3,21 +3,36 @@ import * as k from "./constants.ts";
 import { invalid } from "./error.ts";
 import type { Expression } from "./expression.ts";
 import { networkProtocol, type Family } from "./family.ts";
+import { hostByteOrder, networkByteOrder } from "./userdata.ts";
 
-/** Data types of set keys as nft numbers them (enum datatypes of its datatype.h), by nft's words, with their length. */
+/** Data types of set keys as nft numbers them (enum datatypes of its datatype.h), by nft's words, with their length and byte order. */
 export const setTypes = {
-  ipv4_addr: { number: 7, bytes: 4 },
-  ipv6_addr: { number: 8, bytes: 16 },
-  inet_service: { number: 13, bytes: 2 },
+  ipv4_addr: { number: 7, bytes: 4, order: networkByteOrder },
+  ipv6_addr: { number: 8, bytes: 16, order: networkByteOrder },
+  inet_proto: { number: 12, bytes: 1, order: networkByteOrder },
+  inet_service: { number: 13, bytes: 2, order: networkByteOrder },
+  ifname: { number: 41, bytes: 16, order: hostByteOrder },
 } as const;
 
-/** A set that belongs to one rule: `{ 80, 443 }`. Keys are in network order, all of the type's length. */
+/** A key that is in the set or, in a set of intervals, where an interval begins or (`isEnd`) has just ended. */
+export interface SetElement {
+  readonly key: Uint8Array;
+  readonly isEnd?: true;
+  /** Begins the interval that goes up to the last value there is. */
+  readonly isOpen?: true;
+}
+
+/** A set that belongs to one rule: `{ 80, 443 }`. Keys are in the byte order of their type, all of its length. */
 export interface AnonymousSet {
   /** Names it within its transaction. */
   readonly id: number;
   readonly type: keyof typeof setTypes;
-  readonly keys: readonly Uint8Array[];
+  /** The elements are the ends of intervals, in ascending order. */
+  readonly hasIntervals: boolean;
+  readonly elements: readonly SetElement[];
 }
+
+const twoTransports = "a rule can't match two transport protocols at once";
 
 /** By this name the kernel makes up one of its own for an anonymous set. */
 export const anonymousSetName = "__set%d";
@@ -78,8 +93,7 @@ export class RuleCompiler {
   /** From here on the packet is known to carry this IPPROTO_*. */
   requireTransport(protocol: number): void {
     if (this.#transport === protocol) return;
-    if (this.#transport !== undefined) this.refuse("a rule can't match two transport protocols at once");
-    this.#transport = protocol;
+    this.assumeTransport(protocol);
     const register = k.NFT_REG_1;
     this.push({ kind: "meta", key: "l4proto", direction: "load", register });
     this.push({ kind: "cmp", register, operator: "==", value: Uint8Array.of(protocol) });
@@ -90,11 +104,24 @@ export class RuleCompiler {
     return this.#transport !== undefined;
   }
 
+  /** From here on the packet's transport protocol is known from another match. */
+  assumeTransport(protocol: number): void {
+    if (this.#transport !== undefined && this.#transport !== protocol) this.refuse(twoTransports);
+    this.#transport = protocol;
+  }
+
   /** Matches the register against a set of the rule's own; an empty one is refused, as by nft. */
   lookUp(register: number, type: AnonymousSet["type"], keys: readonly Uint8Array[], isInverted: boolean): void {
-    if (keys.length === 0) this.refuse("a set must not be empty");
+    const elements: SetElement[] = [];
+    for (const key of keys) elements.push({ key });
+    this.lookUpElements(register, { type, elements, hasIntervals: false }, isInverted);
+  }
+
+  /** As `lookUp`, for a set that may be one of intervals. */
+  lookUpElements(register: number, set: Omit<AnonymousSet, "id">, isInverted: boolean): void {
+    if (set.elements.length === 0) this.refuse("a set must not be empty");
     const id = this.nextSetId();
-    this.sets.push({ id, type, keys });
+    this.sets.push({ id, ...set });
     this.push({ kind: "lookup", register, set: anonymousSetName, setId: id, isInverted });
   }
 }

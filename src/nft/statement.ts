@@ -22,7 +22,7 @@ export type Equality = "==" | "!=";
 export type PortProtocol = "tcp" | "udp" | "sctp";
 
 /** IPPROTO_* of include/uapi/linux/in.h. */
-const protocolNumbers: Readonly<Record<PortProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+export const protocolNumbers: Readonly<Record<PortProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 /** RTN_LOCAL of include/uapi/linux/rtnetlink.h. */
 const RTN_LOCAL = 2;
 const register = k.NFT_REG_1;
@@ -31,9 +31,9 @@ const portMax = 0xffff;
 const macBytes = 6;
 const macSourceOffset = 6;
 /** IFNAMSIZ counts the NUL. */
-const interfaceBytes = 16;
+export const interfaceBytes = 16;
 /** Where the IPv4 and the IPv6 header have their addresses. */
-const addressOffsets = { 4: { saddr: 12, daddr: 16 }, 6: { saddr: 8, daddr: 24 } } as const;
+export const addressOffsets = { 4: { saddr: 12, daddr: 16 }, 6: { saddr: 8, daddr: 24 } } as const;
 const textEncoder = new TextEncoder();
 
 /** `ip saddr 10.1.2.0/24` or `ip6 saddr …`: the sender's address is (or, with "!=", is not) in the prefix; host bits don't count. */
@@ -221,11 +221,13 @@ function nat(type: "snat" | "dnat", to: Ip, port: number | undefined): Statement
   };
 }
 
-function load(rule: RuleCompiler, base: PayloadBase, offset: number, bytes: number): void {
+/** Loads bytes of the packet into the register that matches compare. */
+export function load(rule: RuleCompiler, base: PayloadBase, offset: number, bytes: number): void {
   rule.push({ kind: "payload", base, offset, bytes, register });
 }
 
-function refuseBadPort(rule: RuleCompiler, port: number): void {
+/** Throws `NftError` for what is no port. */
+export function refuseBadPort(rule: RuleCompiler, port: number): void {
   if (!Number.isInteger(port) || port < 0 || port > portMax) rule.refuse(`${port} is not a port of 0 to ${portMax}`);
 }
 
@@ -237,10 +239,12 @@ function zeros(bytes: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function sign(operator: Equality): string {
+/** What stands before the value: nothing for equality. */
+export function sign(operator: Equality): string {
   return operator === "==" ? "" : "!= ";
 }
 
-function hex(number: number): string {
+/** As nft prints marks. */
+export function hex(number: number): string {
   return `0x${number.toString(16).padStart(8, "0")}`;
 }

@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import * as fc from "fast-check";
-import { commentProblem, decodeComment, encodeComment, encodeKeyByteOrder, networkByteOrder } from "./userdata.ts";
+import {
+  commentProblem,
+  decodeComment,
+  decodeRuleWords,
+  encodeComment,
+  encodeKeyByteOrder,
+  encodeRuleWords,
+  networkByteOrder,
+} from "./userdata.ts";
 
 const table: readonly [string, string][] = [
   ["", "000100"],
@@ -32,6 +40,19 @@ const foreign: readonly [string, string, string | undefined][] = [
 ];
 test.each(foreign)("userdata with %s", (_, hex, want) => {
   expect(decodeComment(Uint8Array.fromHex(hex))).toBe(want);
+});
+
+const words: readonly [string | undefined, string | undefined, string][] = [
+  [undefined, undefined, ""],
+  ["x", undefined, "00027800"],
+  [undefined, "y", "70027900"],
+  ["x", "y", "0002780070027900"],
+];
+test.each(words)("a rule with the comment %j and the tag %j has %j", (comment, tag, want) => {
+  expect(encodeRuleWords(comment, tag).toHex()).toBe(want);
+  const read = decodeRuleWords(Uint8Array.fromHex(want));
+  expect([read.comment, read.tag]).toEqual([comment, tag]);
+  expect(decodeComment(Uint8Array.fromHex(want))).toBe(comment);
 });
 
 test("random userdata never throws", () => {

@@ -2,9 +2,11 @@ import { afterEach, describe, expect, test } from "vitest";
 import { parseIp, type Ip } from "../../src/ip/address.ts";
 import { parseMac } from "../../src/ip/mac.ts";
 import { parsePrefix, type Prefix } from "../../src/ip/prefix.ts";
+import { rangeBetween, rangeOfPrefix, type IpRange } from "../../src/ip/range.ts";
 import { CLONE_NEWNET, unshare } from "../../src/libc/namespace.ts";
 import { isNftError, type NftError } from "../../src/nft/error.ts";
 import type { Family } from "../../src/nft/family.ts";
+import * as m from "../../src/nft/match.ts";
 import { Nft } from "../../src/nft/nft.ts";
 import { chain, rule, table } from "../../src/nft/object.ts";
 import * as s from "../../src/nft/statement.ts";
@@ -29,6 +31,14 @@ function prefix(text: string): Prefix {
 function listed(): unknown {
   const text = runCommand(["nft", "-j", "list", "ruleset"]);
   return JSON.parse(text, (key, value: unknown) => (key === "handle" ? undefined : value));
+}
+
+function range(first: string, last = first): IpRange {
+  return rangeBetween(ip(first), ip(last)) ?? expect.fail(`${first}-${last}`);
+}
+
+function network(text: string): IpRange {
+  return rangeOfPrefix(prefix(text));
 }
 
 function failureOf(body: () => unknown): NftError {
@@ -69,6 +79,43 @@ describe("a rule made here is the rule that nft(8) makes of its text", () => {
     [["bridge"], nat, [s.etherSource(mac, "!="), s.drop]],
     [["bridge"], nat, [s.sourceIn(prefix("10.0.0.0/8")), s.destinationIn(prefix("10.0.0.1/32")), s.accept]],
     [["bridge"], nat, [s.sourceIn(prefix("fd00::/64")), s.accept]],
+    [both, nat, [m.addressAmong("saddr", [network("10.0.0.0/8")]), s.accept]],
+    [both, nat, [m.addressAmong("saddr", [range("10.0.0.1", "10.0.0.9")]), s.accept]],
+    [both, nat, [m.addressAmong("daddr", [range("10.0.0.1", "10.0.0.9")], "!="), s.accept]],
+    [both, nat, [m.addressAmong("daddr", [range("10.0.0.9"), range("10.0.0.1"), range("10.0.0.1")]), s.accept]],
+    [both, nat, [m.addressAmong("saddr", [network("192.168.0.0/16"), network("10.0.0.0/8")], "!="), s.accept]],
+    [both, nat, [m.addressAmong("saddr", [network("10.0.0.0/9"), network("10.128.0.0/9")]), s.accept]],
+    [both, nat, [m.addressAmong("saddr", [network("0.0.0.0/8"), network("240.0.0.0/4"), range("10.0.0.1")]), s.accept]],
+    [["ip6", "inet"], nat, [m.addressAmong("saddr", [network("fd00::/8"), range("::1")], "!="), s.accept]],
+    [["ip6", "inet"], nat, [m.addressAmong("daddr", [range("fd00::1", "fd00::9")]), s.accept]],
+    [both, nat, [m.portAmong("tcp", "sport", [{ first: 1024, last: 65_535 }]), s.accept]],
+    [both, nat, [m.portAmong("udp", "sport", [{ first: 1024, last: 2000 }], "!="), s.accept]],
+    [both, nat, [m.portAmong("udp", "dport", [{ first: 53, last: 53 }], "!="), s.accept]],
+    [
+      both,
+      nat,
+      [
+        m.portAmong("tcp", "dport", [
+          { first: 80, last: 80 },
+          { first: 1024, last: 2000 },
+          { first: 65_535, last: 65_535 },
+        ]),
+        s.destinationPort("tcp", [80]),
+        s.dnat(ip("10.1.2.3"), 80),
+      ],
+    ],
+    [both, nat, [m.transportAmong(["tcp"]), s.destinationPort("tcp", [80]), s.dnat(ip("10.1.2.3"), 80)]],
+    [both, nat, [m.transportAmong(["tcp", "udp"]), s.accept]],
+    [both, nat, [m.transportAmong(["udp", "tcp"], "!="), s.accept]],
+    [both, nat, [m.transportAmong(["sctp"], "!="), s.accept]],
+    [both, nat, [m.interfaceAmong("iifname", ["eth1", "eth0"]), s.accept]],
+    [both, nat, [m.interfaceAmong("oifname", ["eth0", "eth1"], "!="), s.accept]],
+    [both, nat, [m.interfaceAmong("iifname", ["veth*"], "!="), s.accept]],
+    [both, nat, [m.interfaceAmong("iifname", ["veth*"]), m.interfaceAmong("oifname", ["eth0"], "!="), s.accept]],
+    [both, nat, [m.markIs(0x10, undefined), m.markIs(0x10, undefined, "!="), s.accept]],
+    [both, nat, [m.markIs(0x10, 0xff), m.markIs(0, 0x80, "!="), s.accept]],
+    [both, nat, [m.connectionStateAmong(["new"]), m.connectionStateAmong(["established", "related"]), s.accept]],
+    [both, nat, [m.connectionStateAmong(["invalid"], "!="), m.connectionStateAmong(["untracked", "new"], "!=")]],
   ];
   const rows = cases.flatMap(([families, base, statements]) =>
     families.map((family) => ({ family, base, statements })),
@@ -95,6 +142,34 @@ describe("a rule made here is the rule that nft(8) makes of its text", () => {
       expect(oursListed).toEqual(theirsListed);
     },
   );
+});
+
+test("a rule's tag is kept beside its comment, and nft(8) shows the comment alone", () => {
+  const home = table("ip", "home");
+  const first = chain(home, "first");
+  const words = [
+    ["why", "whose"],
+    [undefined, "whose"],
+    ["why", undefined],
+    ["c".repeat(128), "t".repeat(120)],
+  ] as const;
+  const transaction = new Transaction().add(home).add(first);
+  for (const [comment, tag] of words) transaction.add(rule(first, [s.accept], comment, tag));
+  opened().run(transaction);
+  expect(opened().rules(first)).toMatchObject(
+    words.map(([comment, tag]) => ({
+      ...(comment === undefined ? {} : { comment }),
+      ...(tag === undefined ? {} : { tag }),
+    })),
+  );
+  expect(runCommand(["nft", "list", "chain", "ip", "home", "first"]).match(/accept.*/g)).toEqual([
+    'accept comment "why"',
+    "accept",
+    'accept comment "why"',
+    `accept comment "${"c".repeat(128)}"`,
+  ]);
+  const tooLong = new Transaction().add(rule(first, [s.accept], "", "t".repeat(121)));
+  expect(tooLong.fault?.message).toContain("a tag of 121 bytes exceeds 120");
 });
 
 describe("a transaction", () => {
@@ -236,7 +311,7 @@ test("rules of others are listed too, with what is unknown here named as unknown
   const rules = opened().rules(table("ip", "strange"));
   expect(rules[0]).toMatchObject({
     comment: "odd",
-    expressions: expect.arrayContaining([{ kind: "unknown", name: "ct" }]),
+    expressions: expect.arrayContaining([{ kind: "unknown", name: "limit" }]),
   });
   expect(rules[1]?.expressions).toContainEqual({ kind: "unknown", name: "bitwise" });
   expect(rules[1]?.expressions).toContainEqual({ kind: "unknown", name: "payload" });
