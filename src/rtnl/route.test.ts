@@ -2,8 +2,16 @@ import { describe, expect, test } from "vitest";
 import { compact, ip, net1, prefix, reply, type Row, survivesHostility, wire } from "./bytes.test-data.ts";
 import { RTN_BLACKHOLE, RTPROT_STATIC } from "./constants.ts";
 import { addRoute, appendRoute, decodeRoute, deleteRoute, prependRoute, replaceRoute } from "./route.ts";
+import { routeQuery } from "./route-lookup.ts";
 
 const to = prefix("10.0.0.0/8");
+
+test("the way to an address is asked for by its whole length", () => {
+  expect([ip("10.1.2.3"), ip("fd00::1")].map((each) => wire(routeQuery(each)))).toEqual([
+    compact("26/0 02200000 00000000 00000000 08000100 0a010203"),
+    compact("26/0 0a800000 00000000 00000000 14000100 fd000000 00000000 00000000 00000001"),
+  ]);
+});
 
 const rows: readonly Row[] = [
   [

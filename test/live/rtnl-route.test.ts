@@ -26,6 +26,7 @@ import {
   replaceRoute,
   type RouteSpec,
 } from "../../src/rtnl/route.ts";
+import { lookUpRoute } from "../../src/rtnl/route-lookup.ts";
 import type { Rtnl } from "../../src/rtnl/rtnl.ts";
 import { NodeNetns } from "../kit/node-netns.ts";
 import { rtnlIn } from "../kit/rtnl-in.ts";
@@ -351,6 +352,15 @@ describe("routes", () => {
     expect(listRoutes(rtnl, { family: 6, table: 4711 })).toEqual([]);
     expect(listRoutes(rtnl, { device: 1, table: 1000 })).toEqual([]);
     expect(new Set(listRoutes(rtnl, { family: 6 }).map((route) => route.destination.ip.family))).toEqual(new Set([6]));
+  });
+
+  test("the way to an address is the one that the kernel would take", () => {
+    rtnl.run(addRoute({ destination: prefix("10.9.0.0/16"), gateway: ip("10.1.2.1"), device: net1 }));
+    rtnl.run(addRoute({ destination: prefix("10.8.0.0/16"), type: RTN_UNREACHABLE }));
+    rtnl.run(addRoute({ destination: prefix("10.7.0.0/16"), type: RTN_BLACKHOLE }));
+    expect(lookUpRoute(rtnl, ip("10.1.2.9"))).toMatchObject({ device: net1.index, gateway: undefined });
+    expect(lookUpRoute(rtnl, ip("10.9.9.9"))).toMatchObject({ device: net1.index, gateway: ip("10.1.2.1") });
+    for (const none of ["10.8.1.1", "10.7.1.1", "192.0.2.1"]) expect(lookUpRoute(rtnl, ip(none))).toBeUndefined();
   });
 
   test("errors say which route, and the kernel's reason", () => {
