@@ -208,15 +208,23 @@ export function rmdir(path: string): void {
 
 /** Makes a directory and its missing parents (mkdir -p); one that exists already is fine. */
 export function makeDirectories(path: string, mode = 0o755): void {
+  try {
+    makeDirectory(path, mode);
+  } catch (error) {
+    const parent = path.replace(/\/+[^/]+\/*$/, "");
+    if (!isErrno(error, "ENOENT") || parent === "" || parent === path) throw error;
+    makeDirectories(parent, mode);
+    // Once more and no further: in some places (/proc) nothing can be made though everything above is there.
+    makeDirectory(path, mode);
+  }
+}
+
+function makeDirectory(path: string, mode: number): void {
   const name = cString(path);
   try {
     systemCall("mkdir", path, () => libc().mkdir(name, mode));
   } catch (error) {
-    if (isErrno(error, "EEXIST")) return;
-    const parent = path.replace(/\/+[^/]+\/*$/, "");
-    if (!isErrno(error, "ENOENT") || parent === "" || parent === path) throw error;
-    makeDirectories(parent, mode);
-    makeDirectories(path, mode);
+    if (!isErrno(error, "EEXIST")) throw error;
   }
 }
 

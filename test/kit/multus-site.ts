@@ -1,12 +1,21 @@
 // A node that the dispatcher serves: manifests and state folders of its own, pods, calls as a runtime makes them, and what is left over.
-import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
+import { beforeEach } from "vitest";
 import { type PodState, readState } from "../../src/cluster/pod-state.ts";
 import { callCni, type CniCall, type CniOutcome, polynicBin } from "./cni-caller.ts";
 import { leftovers } from "./diff.ts";
+import { useDisposable } from "./hooks.ts";
 import { Lan, type NodeNetns, type PinnedNetns } from "./node-netns.ts";
 import { type Snapshot, snapshot } from "./snapshot.ts";
 import { type TemporaryFolder, temporaryFolder } from "./tmp.ts";
+
+/** A site for all tests of a file, its folder empty at the beginning of each. */
+export function useSite(): () => MultusSite {
+  const site = useDisposable(() => new MultusSite());
+  beforeEach(() => site().clear());
+  return site;
+}
 
 /** A config, of the dispatcher or of a network. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -44,6 +53,12 @@ export class MultusSite implements Disposable {
   #pods = 0;
 
   constructor() {
+    this.clear();
+  }
+
+  /** Removes everything from the folder, so that a test finds nothing of those before it; the node and its pods stay. */
+  clear(): void {
+    rmSync(this.folder.path, { recursive: true });
     this.folder.write("bin/.keep", "");
     this.folder.write("manifests/.keep", "");
   }

@@ -2,10 +2,9 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { mustCallCni, callCni } from "../kit/cni-caller.ts";
-import { useDisposable } from "../kit/hooks.ts";
-import { errorOf, type Json, MultusSite, type SitePod } from "../kit/multus-site.ts";
+import { errorOf, type Json, MultusSite, type SitePod, useSite } from "../kit/multus-site.ts";
 
-const site = useDisposable(() => new MultusSite());
+const site = useSite();
 
 /** Four networks in a pod: the default one and three definitions. `broken` stands at `position`. */
 function podWith(position: number, broken: Json): { pod: SitePod; conf: Json; name: string; ifName: string } {
