@@ -3,7 +3,8 @@ import type { Result, ResultRoute } from "../cni/result.ts";
 import { formatIp, type Ip } from "../ip/address.ts";
 import { isDefault, type Prefix } from "../ip/prefix.ts";
 import type { Netns } from "../netns/netns.ts";
-import { addRoute, deleteRoute, listRoutes } from "../rtnl/route.ts";
+import type { NetlinkRequest } from "../netlink/message.ts";
+import { addRoute, deleteRoute, listRoutes, type Route } from "../rtnl/route.ts";
 import { RT_TABLE_MAIN } from "../rtnl/constants.ts";
 import { requireLink } from "../rtnl/link.ts";
 import type { Attachment } from "./plan.ts";
@@ -74,10 +75,8 @@ export function settledResult(choice: Choice, attachment: Attachment, result: Re
 function applyChoice(netns: Netns, { family, name, ifName, gateway }: Choice): void {
   const { rtnl } = netns;
   const { index } = requireLink(rtnl, ifName);
-  const unwanted = listRoutes(rtnl, { family, table: RT_TABLE_MAIN }).filter(
-    (route) => isDefault(route.destination) && (gateway !== undefined || route.device !== index),
-  );
-  rtnl.run(...unwanted.map(deleteRoute));
+  const present = listRoutes(rtnl, { family, table: RT_TABLE_MAIN }).filter((route) => isDefault(route.destination));
+  rtnl.run(...present.flatMap((route) => withoutOthers(route, gateway === undefined ? index : undefined)));
   if (gateway === undefined) return;
   try {
     rtnl.run(addRoute({ destination: anywhere[family], gateway, device: { index, name: ifName } }));
@@ -89,6 +88,17 @@ function applyChoice(netns: Netns, { family, name, ifName, gateway }: Choice): v
       { cause: error },
     );
   }
+}
+
+/**
+ * What leaves of a route only the ways over the device `kept`, or nothing of it. Several default routes of family 6 come as one with
+ * several next hops, so a part of a route may have to stay.
+ */
+function withoutOthers(route: Route, kept: number | undefined): NetlinkRequest[] {
+  const { nextHops: hops = [], device } = route;
+  const staying = hops.filter((hop) => hop.device === kept);
+  if (hops.length > 0 ? staying.length === hops.length : device === kept) return [];
+  return staying.length === 0 ? [deleteRoute(route)] : [deleteRoute(route), addRoute({ ...route, nextHops: staying })];
 }
 
 function hasDefault({ routes }: Result, family: 4 | 6): boolean {
