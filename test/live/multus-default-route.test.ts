@@ -31,7 +31,9 @@ function defaultRoutes({ netns }: SitePod): string[] {
     .flatMap(([name, route]) => {
       const family = /^ipv(\d) main unicast default /.exec(name)?.[1];
       const { nexthops = [route] } = route as Way;
-      return family === undefined ? [] : nexthops.map(({ dev, gateway }) => `${family} ${dev} via ${gateway}`);
+      return family === undefined
+        ? []
+        : nexthops.map(({ dev, gateway }) => `${family} ${String(dev)} via ${String(gateway)}`);
     })
     .sort();
 }

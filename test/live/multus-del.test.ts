@@ -8,29 +8,28 @@ const site = useSite();
 
 interface Condition {
   readonly name: string;
-  /** Spoils something after the ADD; gives what the DEL is called with. */
-  readonly spoil: (here: MultusSite, pod: SitePod) => SiteCall | undefined;
+  /** Spoils something after the ADD. */
+  readonly spoil?: (here: MultusSite, pod: SitePod) => void;
+  /** What the DELs are called with. */
+  readonly call?: (here: MultusSite) => SiteCall;
   readonly stderr?: RegExp;
 }
 
 const journal = (here: MultusSite, pod: SitePod): string => here.path("cni", pod.containerId);
-const overwrite = (text: string) => (here: MultusSite, pod: SitePod) => {
-  writeFileSync(journal(here, pod), text);
-  return undefined;
-};
+const overwrite = (text: string) => (here: MultusSite, pod: SitePod) => writeFileSync(journal(here, pod), text);
 const removeResults = (here: MultusSite): void => rmSync(here.path("cni/results"), { recursive: true });
 const torn = /journal of container \S+ is unreadable: .*; looking elsewhere for what to delete/;
 
 const conditions: readonly Condition[] = [
-  { name: "all is well", spoil: () => undefined },
-  { name: "the journal is gone", spoil: (here, pod) => void rmSync(journal(here, pod)) },
+  { name: "all is well" },
+  { name: "the journal is gone", spoil: (here, pod) => rmSync(journal(here, pod)) },
   { name: "the journal is empty (BUG 4.3: Multus does nothing and says success)", spoil: overwrite(""), stderr: torn },
   { name: "the journal is [] (BUG 4.3: Multus panics)", spoil: overwrite("[]"), stderr: torn },
   { name: "the journal is null (BUG 4.3: Multus panics)", spoil: overwrite("null"), stderr: torn },
   { name: "the journal is of strangers", spoil: overwrite('[{"Name": 5}, "x"]'), stderr: torn },
   {
     name: "the journal is cut in half (BUG 4.3: Multus does nothing and says success)",
-    spoil: (here, pod) => void truncateSync(journal(here, pod), readFileSync(journal(here, pod)).length >> 1),
+    spoil: (here, pod) => truncateSync(journal(here, pod), readFileSync(journal(here, pod)).length >> 1),
     stderr: torn,
   },
   { name: "the results are gone", spoil: removeResults },
@@ -39,7 +38,6 @@ const conditions: readonly Condition[] = [
     spoil: (here, pod) => {
       removeResults(here);
       rmSync(journal(here, pod));
-      return undefined;
     },
   },
   {
@@ -47,73 +45,66 @@ const conditions: readonly Condition[] = [
     spoil: (here, pod) => {
       for (const path of here.files("cni").filter((file) => file.includes(`-${pod.containerId}-`)))
         writeFileSync(here.path("cni", path), '{"kind":"cniCacheV1","containerId"');
-      return undefined;
     },
     stderr: /DEL goes on without its cached result/,
   },
   {
     name: "a network was changed since",
-    spoil: (here) => here.network("one", { type: "macvlan", master: "elsewhere", name: "other" }) as undefined,
+    spoil: (here) => here.network("one", { type: "macvlan", master: "elsewhere", name: "other" }),
   },
-  { name: "a network was deleted since", spoil: (here) => void rmSync(here.path("manifests/nad-default-one.json")) },
+  { name: "a network was deleted since", spoil: (here) => rmSync(here.path("manifests/nad-default-one.json")) },
   {
     name: "the pod is not known any more",
-    spoil: (here, pod) => void rmSync(here.path(`manifests/pod-default-${pod.name}.json`)),
+    spoil: (here, pod) => rmSync(here.path(`manifests/pod-default-${pod.name}.json`)),
   },
   {
     name: "the manifests directory is gone",
-    spoil: (here) => {
-      renameSync(here.path("manifests"), here.path("moved-away"));
-      return undefined;
-    },
+    spoil: (here) => renameSync(here.path("manifests"), here.path("moved-away")),
   },
-  { name: "the namespace is gone", spoil: (_, pod) => void pod.netns[Symbol.dispose]() },
+  { name: "the namespace is gone", spoil: (_, pod) => pod.netns[Symbol.dispose]() },
   {
     name: "the namespace is gone, and the runtime gives no path",
-    spoil: (_, pod) => {
-      pod.netns[Symbol.dispose]();
-      return { netns: "" };
-    },
+    spoil: (_, pod) => pod.netns[Symbol.dispose](),
+    call: () => ({ netns: "" }),
   },
   {
     name: "the namespace is gone, and a plain file is left of it",
-    spoil: (here, pod) => {
-      pod.netns[Symbol.dispose]();
-      return { netns: here.path("bin/.keep") };
-    },
+    spoil: (_, pod) => pod.netns[Symbol.dispose](),
+    call: (here) => ({ netns: here.path("bin/.keep") }),
   },
-  { name: "CNI_ARGS are gone", spoil: () => ({ args: "" }) },
-  { name: "CNI_ARGS are no pairs", spoil: () => ({ args: "x;=;a=b=c" }) },
+  { name: "CNI_ARGS are gone", call: () => ({ args: "" }) },
+  { name: "CNI_ARGS are no pairs", call: () => ({ args: "x;=;a=b=c" }) },
   {
     name: "the config has keys of wrong types",
-    spoil: () => ({ conf: { confDir: 5, delegates: "none", namespaceIsolation: 7 } }),
+    call: () => ({ conf: { confDir: 5, delegates: "none", namespaceIsolation: 7 } }),
     stderr: /cleaning up network multi without its config: .*\$\.confDir/,
   },
-  { name: "the config names no network", spoil: () => ({ conf: { delegates: undefined } }), stderr: /at least one/ },
+  { name: "the config names no network", call: () => ({ conf: { delegates: undefined } }), stderr: /at least one/ },
   {
     name: "the config has a prevResult of nonsense",
-    spoil: () => ({ conf: { prevResult: { cniVersion: "9.9.9", ips: 5 } } }),
+    call: () => ({ conf: { prevResult: { cniVersion: "9.9.9", ips: 5 } } }),
     stderr: /DEL goes on without prevResult/,
   },
   {
     name: "a lock was left by a kill",
-    spoil: (here, pod) => void here.folder.write(`cni/locks/${pod.containerId}`, ""),
+    spoil: (here, pod) => {
+      here.folder.write(`cni/locks/${pod.containerId}`, "");
+    },
   },
   {
     name: "temporary files were left by kills",
     spoil: (here, pod) => {
       here.folder.write(`cni/.${pod.containerId}.tmp`, "[");
       here.folder.write(`cni/results/.one-${pod.containerId}-net1.tmp`, "{");
-      return undefined;
     },
   },
   {
     name: "interfaces are gone",
-    spoil: (_, pod) => void pod.netns.ip("link del eth0", "link del net2"),
+    spoil: (_, pod) => pod.netns.ip("link del eth0", "link del net2"),
   },
 ];
 
-test.each(conditions)("DEL frees everything when $name, and again succeeds", async ({ spoil, stderr }) => {
+test.each(conditions)("DEL frees everything when $name, and again succeeds", async ({ spoil, call, stderr }) => {
   const here = site();
   here.network("one", here.macvlan("one", "10.2.0.0/24"));
   here.network("two", { cniVersion: "1.0.0", plugins: [here.macvlan("", "10.3.0.0/24")] });
@@ -121,7 +112,8 @@ test.each(conditions)("DEL frees everything when $name, and again succeeds", asy
   const before = here.kernel(pod);
   await mustCallCni(here.cniCall("ADD", pod));
   cpSync(here.path("manifests"), here.path("saved"), { recursive: true });
-  const over = spoil(here, pod);
+  spoil?.(here, pod);
+  const over = call?.(here);
   const outcome = await here.call("DEL", pod, over);
   expect(outcome).toMatchObject({ exitCode: 0, stdout: "" });
   if (stderr === undefined) expect(outcome.stderr).toBe("");
