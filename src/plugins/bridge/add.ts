@@ -98,11 +98,11 @@ async function configureAddresses(
 
 /** Gives the gateways to the bridge or, in a VLAN, to the device beside it, which is returned. */
 function standForGateways(
-  { config, host }: AddCall<BridgeConfig>,
+  { config, host, log }: AddCall<BridgeConfig>,
   bridge: Link,
   gateways: Addressing["gateways"],
 ): Link | undefined {
-  const vlanGateway = config.vlan === 0 ? undefined : ensureVlanGateway(host, bridge, config);
+  const vlanGateway = config.vlan === 0 ? undefined : ensureVlanGateway(host, bridge, config, log);
   try {
     ensureGateways(host, vlanGateway ?? bridge, gateways, config);
   } catch (error) {

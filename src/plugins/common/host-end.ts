@@ -39,9 +39,8 @@ export function hostAlias({ network, containerId, ifName }: Attachment): string 
 
 /** Deletes the node's end of an attachment, and with it the pod's; none is fine. Throws `CniError` when the kernel refuses. */
 export function deleteHostEnd(host: Netns, attachment: Attachment, prevResult: Result | undefined): void {
-  for (const name of [ownEnd(host, attachment), resultEnd(host, prevResult)]) {
-    if (name !== undefined) deleteIfExists(host, name);
-  }
+  const name = ownEnd(host, attachment) ?? strangersEnd(host, attachment, prevResult);
+  if (name !== undefined) deleteIfExists(host, name);
 }
 
 /** Deletes the node's ends of all attachments of the network that are not valid any more. Throws `CniError` when the kernel refuses. */
@@ -69,9 +68,10 @@ function ownEnd(host: Netns, attachment: Attachment): string | undefined {
 }
 
 /** The node's end that the result of ADD names, if it has the MAC that is told there: made by upstream, it has no alias. */
-function resultEnd(host: Netns, prevResult: Result | undefined): string | undefined {
+function strangersEnd(host: Netns, attachment: Attachment, prevResult: Result | undefined): string | undefined {
+  const own = hostName(attachment, 0);
   for (const { name, mac, sandbox } of prevResult?.interfaces ?? []) {
-    if ((sandbox ?? "") !== "" || mac === undefined || !/^veth[0-9a-f]{8}$/.test(name)) continue;
+    if ((sandbox ?? "") !== "" || mac === undefined || name === own || !/^veth[0-9a-f]{8}$/.test(name)) continue;
     const link = lookUp(host, name);
     if (link?.kind === "veth" && link.alias === undefined && equalMac(formatMac(link.mac), mac)) return name;
   }
