@@ -7,6 +7,7 @@ const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>
   loopback: () => import("./loopback/plugin.ts"),
   macvlan: () => import("./macvlan/plugin.ts"),
   passthru: () => import("./passthru/plugin.ts"),
+  sbr: () => import("./sbr/plugin.ts"),
   static: () => import("../ipam/static/plugin.ts"),
 };
 

@@ -1,6 +1,9 @@
 // Calls built-in plugins as functions of this process, as the dispatcher does, on a node of the kit.
 import type { Plugin, Runtime } from "../../src/cni/plugin.ts";
+import { type Attachment, addList, checkList, delList, gcList } from "../../src/cni/chain.ts";
 import { invoke } from "../../src/cni/invoke.ts";
+import type { ValidAttachment } from "../../src/cni/net-conf.ts";
+import { type NetworkList, parseNetwork } from "../../src/cni/network-list.ts";
 import type { Result } from "../../src/cni/result.ts";
 import type { Verb } from "../../src/cni/version.ts";
 import type { JsonObject } from "../../src/json/value.ts";
@@ -23,6 +26,16 @@ export interface BuiltinCall {
   readonly args?: string;
   /** The result of ADD, for CHECK and DEL. */
   readonly prevResult?: Result;
+}
+
+/** A chain of plugins on one attachment. */
+export interface ChainCall extends Omit<BuiltinCall, "verb" | "config"> {
+  readonly plugins: readonly (JsonObject & { readonly type: string })[];
+  /** "net" when undefined. */
+  readonly name?: string;
+  /** 1.1.0 when undefined. */
+  readonly cniVersion?: string;
+  readonly capabilityArgs?: JsonObject;
 }
 
 /** A process that lives on the node; `using` closes its descriptors. */
@@ -71,7 +84,49 @@ export class BuiltinCaller implements Disposable {
     return result;
   }
 
+  /** ADD along a chain; returns the last plugin's result. */
+  async addChain(call: ChainCall): Promise<Result> {
+    using netns = netnsOf(call);
+    return await addList(this.#runtime, listOf(call), attachmentOf(call, netns));
+  }
+
+  /** CHECK along a chain with the result of its ADD. */
+  async checkChain(call: ChainCall): Promise<void> {
+    using netns = netnsOf(call);
+    await checkList(this.#runtime, listOf(call), attachmentOf(call, netns), call.prevResult);
+  }
+
+  /** DEL along a chain; without `prevResult` as after a kill. */
+  async delChain(call: ChainCall): Promise<void> {
+    using netns = netnsOf(call);
+    await delList(this.#runtime, listOf(call), attachmentOf(call, netns), call.prevResult);
+  }
+
+  /** GC along a chain. */
+  async gcChain(call: Pick<ChainCall, "plugins" | "name">, valid: readonly ValidAttachment[]): Promise<void> {
+    await gcList(this.#runtime, listOf(call), [], valid);
+  }
+
   [Symbol.dispose](): void {
     this.#host[Symbol.dispose]();
   }
+}
+
+function listOf({ plugins, name, cniVersion }: Pick<ChainCall, "plugins" | "name" | "cniVersion">): NetworkList {
+  return parseNetwork(JSON.stringify({ cniVersion: cniVersion ?? "1.1.0", name: name ?? "net", plugins }));
+}
+
+function netnsOf({ pod }: Pick<ChainCall, "pod">): NetnsRef {
+  return new NetnsRef(typeof pod === "string" ? pod : pod.path);
+}
+
+function attachmentOf({ containerId, ifName, args, capabilityArgs }: ChainCall, netns: NetnsRef): Attachment {
+  return {
+    containerId: containerId ?? "ctr0",
+    ifName: ifName ?? "net1",
+    netns,
+    args: args ?? "",
+    path: [],
+    capabilityArgs: capabilityArgs ?? {},
+  };
 }
