@@ -88,6 +88,32 @@ const rows: readonly Row[] = [
      08002500 ffffffff
      14001280 0c000100 6d6163766c616e00 04000280`,
   ],
+  [
+    "an ipvlan, mode and flag in 16 bits each",
+    addLink({ name: "net1", data: { kind: "ipvlan", mode: "l3s", flag: "private" }, parent: 5, netnsFd: 9 }),
+    `16/600 ${noDevice}
+     09000300 6e65743100000000
+     08000500 05000000
+     08001c00 09000000
+     24001280 0b000100 6970766c616e0000 14000280 06000100 02000000 06000200 01000000`,
+  ],
+  [
+    "an ipvlan whose mode and flag are zeros that are sent",
+    addLink({ name: "i0", data: { kind: "ipvlan", mode: "l2", flag: "bridge" }, parent: 2 }),
+    `16/600 ${noDevice}
+     07000300 69300000
+     08000500 02000000
+     24001280 0b000100 6970766c616e0000 14000280 06000100 00000000 06000200 00000000`,
+  ],
+  [
+    "a VLAN, its id in host and its protocol in network order",
+    addLink({ name: "v0", data: { kind: "vlan", id: 4094, protocol: 0x8100 }, parent: 2, mtu: 1400 }),
+    `16/600 ${noDevice}
+     07000300 76300000
+     08000400 78050000
+     08000500 02000000
+     24001280 09000100 766c616e00000000 14000280 06000100 fe0f0000 06000500 81000000`,
+  ],
   ["nothing to change sends nothing", setLink(net1, {}), `16/0 ${device7}`],
   [
     "zeros, false and the empty alias are sent",

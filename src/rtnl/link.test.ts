@@ -67,6 +67,25 @@ describe("decodeLink", () => {
     });
   });
 
+  test("an ipvlan and a VLAN", () => {
+    const kind = (hex: string) => decodeLink(reply(`00000100 07000000 00000000 00000000 ${hex}`), "get").data;
+    expect(kind("24001200 0b000100 6970766c616e0000 14000200 06000100 01000000 06000200 02000000")).toEqual({
+      kind: "ipvlan",
+      mode: "l3",
+      flag: "vepa",
+    });
+    // As the kernel sends it, with the flags in between: struct ifla_vlan_flags.
+    expect(
+      kind(`30001200 09000100 766c616e00000000
+        20000200 06000500 81000000 06000100 64000000 0c000200 01000000 ffffffff`),
+    ).toEqual({ kind: "vlan", id: 100, protocol: 0x8100 });
+    expect(kind("1c001200 0b000100 6970766c616e0000 0c000200 06000100 09000000")).toEqual({
+      kind: "ipvlan",
+      mode: undefined,
+      flag: undefined,
+    });
+  });
+
   test("a kind without an entry has its name and no data, also when it is called like something every object has", () => {
     const kind = (hex: string) => decodeLink(reply(`00000100 07000000 00000000 00000000 ${hex}`), "get");
     expect(kind("10001200 0a000100 76786c616e000000")).toMatchObject({ kind: "vxlan", data: undefined });

@@ -1,18 +1,22 @@
 import type { AttributeDecoder } from "../../netlink/attribute-decoder.ts";
 import type { AttributeEncoder } from "../../netlink/attribute-encoder.ts";
 import { bridge, type Bridge } from "./bridge.ts";
+import { ipvlan, type Ipvlan } from "./ipvlan.ts";
 import type { Kind } from "./kind.ts";
 import { macvlan, type Macvlan } from "./macvlan.ts";
 import { veth, type Veth } from "./veth.ts";
+import { vlan, type Vlan } from "./vlan.ts";
 
 /** What is particular to a link's kind; `kind` is the kernel's name for it. */
-export type LinkData = Bridge | Macvlan | Veth;
+export type LinkData = Bridge | Ipvlan | Macvlan | Veth | Vlan;
 
 /** Every kind that can be made and understood: a new one is a file beside this one and a line here. */
 const kinds: { readonly [Name in LinkData["kind"]]: Kind<Extract<LinkData, { readonly kind: Name }>> } = {
   bridge,
+  ipvlan,
   macvlan,
   veth,
+  vlan,
 };
 
 /** Writes the content of IFLA_INFO_DATA. */
