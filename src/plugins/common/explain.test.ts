@@ -46,6 +46,12 @@ describe("an explained error", () => {
     expect(found).toMatchObject({ name: "CniError", code: 999, message, details });
   });
 
+  test("looks at the machine only for the errno that has come", () => {
+    const cures = { EEXIST: () => "net0 has it", EPERM: () => expect.fail("not asked for") };
+    const { message } = explain("failed to create vlan", new NetlinkError("add link net1", EEXIST), cures);
+    expect(message).toBe("failed to create vlan: file exists; net0 has it");
+  });
+
   test("is the CNI error itself when it was one", () => {
     const error = new CniError(code.tryAgainLater, "busy");
     expect(explain("failed to create macvlan", error)).toBe(error);

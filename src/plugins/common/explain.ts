@@ -2,8 +2,11 @@ import { CniError, code } from "../../cni/error.ts";
 import { type ErrnoName, errnoText, SystemError } from "../../libc/errno.ts";
 import { NetlinkError } from "../../netlink/error.ts";
 
-/** What an errno means for one operation and what to do about it, by the errno's kernel name; one clause, without a full stop. */
-export type Cures = Partial<Record<ErrnoName, string>>;
+/**
+ * What an errno means for one operation and what to do about it, by the errno's kernel name; one clause, without a full stop. One that takes
+ * looking at the machine is a function, called when that errno has come.
+ */
+export type Cures = Partial<Record<ErrnoName, string | (() => string)>>;
 
 /** What these mean whatever was tried. */
 const generalCures: Cures = {
@@ -26,7 +29,8 @@ export function explain(operation: string, error: unknown, cures: Cures = {}): C
   if (error instanceof CniError) return error;
   const { errno, kernelText } = refusalOf(error);
   if (errno === undefined) return CniError.from(error).within(`${operation}: `);
-  const cure = cures[errno] ?? generalCures[errno];
+  const meaning = cures[errno] ?? generalCures[errno];
+  const cure = typeof meaning === "function" ? meaning() : meaning;
   const said = kernelText === undefined ? "" : ` (kernel: ${kernelText})`;
   const message = `${operation}: ${errnoText(errno)}${said}${cure === undefined ? "" : `; ${cure}`}`;
   return new CniError(code.internal, message, CniError.from(error).message, { cause: error });

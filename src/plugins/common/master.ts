@@ -1,4 +1,5 @@
 import { CniError, code } from "../../cni/error.ts";
+import type { Result } from "../../cni/result.ts";
 import { isDefault } from "../../ip/prefix.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { RT_TABLE_MAIN, RTN_UNICAST } from "../../rtnl/constants.ts";
@@ -10,6 +11,11 @@ import { explained } from "./explain.ts";
 export interface MasterPlace {
   readonly netns: Netns;
   readonly isPod: boolean;
+}
+
+/** The place of a plugin's master by its config key `linkInContainer`. */
+export function placeOf(isMasterInPod: boolean, host: Netns, pod: Netns): MasterPlace {
+  return isMasterInPod ? { netns: pod, isPod: true } : { netns: host, isPod: false };
 }
 
 const shownNamesMax = 12;
@@ -38,6 +44,27 @@ export function validateMtu(mtu: number, master: Link): void {
       ? `lower it to ${master.mtu}, or raise the MTU of ${master.name} and of the network behind it`
       : `0 or no mtu leaves it to the kernel, else ${smallest} is the least`;
   throw new CniError(code.invalidConfig, `invalid MTU ${mtu}, must be [0, master MTU(${master.mtu})]; ${advice}`);
+}
+
+/**
+ * The interface of a previous result that has just one, if it is where the master is to be: so a plugin can stand behind one that makes its
+ * master. Undefined otherwise.
+ */
+export function chainedMaster(prevResult: Result | undefined, isInPod: boolean): string | undefined {
+  const named = prevResult?.interfaces.filter(({ name }) => name !== "") ?? [];
+  const [only] = named;
+  if (only === undefined || named.length > 1) return undefined;
+  return ((only.sandbox ?? "") !== "") === isInPod ? only.name : undefined;
+}
+
+/** For STATUS: throws `CniError` code 50, in `findMaster`'s words, when no master can be found on the node. */
+export function requireMaster(host: Netns, name: string | undefined): void {
+  try {
+    findMaster({ netns: host, isPod: false }, name);
+  } catch (error) {
+    const { message, details } = CniError.from(error);
+    throw new CniError(code.notAvailable, message, details, { cause: error });
+  }
 }
 
 /** For messages: "on the node" or "in pod /run/netns/x". */

@@ -2,11 +2,12 @@ import { exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
-import type { Dns, Result } from "../../cni/result.ts";
+import type { Dns } from "../../cni/result.ts";
 import type { Verb } from "../../cni/version.ts";
 import { flag, integer, struct, text } from "../../json/struct.ts";
 import { dnsSchema } from "../common/dns.ts";
 import { chooseMac } from "../common/mac.ts";
+import { chainedMaster } from "../common/master.ts";
 import { decodeConfig } from "../common/parse.ts";
 
 /** What `mode` may say; the first is what its absence means. The kernel's fifth, source, needs a list of MACs that CNI has no key for. */
@@ -78,11 +79,4 @@ function modeOf(mode: string): MacvlanConfig["mode"] {
     code.invalidConfig,
     `unknown macvlan mode: ${JSON.stringify(mode)}; expected one of ${modes.join(", ")}`,
   );
-}
-
-function chainedMaster(prevResult: Result | undefined, isInPod: boolean): string | undefined {
-  const named = prevResult?.interfaces.filter(({ name }) => name !== "") ?? [];
-  const [only] = named;
-  if (only === undefined || named.length > 1) return undefined;
-  return ((only.sandbox ?? "") !== "") === isInPod ? only.name : undefined;
 }
