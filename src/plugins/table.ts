@@ -4,11 +4,13 @@ import type { Plugin } from "../cni/plugin.ts";
 const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>> = {
   bridge: () => import("./bridge/plugin.ts"),
   "host-local": () => import("../ipam/host-local/plugin.ts"),
+  ipvlan: () => import("./ipvlan/plugin.ts"),
   loopback: () => import("./loopback/plugin.ts"),
   macvlan: () => import("./macvlan/plugin.ts"),
   passthru: () => import("./passthru/plugin.ts"),
   sbr: () => import("./sbr/plugin.ts"),
   static: () => import("../ipam/static/plugin.ts"),
+  vlan: () => import("./vlan/plugin.ts"),
 };
 
 /** The built-in names, sorted. */

@@ -64,7 +64,7 @@ export function configureInterface(
   const prefixes = ips.map(({ address }) => address);
   const hasIpv6 = prefixes.some(({ ip }) => ip.family === 6);
   const { generation } = prepareInterface(pod, link.name, { ...options, hasIpv6 });
-  const linkLocal = hasIpv6 && !options.detectDuplicates && generation === "eui64" ? linkLocalOf(link.mac) : undefined;
+  const linkLocal = hasIpv6 && !options.detectDuplicates && generation === "eui64" ? linkLocalOf(link) : undefined;
   // The kernel would probe for its own link-local address: keep it from making one, and make the same one without probing. That is done
   // behind "up", so that routers are solicited at once.
   const [hold, release] =

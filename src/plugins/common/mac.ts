@@ -1,5 +1,9 @@
+import { argument, type CniArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
+import type { NetConf } from "../../cni/net-conf.ts";
 import { formatMac, parseMac } from "../../ip/mac.ts";
+import { getField } from "../../json/struct.ts";
+import { isJsonObject } from "../../json/value.ts";
 
 /** A MAC that somebody may have asked for, and where: "$.mac", "CNI_ARGS MAC". Undefined and "" mean that it was not. */
 export interface MacWish {
@@ -24,6 +28,16 @@ export function chooseMac(wishes: readonly MacWish[]): Uint8Array | undefined {
     code.invalidConfig,
     `invalid args ${wish.text} for MAC addr: address ${wish.text}: invalid MAC address; ${wish.where}: ${problem}`,
   );
+}
+
+/**
+ * The MAC that the runtime asks for, in `runtimeConfig.mac` or CNI_ARGS, for a kind of link that can't be given one; undefined when it does
+ * not. It is not looked at any closer: upstream's plugins of those kinds don't read it at all.
+ */
+export function requestedMac({ raw }: NetConf, args: CniArgs): string | undefined {
+  const runtime = getField(raw, "runtimeConfig");
+  const mac = (isJsonObject(runtime) ? getField(runtime, "mac") : undefined) ?? argument(args, "MAC");
+  return typeof mac === "string" && mac !== "" ? mac : undefined;
 }
 
 /** True when both texts are the same address, whatever their letter case and separators. */
