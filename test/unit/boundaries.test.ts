@@ -13,6 +13,7 @@ const storeys = [
   ["netlink"],
   ["rtnl", "nft"],
   ["netns"],
+  ["kube"],
   ["cluster", "cni"],
   ["ipam"],
   ["plugins"],

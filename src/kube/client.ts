@@ -1,0 +1,199 @@
+import type { GenericSchema, InferOutput } from "valibot";
+import { JsonError } from "../json/error.ts";
+import { decode } from "../json/struct.ts";
+import { stringify } from "../json/stringify.ts";
+import type { JsonObject } from "../json/value.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Connection } from "./connection.ts";
+import { isUnauthorized, isUnavailable, KubeError } from "./error.ts";
+import { lines } from "./lines.ts";
+import { fromAnswer, fromRejection, seconds } from "./failure.ts";
+import { describeTarget, pathOf, type RbacVerb, type Target } from "./resource.ts";
+import { retryDelayMs } from "./retry.ts";
+
+export interface ClientOptions {
+  /** How long one request may take in all, with everything that is tried again for it. */
+  readonly timeoutMs: number;
+  /** "polynic/<version> (<verb>)": what the server's audit log calls us. */
+  readonly userAgent: string;
+  readonly log: Logger;
+}
+
+export interface RequestOptions {
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: JsonObject;
+  /** "application/json" otherwise. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  /** In place of the client's. */
+  readonly timeoutMs?: number;
+}
+
+const methods: Readonly<Record<RbacVerb, string>> = {
+  get: "GET",
+  list: "GET",
+  watch: "GET",
+  create: "POST",
+  update: "PUT",
+  patch: "PATCH",
+};
+
+/** An attempt gets half of what is left, so that one that hangs leaves time for another; but not less than this. */
+const shortestAttemptMs = 2000;
+/** What a request gets after another one has waited in vain: the outage is known by then. */
+const silentTimeoutMs = 1000;
+
+/**
+ * Requests to one API server. Every one of them can be repeated without harm (reading; patches and updates with a precondition; creating
+ * under a name of our choice), so all are tried again after trouble that passes, within one deadline. Throws `KubeError` only.
+ */
+export class KubeClient {
+  readonly #connection: Connection;
+  readonly #options: ClientOptions;
+  #isSilent = false;
+
+  constructor(connection: Connection, options: ClientOptions) {
+    this.#connection = connection;
+    this.#options = options;
+  }
+
+  /** What the server answers, decoded by `schema`; the members that the schema does not name are dropped. */
+  async request<const Schema extends GenericSchema>(
+    target: Target,
+    schema: Schema,
+    options: RequestOptions = {},
+  ): Promise<InferOutput<Schema>> {
+    const text = await this.#chain(target, options);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw this.#misunderstood(target, "no JSON");
+    }
+    return this.decoded(target, schema, value);
+  }
+
+  /** A part of an answer, decoded. Throws `KubeError` "protocol" for what does not fit; `path` is where it stands in the answer. */
+  decoded<const Schema extends GenericSchema>(
+    target: Target,
+    schema: Schema,
+    value: unknown,
+    path = "$",
+  ): InferOutput<Schema> {
+    try {
+      return decode(schema, value, path);
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      throw this.#misunderstood(target, error.message);
+    }
+  }
+
+  /** The lines of an answer that goes on for long, as they come: a watch. One attempt; `signal` ends it. */
+  async *stream(
+    target: Target,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, void, undefined> {
+    try {
+      const response = await this.#send(target, { query }, { signal, timeout: false });
+      if (!response.ok) throw fromAnswer(target, this.#connection.access(), response, await response.text());
+      if (response.body !== null) yield* lines(response.body);
+    } catch (cause) {
+      if (cause instanceof KubeError) throw cause;
+      throw fromRejection(target, this.#connection.access(), cause, Number.POSITIVE_INFINITY);
+    }
+  }
+
+  #misunderstood(target: Target, problem: string): KubeError {
+    const { server } = this.#connection.access();
+    const hint = "is this the address of a Kubernetes API server?";
+    return new KubeError("protocol", describeTarget(target), `${server} did not answer as expected: ${problem}`, {
+      hint,
+    });
+  }
+
+  /** Attempts of one request until one succeeds, fails for good, or the time is up. */
+  async #chain(target: Target, options: RequestOptions): Promise<string> {
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const allowedMs = this.#isSilent ? Math.min(timeoutMs, silentTimeoutMs) : timeoutMs;
+    const began = performance.now();
+    let wasRepeated = false;
+    let hasReloaded = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#attempt(target, options, allowedMs - (performance.now() - began));
+      } catch (error) {
+        if (!(error instanceof KubeError)) throw error;
+        if (!hasReloaded && (isUnauthorized(error) || error.kind === "tls") && this.#reload(error)) {
+          hasReloaded = true;
+          continue;
+        }
+        const delayMs = retryDelayMs(error, attempt);
+        const leftMs = allowedMs - (performance.now() - began) - (delayMs ?? 0);
+        if (delayMs === undefined || leftMs <= 0)
+          throw this.#final(error.with({ wasRepeated }), attempt, performance.now() - began);
+        wasRepeated ||= error.status === undefined || error.status.code >= 500;
+        this.#options.log.verbose(`${error.message}; trying again in ${seconds(delayMs)}`);
+        await Bun.sleep(delayMs);
+      }
+    }
+  }
+
+  /** One exchange. An answer of any kind shows that the server is there. */
+  async #attempt(target: Target, options: RequestOptions, leftMs: number): Promise<string> {
+    const limitMs = Math.max(leftMs / 2, Math.min(leftMs, shortestAttemptMs));
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)));
+    try {
+      const response = await this.#send(target, options, { signal });
+      const text = await response.text();
+      this.#isSilent = false;
+      if (response.ok) return text;
+      throw fromAnswer(target, this.#connection.access(), response, text);
+    } catch (cause) {
+      if (cause instanceof KubeError) throw cause;
+      // Rethrows what is no rejection of the request.
+      const error = fromRejection(target, this.#connection.access(), cause, limitMs);
+      if (error.kind === "timeout") this.#connection.reconnect();
+      throw error;
+    }
+  }
+
+  async #send(target: Target, options: RequestOptions, init: BunFetchRequestInit): Promise<Response> {
+    const { query, body, contentType = "application/json", accept = "application/json" } = options;
+    const authorization = this.#connection.authorization();
+    const search = query === undefined ? "" : `?${new URLSearchParams(query).toString()}`;
+    return await this.#connection.fetch(pathOf(target) + search, {
+      ...init,
+      method: methods[target.verb],
+      headers: {
+        accept,
+        "user-agent": this.#options.userAgent,
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(body === undefined ? {} : { "content-type": contentType }),
+      },
+      ...(body === undefined ? {} : { body: stringify(body) }),
+    });
+  }
+
+  /** True when the credentials or the authority are others by now; what can't be read stays what it was. */
+  #reload(refusal: KubeError): boolean {
+    try {
+      return this.#connection.reload();
+    } catch (error) {
+      if (!(error instanceof KubeError)) throw error;
+      this.#options.log.error(`${refusal.message}; and reading the credentials again: ${error.message}`);
+      return false;
+    }
+  }
+
+  /** The failure in the words of the whole chain. */
+  #final(error: KubeError, attempts: number, tookMs: number): KubeError {
+    if (!isUnavailable(error)) return error;
+    if (error.status === undefined) this.#isSilent = true;
+    const { retryAfterMs } = error.status ?? {};
+    const asked = retryAfterMs === undefined ? "" : `, and the server asks to wait ${seconds(retryAfterMs)}`;
+    const spent = attempts === 1 ? "" : ` (${attempts} attempts in ${seconds(tookMs)}${asked})`;
+    const hint = error.hint || 'is the API server up, and reachable from this node? "apiTimeout" gives it longer';
+    return error.with({ problem: `${error.problem}${spent}`, hint });
+  }
+}
