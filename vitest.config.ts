@@ -9,6 +9,7 @@ export default defineConfig({
       { test: { ...shared, name: "unit", include: ["{src,cmd}/**/*.test.ts", "test/unit/**/*.test.ts"] } },
       { test: { ...shared, name: "live", include: ["test/live/**/*.test.ts"] } },
       { test: { ...shared, name: "kernel", include: ["test/kernel/**/*.test.ts"] } },
+      { test: { ...shared, name: "api", include: ["test/api/**/*.test.ts"], globalSetup: "test/api/setup.ts" } },
       { test: { ...shared, name: "peers", include: ["test/peers/**/*.test.ts"] } },
     ],
   },

@@ -24,6 +24,10 @@ export interface StoredEvent extends PodEvent {
 }
 
 export interface ClusterFixture {
+  /** The adapter can tell which networks there are; otherwise its hint says how to find out. */
+  readonly mayList: boolean;
+  /** The same event again adds to the count of the first; otherwise it only must not become another one. */
+  readonly countsEvents: boolean;
   /** A fresh adapter, as a new process would make it. */
   connect(): Cluster;
   /** Deletes a pod from the store and makes another of the same name with another uid. */
@@ -146,7 +150,8 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
       ])("network %s/%s is not found, and the hint helps", async (namespace, name, hints) => {
         const error = await cluster.getNetwork(namespace, name).catch((reason: unknown) => reason);
         expect(error).toMatchObject({ name: "ClusterError", code: "not-found" });
-        for (const hint of hints) expect((error as Error).message).toContain(hint);
+        if (fixture.mayList) for (const hint of hints) expect((error as Error).message).toContain(hint);
+        else expect((error as Error).message).toContain("kubectl get network-attachment-definitions");
         expect((error as Error).message).not.toContain("\n");
       });
     });
@@ -207,7 +212,7 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
         cluster.emit(pod, added);
         cluster.emit(pod, failed);
         await cluster.flush();
-        expect(await fixture.events(pod)).toMatchObject([added, failed]);
+        expect(byReason(await fixture.events(pod))).toMatchObject([added, failed]);
       });
       test("events and status written together are both there", async () => {
         const pod = await web();
@@ -216,14 +221,14 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
         expect((await web()).annotations[statusKey]).toBe(status);
         expect(await fixture.events(pod)).toMatchObject([added]);
       });
-      test("the same event again counts up instead of piling up", async () => {
+      test("the same event again does not pile up, and counts up where that is allowed", async () => {
         const pod = await web();
         for (let round = 0; round < 3; round++) {
           const connection = fixture.connect();
           connection.emit(pod, added);
           await connection.flush();
         }
-        expect(await fixture.events(pod)).toMatchObject([{ ...added, count: 3 }]);
+        expect(await fixture.events(pod)).toMatchObject([{ ...added, count: fixture.countsEvents ? 3 : 1 }]);
       });
       test("a delivered event is not delivered again", async () => {
         const pod = await web();
@@ -244,4 +249,8 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
       });
     });
   });
+}
+
+function byReason(events: readonly StoredEvent[]): readonly StoredEvent[] {
+  return events.toSorted((a, b) => a.reason.localeCompare(b.reason));
 }

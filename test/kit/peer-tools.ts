@@ -6,21 +6,34 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 
 const sources = join(import.meta.dirname, "..", "..", "tools", "peers");
-const peerSets = ["cni", "multus"] as const;
 const heartbeatMs = 15_000;
 
+/** What is built together: the sets of tools/peers whose executables lie in one folder. */
+const groups = {
+  /** cnitool, the reference plugins and Multus: the folder is usable as CNI_PATH. */
+  plugins: ["cni", "multus"],
+  /** kube-apiserver. */
+  kubernetes: ["kubernetes"],
+} as const;
+
+export type PeerGroup = keyof typeof groups;
+
 export interface PeerTools {
-  /** Folder that holds cnitool, the reference plugins and multus under their own names: usable as CNI_PATH. */
+  /** Folder that holds the executables of a group under their own names. */
   readonly bin: string;
 }
+
+/** The Kubernetes release that kube-apiserver is built from; the module knows it as v1.35.4, the program only when it is told. */
+const kubernetesModule = "k8s.io/kubernetes";
 
 /**
  * The folder of the built peers. Throws when they are not built: `npm test -- peers` (and the bench) build them by `buildPeers`,
  * which is kept out of here so that a test never spends a minute compiling inside its own time limit.
  */
-export function peerTools(): PeerTools {
-  const bin = join(cacheFolder(), "bin");
-  if (!existsSync(bin)) throw new Error("the Go peers are not built: run `npm test -- peers` once");
+export function peerTools(group: PeerGroup = "plugins"): PeerTools {
+  const bin = join(cacheFolder(group), "bin");
+  const lane = group === "plugins" ? "peers" : "api";
+  if (!existsSync(bin)) throw new Error(`the Go peers are not built: run \`npm test -- ${lane}\` once`);
   return { bin };
 }
 
@@ -34,13 +47,13 @@ export function goVersion(): string | undefined {
  * Builds every set unless this very state of go.mod, go.sum and Go version is in the cache; `say` gets the progress, one line at a
  * time. Built beside and renamed, so a build that was interrupted is never taken for a finished one.
  */
-export async function buildPeers(say: (line: string) => void): Promise<PeerTools> {
-  const folder = cacheFolder();
+export async function buildPeers(say: (line: string) => void, group: PeerGroup = "plugins"): Promise<PeerTools> {
+  const folder = cacheFolder(group);
   if (existsSync(join(folder, "bin"))) return { bin: join(folder, "bin") };
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}.`);
   try {
-    for (const set of peerSets) await buildSet(set, join(work, "bin"), say);
+    for (const set of groups[group]) await buildSet(set, join(work, "bin"), say);
     rmSync(folder, { recursive: true, force: true });
     renameSync(work, folder);
   } finally {
@@ -62,7 +75,7 @@ async function buildSet(set: string, bin: string, say: (line: string) => void): 
   const seconds = () => Math.round((Date.now() - began) / 1000);
   say(`building the Go peers of set ${set}: ${tools.map((tool) => basename(tool)).join(" ")}`);
   mkdirSync(bin, { recursive: true });
-  const args = ["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", `${bin}/`, ...tools];
+  const args = ["build", "-trimpath", "-buildvcs=false", "-ldflags", linkerFlags(set), "-o", `${bin}/`, ...tools];
   const environment = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" };
   const compiler = spawn("go", args, {
     cwd: join(sources, set),
@@ -80,14 +93,27 @@ async function buildSet(set: string, bin: string, say: (line: string) => void): 
   say(`built ${set} in ${seconds()} s`);
 }
 
-/** POLYNIC_CACHE or the user's cache folder, then a name that changes whenever the result of the build would. */
-function cacheFolder(): string {
+/** Without symbols; and with the version that Kubernetes' own build scripts would write in. */
+function linkerFlags(set: string): string {
+  const text = readFileSync(join(sources, set, "go.mod"), "utf8");
+  const [, version, major, minor] = new RegExp(`${kubernetesModule} (v(\\d+)\\.(\\d+)\\.\\d+)`).exec(text) ?? [];
+  if (version === undefined) return "-s -w";
+  const settings = { gitVersion: version, gitMajor: major, gitMinor: minor };
+  const flags = Object.entries(settings).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
+  return `-s -w ${flags.join(" ")}`;
+}
+
+/** In the cache, under a name that changes whenever the result of the build would. */
+function cacheFolder(group: PeerGroup): string {
   const hash = createHash("sha256");
-  for (const set of peerSets) {
+  for (const set of groups[group]) {
     for (const name of ["go.mod", "go.sum"]) hash.update(readFileSync(join(sources, set, name))).update("\0");
   }
   hash.update(`${goVersion() ?? "no Go"} ${process.arch}`);
-  const cache =
-    process.env["POLYNIC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "polynic");
-  return join(cache, "peers", hash.digest("hex").slice(0, 16));
+  return join(cacheRoot(), "peers", hash.digest("hex").slice(0, 16));
+}
+
+/** Where what takes long to get is kept from run to run: POLYNIC_CACHE, or a folder of the user's cache. */
+export function cacheRoot(): string {
+  return process.env["POLYNIC_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "polynic");
 }

@@ -27,6 +27,8 @@ clusterContract("manifests", async ({ pods, networks }) => {
   const others = (namespace: string, name: string): WorldPod[] =>
     living.filter((pod) => pod.namespace !== namespace || pod.name !== name);
   return {
+    mayList: true,
+    countsEvents: true,
     connect: () => new ManifestCluster(directory),
     async replacePod(namespace, name) {
       const pod = living.find((candidate) => candidate.namespace === namespace && candidate.name === name);

@@ -1,0 +1,65 @@
+// A program out of a Debian package, without installing the package: a service that it brings would be started on the machine.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { findExecutable, searchPath } from "./packages.ts";
+import { cacheRoot } from "./peer-tools.ts";
+
+export interface DebianProgram {
+  readonly name: string;
+  readonly package: string;
+}
+
+export const etcd: DebianProgram = { name: "etcd", package: "etcd-server" };
+
+/** Its path: on the PATH, or unpacked before; undefined when neither. */
+export function findProgram({ name, package: from }: DebianProgram): string | undefined {
+  const unpacked = join(cacheRoot(), "debian", from, "usr", "bin", name);
+  return findExecutable(name) ?? (existsSync(unpacked) ? unpacked : undefined);
+}
+
+/** Makes sure that `findProgram` finds it, by apt-get download into the cache. Returns why not, or undefined when all is well. */
+export function ensureProgram(program: DebianProgram, say: (line: string) => void): string | undefined {
+  if (findProgram(program) !== undefined) return undefined;
+  for (const tool of ["apt-get", "dpkg-deb"])
+    if (findExecutable(tool) === undefined)
+      return `needs ${program.name} on the PATH, and no ${tool} here to get it by`;
+  say(`downloading the Debian package ${program.package}`);
+  const folder = join(cacheRoot(), "debian", program.package);
+  mkdirSync(dirname(folder), { recursive: true });
+  const work = mkdtempSync(`${folder}.`);
+  try {
+    const problem = download(program.package, work);
+    if (problem !== undefined) return `apt-get download ${program.package} failed: ${problem}`;
+    const archive = readdirSync(work).find((name) => name.endsWith(".deb")) ?? "";
+    const unpacked = run(["dpkg-deb", "-x", archive, "root"], work);
+    if (unpacked !== undefined) return `unpacking ${archive} failed: ${unpacked}`;
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(join(work, "root"), folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return findProgram(program) === undefined ? `the package ${program.package} has no ${program.name}` : undefined;
+}
+
+/** With the lists of packages as they are; root fetches them anew when that does not do. */
+function download(name: string, folder: string): string | undefined {
+  const first = run(["apt-get", "-qq", "download", name], folder);
+  if (first === undefined || process.getuid?.() !== 0) return first;
+  return (
+    run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "update"], folder) ??
+    run(["apt-get", "-qq", "download", name], folder)
+  );
+}
+
+/** What a command had to complain about in one line, or undefined after success. */
+function run([command = "", ...args]: readonly string[], cwd: string): string | undefined {
+  const done = spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, PATH: searchPath, DEBIAN_FRONTEND: "noninteractive" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  if (done.status === 0) return undefined;
+  return `${done.stderr}${done.error?.message ?? ""}`.trim().split("\n").slice(-2).join("; ");
+}
