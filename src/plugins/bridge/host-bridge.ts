@@ -16,22 +16,23 @@ import type { BridgeConfig } from "./config.ts";
 export function ensureBridge(host: Netns, config: BridgeConfig, log: Logger): Link {
   try {
     const found = getLink(host.rtnl, config.bridge);
-    const link = found ?? create(host, config);
+    const made = found === undefined ? create(host, config) : undefined;
+    const link = found ?? made ?? requireLink(host.rtnl, config.bridge);
     if (link.data?.kind !== "bridge") throw notBridge(link);
     if (config.filtersVlans && link.data.vlanFiltering !== true) {
       log.error(
         `bridge ${link.name} does not filter VLANs, so they do not keep pods apart: ip link set ${link.name} type bridge vlan_filtering 1`,
       );
     }
-    settle(host, link, config, found === undefined);
+    settle(host, link, config, made !== undefined);
     return link;
   } catch (error) {
     throw explain(`failed to create bridge ${JSON.stringify(config.bridge)}`, error, cures(config));
   }
 }
 
-/** Another call may make it at the same moment: then that one's counts. */
-function create(host: Netns, { bridge, filtersVlans }: BridgeConfig): Link {
+/** Undefined when another call has made it at the same moment: then that one's counts. */
+function create(host: Netns, { bridge, filtersVlans }: BridgeConfig): Link | undefined {
   try {
     return createLink(host.rtnl, {
       name: bridge,
@@ -40,7 +41,7 @@ function create(host: Netns, { bridge, filtersVlans }: BridgeConfig): Link {
     });
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
-    return requireLink(host.rtnl, bridge);
+    return undefined;
   }
 }
 
