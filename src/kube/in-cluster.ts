@@ -10,13 +10,8 @@ export interface ClusterEnvironment {
   readonly KUBERNETES_SERVICE_PORT?: string | undefined;
 }
 
-/** True when the process runs in a pod, or was given its variables. */
-export function isInCluster(environment: ClusterEnvironment): boolean {
-  return (environment.KUBERNETES_SERVICE_HOST ?? "") !== "" && (environment.KUBERNETES_SERVICE_PORT ?? "") !== "";
-}
-
 /**
- * The access of a pod's service account (`isInCluster` holds). `folder` holds token, ca.crt and namespace. Throws `KubeError` "config"
+ * The access of a pod's service account; both variables are set. `folder` holds token, ca.crt and namespace. Throws `KubeError` "config"
  * when a file is missing.
  */
 export function readInCluster(environment: ClusterEnvironment, folder = serviceAccountFolder): Access {

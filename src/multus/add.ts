@@ -33,7 +33,7 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
     using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
     await clearEarlier(session, call);
-    subject.cluster = await openCluster(session.conf);
+    subject.cluster = await openCluster(session);
     subject.pod = await findPod(subject.cluster, identity);
     const { conf, log } = session;
     const sources = await networkSources({ conf, cluster: subject.cluster, pod: subject.pod, log });

@@ -18,7 +18,10 @@ export interface MultusConf {
   readonly binDir: string;
   /** A directory of Kubernetes YAML in place of an API server; undefined when the key is absent. */
   readonly manifests: string | undefined;
+  /** Path of the credentials for an API server; "" for none. */
   readonly kubeconfig: string;
+  /** How long each request to the API server may take, with everything that is tried again for it. */
+  readonly apiTimeoutMs: number;
   readonly delegates: readonly JsonObject[];
   readonly clusterNetwork: string;
   readonly defaultNetworks: readonly string[];
@@ -46,6 +49,7 @@ const schema = struct({
   binDir: optional(text(), "/opt/cni/bin"),
   manifests: optional(text()),
   kubeconfig: optional(text(), ""),
+  apiTimeout: optional(integer({ min: 1, max: 300 }), 10),
   delegates: optional(array(anyObject()), []),
   clusterNetwork: optional(text(), ""),
   defaultNetworks: optional(array(text()), []),
@@ -131,6 +135,7 @@ function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusCon
     binDir: keys.binDir || "/opt/cni/bin",
     manifests: keys.manifests === "" ? undefined : keys.manifests,
     kubeconfig: keys.kubeconfig,
+    apiTimeoutMs: keys.apiTimeout * 1000,
     delegates: keys.delegates,
     clusterNetwork: keys.clusterNetwork,
     defaultNetworks: keys.defaultNetworks,

@@ -128,7 +128,7 @@ async function collectNetworks(
 async function nodeLists(session: Session, failures: CniError[]): Promise<NetworkList[]> {
   const { conf, log } = session;
   try {
-    const sources = await networkSources({ conf, cluster: await openCluster(conf), pod: undefined, log });
+    const sources = await networkSources({ conf, cluster: await openCluster(session), pod: undefined, log });
     const { attachments } = makePlan({
       ifName: defaultIfName,
       args: noArgs,

@@ -59,7 +59,7 @@ export async function reportSuccess(
  */
 export async function reportFailure(session: Session, subject: Subject, error: unknown): Promise<void> {
   try {
-    const cluster = subject.cluster ?? (await openCluster(session.conf));
+    const cluster = subject.cluster ?? (await openCluster(session));
     const pod = subject.pod ?? (await lookUp(cluster, subject.identity));
     if (cluster === undefined || pod === undefined) return;
     const reason = error instanceof DispatchError ? error.reason : "FailedToAttach";

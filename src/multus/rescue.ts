@@ -8,6 +8,9 @@ import { makePlan } from "./plan.ts";
 import { isSamePod, openCluster, podIdentity, type Session } from "./session.ts";
 import { networkSources } from "./sources.ts";
 
+/** How long DEL waits for what it can do without: the runtime calls again if anything is left, and a node may have no API server to ask. */
+const rescueWaitMs = 2000;
+
 /** What a container may be attached to: `remembered` by a cached result, or `supposed` since it would be attached to it today. */
 export interface RescuedEntries {
   readonly remembered: readonly JournalEntry[];
@@ -61,7 +64,7 @@ async function plannedEntries(session: Session, call: AttachmentCall): Promise<J
     return makePlan({ ...input, sources }).attachments.map((attachment) => ({ ...attachment, netns: call.netns.path }));
   };
   try {
-    const cluster = await openCluster(conf);
+    const cluster = await openCluster(session, rescueWaitMs);
     const identity = podIdentity(call.args);
     const pod = identity && (await cluster?.getPod(identity.namespace, identity.name));
     // A pod that was made again under the same name may have other networks: it says nothing about this container.

@@ -1,5 +1,6 @@
 import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
 import { argument, type CniArgs } from "../cni/args.ts";
+import type { Environment } from "../cni/environment.ts";
 import { code, CniError } from "../cni/error.ts";
 import type { Call, Runtime } from "../cni/plugin.ts";
 import { ResultCache } from "../cni/result-cache.ts";
@@ -41,17 +42,29 @@ export function openSession(call: Call, conf: MultusConf): Session {
   };
 }
 
-/** The store of pods and networks that the config names; undefined when it names none, and then pods get the node's networks only. */
-export async function openCluster(conf: MultusConf): Promise<Cluster | undefined> {
+/**
+ * The store of pods and networks that the config names, or the API server of the pod that this runs in; undefined when there is neither,
+ * and then pods get the node's networks only. Nothing is read yet. `longestWaitMs` is for those who can do without an answer.
+ */
+export async function openCluster(
+  { conf, runtime, log }: Session,
+  longestWaitMs = Number.POSITIVE_INFINITY,
+): Promise<Cluster | undefined> {
+  const { environment } = runtime;
   if (conf.manifests !== undefined) {
     const { openManifests } = await import("../cluster/manifests.ts");
     return openManifests(conf.manifests);
   }
-  if (conf.kubeconfig === "") return undefined;
-  throw new CniError(
-    code.invalidConfig,
-    `multus config: $.kubeconfig: this build of polynic has no Kubernetes client; name a directory of manifests under "manifests", or remove the key to attach the node's networks only`,
-  );
+  if (conf.kubeconfig === "" && !isInPod(environment)) return undefined;
+  const { openApi } = await import("../cluster/api.ts");
+  const timeoutMs = Math.min(conf.apiTimeoutMs, longestWaitMs);
+  const verb = environment["CNI_COMMAND"] ?? "";
+  return openApi({ kubeconfig: conf.kubeconfig, timeoutMs, verb, environment, log });
+}
+
+/** Kubelet sets these in every container; Multus looks at them when its config names no kubeconfig. */
+function isInPod(environment: Environment): boolean {
+  return ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"].every((name) => (environment[name] ?? "") !== "");
 }
 
 /** Which pod a call is for, from CNI_ARGS; undefined when for none, as with containers that no kubelet started. */

@@ -23,7 +23,7 @@ export async function status(call: StatusCall<MultusConf>): Promise<void> {
     requireReadiness(conf.readinessIndicatorFile);
     // Made and removed: that a directory is there does not say that its file system has room and may be written.
     ContainerLock.tryTake(conf.cniDir, probeName)?.[Symbol.dispose]();
-    const sources = await networkSources({ conf, cluster: await openCluster(conf), pod: undefined, log });
+    const sources = await networkSources({ conf, cluster: await openCluster(session), pod: undefined, log });
     const { attachments } = makePlan({
       ifName: "eth0",
       args: noArgs,

@@ -28,7 +28,6 @@ const pollMs = 50;
 const auditPolicy = {
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
-  omitStages: ["RequestReceived"],
   rules: [{ level: "Metadata" }],
 };
 

@@ -321,7 +321,7 @@ describe("the config", () => {
       { delegates: undefined, clusterNetwork: "/nowhere" },
       "clusterNetwork: there is no file /nowhere",
     ],
-    ["a kubeconfig", { manifests: undefined, kubeconfig: "/x" }, "this build of polynic has no Kubernetes client"],
+    ["a negative apiTimeout", { apiTimeout: 0 }, "$.apiTimeout: expected an integer from 1 to 300"],
   ])("with %s is refused in one line that says where", async (_, conf, msg) => {
     const { outcome, here, pod } = await added(conf);
     const error = errorOf(outcome);
@@ -329,6 +329,13 @@ describe("the config", () => {
     expect(error.msg).not.toContain("\n");
     expect(error.code).toBe(7);
     if (conf["manifests"] === undefined) expect(here.events(pod).length).toBeLessThanOrEqual(1);
+  });
+
+  test("a kubeconfig that is not there is worth another try: it may be about to be written", async () => {
+    const { outcome } = await added({ manifests: undefined, kubeconfig: "/nowhere/kubeconfig" });
+    const { code, msg } = errorOf(outcome);
+    expect(code).toBe(11);
+    expect(msg).toContain("kubeconfig /nowhere/kubeconfig: open /nowhere/kubeconfig: no such file or directory");
   });
 
   test("no manifests, no kubeconfig: the node's networks, whatever the pod is called", async () => {
