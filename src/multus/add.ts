@@ -11,8 +11,10 @@ import { delegateCall } from "./delegate-call.ts";
 import { deleteEntries } from "./detach.ts";
 import { type JournalEntry, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
-import { type Attachment, makePlan } from "./plan.ts";
+import { type Attachment, makePlan, type Plan } from "./plan.ts";
 import { waitForReadiness } from "./readiness.ts";
+import { podDevices } from "./devices.ts";
+import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
 import { reportFailure, reportSuccess, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
 import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
@@ -35,10 +37,7 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     await clearEarlier(session, call);
     subject.cluster = await openCluster(session);
     subject.pod = await findPod(subject.cluster, identity);
-    const { conf, log } = session;
-    const sources = await networkSources({ conf, cluster: subject.cluster, pod: subject.pod, log });
-    const { runtimeConfig, missingCapability } = conf;
-    const plan = makePlan({ ifName: call.ifName, args: call.args, runtimeConfig, missingCapability, sources });
+    const plan = await planFor(session, call, subject);
     warn(session, subject, plan.warnings);
     return await attachAll(session, call, plan.attachments, subject);
   } catch (error) {
@@ -66,6 +65,15 @@ async function clearEarlier(session: Session, call: AddCall<MultusConf>): Promis
   const [failure] = await deleteEntries(session, call, entries);
   if (failure !== undefined) throw failure.error.within("an earlier ADD of this container can't be taken back: ");
   removeJournal(cniDir, call.containerId);
+}
+
+async function planFor({ conf, log }: Session, call: AddCall<MultusConf>, subject: Subject): Promise<Plan> {
+  const { cluster, pod, identity } = subject;
+  const sources = await networkSources({ conf, cluster, pod, log });
+  const devices = await podDevices(conf.kubeletDir, sources, pod, identity, log);
+  const { ifName, containerId, args } = call;
+  const { runtimeConfig, missingCapability } = conf;
+  return makePlan({ ifName, containerId, args, runtimeConfig, missingCapability, devices, sources });
 }
 
 async function attachAll(
@@ -114,12 +122,14 @@ async function attach(
   const entry = { ...attachment, netns: call.netns.path };
   try {
     refuseTakenName(call, ifName);
+    provideDeviceInfo(attachment, session.log);
     const result = await addCached(session.runtime, session.cache, list, delegateCall(session, call, entry));
     begun.push(entry);
     session.log.verbose(`Add: ${name} ${ifName}`, { container: call.containerId });
     return result;
   } catch (error) {
     if (error instanceof HalfUndoneError) begun.push(entry);
+    else removeDeviceInfo(entry, call.containerId, session.log);
     throw failed(attachment, error);
   }
 }

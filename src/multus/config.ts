@@ -22,6 +22,8 @@ export interface MultusConf {
   readonly kubeconfig: string;
   /** How long each request to the API server may take, with everything that is tried again for it. */
   readonly apiTimeoutMs: number;
+  /** Kubelet's root directory, where it tells of the devices that it has assigned. */
+  readonly kubeletDir: string;
   readonly delegates: readonly JsonObject[];
   readonly clusterNetwork: string;
   readonly defaultNetworks: readonly string[];
@@ -50,6 +52,7 @@ const schema = struct({
   manifests: optional(text()),
   kubeconfig: optional(text(), ""),
   apiTimeout: optional(integer({ min: 1, max: 300 }), 10),
+  kubeletDir: optional(text(), ""),
   delegates: optional(array(anyObject()), []),
   clusterNetwork: optional(text(), ""),
   defaultNetworks: optional(array(text()), []),
@@ -136,6 +139,7 @@ function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusCon
     manifests: keys.manifests === "" ? undefined : keys.manifests,
     kubeconfig: keys.kubeconfig,
     apiTimeoutMs: keys.apiTimeout * 1000,
+    kubeletDir: keys.kubeletDir || "/var/lib/kubelet",
     delegates: keys.delegates,
     clusterNetwork: keys.clusterNetwork,
     defaultNetworks: keys.defaultNetworks,

@@ -2,6 +2,7 @@ import { throwJoined } from "../cni/chain.ts";
 import { CniError } from "../cni/error.ts";
 import type { DelCall } from "../cni/plugin.ts";
 import { type MultusConf, salvageConf } from "./config.ts";
+import { removeDeviceInfoOf } from "./device-info.ts";
 import { deleteEntries, type DetachFailure } from "./detach.ts";
 import { readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
@@ -41,6 +42,7 @@ async function deleteAll(session: Session, call: DelCall<MultusConf>): Promise<D
   }
   const { remembered, supposed } = await rescueEntries(session, call);
   const failures = await deleteEntries(session, call, [...supposed, ...remembered]);
+  removeDeviceInfoOf(call.containerId, session.log);
   if (state.kind === "torn") return failures;
   // Nothing says that these were ever attached: a plugin that refuses to delete what it never made must not block the pod for ever.
   const certain = failures.filter(({ entry }) => remembered.includes(entry));

@@ -2,6 +2,7 @@ import { delCached } from "../cni/cached-chain.ts";
 import { CniError } from "../cni/error.ts";
 import type { AttachmentCall } from "../cni/plugin.ts";
 import { delegateCall } from "./delegate-call.ts";
+import { removeDeviceInfo } from "./device-info.ts";
 import type { JournalEntry } from "./journal.ts";
 import { removeOwnedLinks } from "./links.ts";
 import type { Session } from "./session.ts";
@@ -24,6 +25,7 @@ export async function deleteEntries(
     try {
       // With the result of the ADD where it is still known.
       await delCached(session.runtime, session.cache, entry.list, delegateCall(session, call, entry));
+      removeDeviceInfo(entry, call.containerId, session.log);
       session.log.verbose(`Del: ${entry.name} ${entry.ifName}`, { container: call.containerId });
     } catch (error) {
       const where = `error deleting container from network "${entry.name}" (interface ${entry.ifName}): `;

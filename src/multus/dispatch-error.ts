@@ -9,6 +9,8 @@ export type FailureReason =
   | "InvalidNetworkSelection"
   | "NetworkNotAllowed"
   | "MissingCapability"
+  | "NotEnoughDevices"
+  | "DevicesNotReadable"
   | "DefaultNetworkNotReady"
   | "FailedToAttach"
   | "FailedToReport";

@@ -7,6 +7,7 @@ import type { AttachmentCall, GcCall } from "../cni/plugin.ts";
 import { NetnsRef } from "../netns/ref.ts";
 import { type MultusConf, salvageConf } from "./config.ts";
 import { deleteEntries } from "./detach.ts";
+import { removeDeviceInfoOf } from "./device-info.ts";
 import { journaledContainers, type JournalEntry, readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock, lockedContainers } from "./lock.ts";
 import { makePlan } from "./plan.ts";
@@ -84,6 +85,7 @@ async function collectContainer(
   using netns = new NetnsRef(usedNetns.has(path) ? "" : path);
   const attachment: AttachmentCall = { ...call, containerId, ifName: defaultIfName, args: noArgs, netns };
   const failures = await deleteEntries(session, attachment, entries);
+  if (state.kind !== "present") removeDeviceInfoOf(containerId, session.log);
   if (failures.length === 0) removeJournal(cniDir, containerId);
   session.log.verbose(`GC: container ${containerId} is gone`, { attachments: entries.length });
   return failures.map(({ error }) => error.within(`container ${containerId}: `));

@@ -117,7 +117,8 @@ function encodeEntry(attachment: Attachment, { netns, network }: JournalOwner): 
     ...(attachment.defaultRoute === undefined ? {} : { "default-route": attachment.defaultRoute.map(formatIp) }),
     IsFilterV4Gateway: false,
     IsFilterV6Gateway: false,
-    ...(element?.deviceId === undefined ? {} : { deviceID: element.deviceId }),
+    ...(attachment.capabilityArgs["deviceID"] === undefined ? {} : { deviceID: attachment.capabilityArgs["deviceID"] }),
+    ...(attachment.device === undefined ? {} : { resourceName: attachment.device.resourceName }),
     Bytes: toBase64(list.text),
     polynic: {
       ifName: attachment.ifName,

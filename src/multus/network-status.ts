@@ -20,11 +20,21 @@ export interface NetworkStatus {
 /**
  * The elements of one attachment: one for each interface in the pod (a plugin may report several), addresses assigned by their
  * interface index. With a single interface all addresses are its own; addresses without an index go to the last element. A result
- * without any interface (CNI 0.2.0) still gives the minimal element that the specification asks for.
+ * without any interface (CNI 0.2.0) still gives the minimal element that the specification asks for. `deviceInfo` is what the
+ * attachment's device-info file holds; it stands in each element.
  */
-export function networkStatuses(name: string, isDefaultNetwork: boolean, result: Result): NetworkStatus[] {
+export function networkStatuses(
+  name: string,
+  isDefaultNetwork: boolean,
+  result: Result,
+  deviceInfo?: JsonObject,
+): NetworkStatus[] {
   const gateways = result.routes.flatMap((route) => gatewayOf(route, result));
-  const common = { dns: result.dns, ...(gateways.length > 0 ? { gateway: gateways } : {}) };
+  const common = {
+    dns: result.dns,
+    ...(deviceInfo === undefined ? {} : { "device-info": deviceInfo }),
+    ...(gateways.length > 0 ? { gateway: gateways } : {}),
+  };
   const inPod = result.interfaces.flatMap((entry, index) => (entry.sandbox ? [{ entry, index }] : []));
   const single = result.interfaces.length <= 1;
   if (inPod.length === 0) {
@@ -58,7 +68,7 @@ function element(
   link: Pick<NetworkStatus, "interface" | "mac" | "mtu">,
   ips: readonly ResultIp[],
   isDefaultInterface: boolean,
-  common: Pick<NetworkStatus, "dns" | "gateway">,
+  common: Pick<NetworkStatus, "dns" | "device-info" | "gateway">,
 ): NetworkStatus {
   return {
     name,
@@ -67,8 +77,8 @@ function element(
     ...(link.mac === undefined ? {} : { mac: link.mac }),
     ...(link.mtu === undefined ? {} : { mtu: link.mtu }),
     ...(isDefaultInterface ? { default: true as const } : {}),
-    dns: common.dns,
-    ...(common.gateway === undefined ? {} : { gateway: common.gateway }),
+    // Last in this order, as Multus has them.
+    ...common,
   };
 }
 

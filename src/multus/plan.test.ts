@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { noArgs } from "../cni/args.ts";
 import { parseNetwork } from "../cni/network-list.ts";
-import { makePlan, type NetworkSource, type PlanInput } from "./plan.ts";
+import { draftPlan, makePlan, type NetworkSource, type PlanInput } from "./plan.ts";
 import { parseSelection } from "./selection.ts";
 
 /** A network as reading finds it; with `asked`, by an element of the pod's annotation. */
@@ -27,12 +27,14 @@ describe("what no plugin of a network can do", () => {
   ];
   const warnings = [
     {
+      network: 1,
       reason: "MissingCapability",
       message:
         `network default/net-a (interface net1): "bandwidth" of the pod's annotation reaches no plugin (macvlan): ` +
         'declare "capabilities": {"bandwidth": true} in the config of the plugin that honours it',
     },
     {
+      network: 2,
       reason: "MissingCapability",
       message:
         `network default/net-b (interface b0): "mac" of the pod's annotation reaches no plugin (ipvlan+sbr): ` +
@@ -48,11 +50,108 @@ describe("what no plugin of a network can do", () => {
 
   test("fails the pod where the config says so, under the same reason", () => {
     expect(() => plan(sources, { missingCapability: "fail" })).toThrow(
-      expect.objectContaining({ name: "CniError", code: 7, ...warnings[0] }),
+      expect.objectContaining({ code: 7, reason: "MissingCapability", message: warnings[0]?.message }),
     );
   });
 
   test("is passed over where the config says so", () => {
     expect(plan(sources, { missingCapability: "ignore" }).warnings).toEqual([]);
+  });
+});
+
+describe("the device of a network", () => {
+  const config = {
+    plugins: [
+      { type: "x", deviceID: "written", PCIBUSID: "written" },
+      { type: "y", capabilities: { deviceID: true } },
+    ],
+  };
+  const onDevice = (name: string, asked?: object): NetworkSource => ({
+    ...source(name, config, asked),
+    resourceName: "r",
+  });
+  const sources = [source("main", { type: "bridge" }), onDevice("net-a", {})];
+  const devices = new Map([["r", ["0000:01:00.1"]]]);
+
+  test("goes into the config of each of its plugins under both names, and into the capability deviceID", () => {
+    const { attachments } = plan(sources, { devices });
+    expect(attachments[1]).toMatchObject({
+      device: { resourceName: "r", id: "0000:01:00.1" },
+      capabilityArgs: { deviceID: "0000:01:00.1" },
+    });
+    const injected = { deviceID: "0000:01:00.1", pciBusID: "0000:01:00.1" };
+    expect(attachments[1]?.list.plugins.map((each) => each.config)).toEqual([
+      { type: "x", ...injected },
+      { type: "y", capabilities: { deviceID: true }, ...injected },
+    ]);
+    expect(attachments[0]?.capabilityArgs).toEqual({});
+  });
+
+  test("is left out while kubelet was not asked", () => {
+    const [, attachment] = plan(sources).attachments;
+    expect(attachment?.device).toEqual({ resourceName: "r" });
+    expect(attachment?.capabilityArgs).toEqual({});
+    expect(attachment?.list).toBe(sources[1]?.list);
+  });
+
+  test("wins over the deviceID of the annotation, which counts as a capability only where there is none", () => {
+    const asked = [source("main", { type: "bridge" }), onDevice("net-a", { deviceID: "mine" })];
+    expect(plan(asked, { devices }).attachments[1]?.capabilityArgs).toEqual({ deviceID: "0000:01:00.1" });
+    const without = plan(asked, { devices: new Map() }).attachments[1];
+    expect(without?.capabilityArgs).toEqual({ deviceID: "mine" });
+    expect(without?.list).toBe(asked[1]?.list);
+  });
+
+  test("has a file for what is known of it, and so has a plugin that declares CNIDeviceInfoFile without a device", () => {
+    const told = source("net-b", { type: "x", capabilities: { CNIDeviceInfoFile: true } });
+    const { attachments } = plan([...sources, told], { devices, containerId: "c1" });
+    const folder = "/var/run/k8s.cni.cncf.io/devinfo/cni";
+    expect(attachments.map(({ capabilityArgs }) => capabilityArgs["CNIDeviceInfoFile"])).toEqual([
+      undefined,
+      `${folder}/default-net-a-c1_net1`,
+      `${folder}/default-net-b-c1_net2`,
+    ]);
+    expect(plan([...sources, told], { devices }).attachments[2]?.capabilityArgs).toEqual({});
+  });
+
+  test("is missed under a reason of its own", () => {
+    expect(() => plan(sources, { devices: new Map() })).toThrow(
+      expect.objectContaining({
+        reason: "NotEnoughDevices",
+        message: "network default/net-a needs a device of resource r, and kubelet has assigned the pod none",
+      }),
+    );
+  });
+});
+
+describe("a draft", () => {
+  test("finds everything that is wrong with a pod's networks, each with its positions", () => {
+    const sources = [
+      source("main", { type: "multus" }),
+      source("a", { type: "x" }, { interface: "i0", "default-route": ["10.0.0.1"] }),
+      undefined,
+      source("b", { type: "x" }, { interface: "i0", "default-route": ["10.0.0.2"] }),
+      source("c", { type: "x" }, { "default-route": [] }),
+      source("d", { type: "x" }, { "default-route": [] }),
+      { ...source("e", { type: "x" }, { mac: "02:00:00:00:00:01" }), resourceName: "r" },
+    ];
+    const { attachments, problems, warnings } = draftPlan({
+      ifName: "eth0",
+      args: noArgs,
+      runtimeConfig: {},
+      missingCapability: "fail",
+      devices: new Map(),
+      sources,
+    });
+    expect(attachments.map((each) => each?.ifName)).toEqual(["eth0", "i0", undefined, "i0", "net4", "net5", "net6"]);
+    expect(problems.map(({ networks, error }) => [networks, error.message.slice(0, 40)])).toEqual([
+      [[0], 'network "default/main" (a test\'s main) i'],
+      [[1, 3], "networks default/a and default/b both wa"],
+      [[1, 3], "default-route names 2 IPv4 gateways (10."],
+      [[4, 5], "default-route is [] for default/c and de"],
+      [[6], "network default/e needs a device of reso"],
+      [[6], 'network default/e (interface net6): "mac'],
+    ]);
+    expect(warnings).toEqual([]);
   });
 });

@@ -1,14 +1,16 @@
+import type { PodDevices } from "../cluster/kubelet/device-list.ts";
 import type { CniArgs } from "../cni/args.ts";
-import { CniError } from "../cni/error.ts";
-import { validateInterfaceName, validateNetworkName } from "../cni/names.ts";
 import { inject } from "../cni/inject.ts";
 import { type NetworkList, parseNetwork } from "../cni/network-list.ts";
-import { formatIp, type Ip } from "../ip/address.ts";
+import type { Ip } from "../ip/address.ts";
 import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonObject } from "../json/value.ts";
 import { getField } from "../json/struct.ts";
-import { type MissingCapabilityPolicy, missingCapabilities } from "./capabilities.ts";
+import type { MissingCapabilityPolicy } from "./capabilities.ts";
+import { deviceInfoPath } from "./device-info-path.ts";
+import { assignDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
+import { capabilityWarnings, type Placed, planProblems, type PlanProblem, type PlanWarning } from "./plan-rules.ts";
 import { capabilityArgs, delegateArgs } from "./runtime-config.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
@@ -21,6 +23,8 @@ export interface NetworkSource {
   readonly list: NetworkList;
   /** What the pod asked of this attachment; absent for networks that the node's config names. */
   readonly element?: NetworkSelectionElement;
+  /** The resource that an attachment takes a device of (annotation k8s.v1.cni.cncf.io/resourceName of the definition). */
+  readonly resourceName?: string;
   /** The chain of `auxiliaryCNIChainName`: no network of its own, so the pod's status does not list it. */
   readonly isAuxiliary?: true;
 }
@@ -42,12 +46,15 @@ export interface Attachment {
   /** Gateways for the pod's default routes; empty: keep what the network's own config gives; absent: no say. */
   readonly defaultRoute?: readonly Ip[];
   readonly element?: NetworkSelectionElement;
+  readonly device?: AttachedDevice;
 }
 
-/** What the pod should hear of although it gets its networks: the reason and the text of a Warning event. */
-export interface PlanWarning {
-  readonly reason: "MissingCapability";
-  readonly message: string;
+/** The device that an attachment is made of. */
+export interface AttachedDevice {
+  /** As in `NetworkSource`. */
+  readonly resourceName: string;
+  /** What kubelet has assigned; absent when the network does without, and when kubelet was not asked. */
+  readonly id?: string;
 }
 
 /** What will be done for a pod, in order; the default network first. */
@@ -59,131 +66,119 @@ export interface Plan {
 export interface PlanInput {
   /** CNI_IFNAME: the default network's interface. */
   readonly ifName: string;
+  /** CNI_CONTAINERID; absent where nothing will be attached, and then no files are planned. */
+  readonly containerId?: string;
   readonly args: CniArgs;
   readonly runtimeConfig: JsonObject;
   readonly missingCapability: MissingCapabilityPolicy;
+  /** The devices that kubelet has assigned to the pod; absent when it was not asked, and then no network gets or lacks one. */
+  readonly devices?: PodDevices | undefined;
   /** The default network first, then the node's further networks, then the pod's, then the auxiliary chain. */
   readonly sources: readonly NetworkSource[];
+}
+
+/** A plan with all that speaks against it. */
+export interface PlanDraft {
+  /** By position; undefined where there is no source. */
+  readonly attachments: readonly (Attachment | undefined)[];
+  readonly problems: readonly PlanProblem[];
+  readonly warnings: readonly PlanWarning[];
 }
 
 /**
  * Turns what reading found into attachments. Pure. Interfaces are named by the selection element, else `net<position>` counting all
  * networks, as Multus counts. Throws `DispatchError` when two networks want one interface name, when default-route names two gateways of
- * one family or keeps the routes of two networks, when a name can't be used, when a network is a dispatcher again, and, where the
- * config says so, when a pod asks for what no plugin of the network can do.
+ * one family or keeps the routes of two networks, when a name can't be used, when a network is a dispatcher again, when the pod has fewer
+ * devices than its networks need, and, where the config says so, when it asks for what no plugin of the network can do.
  */
 export function makePlan(input: PlanInput): Plan {
-  const attachments = input.sources.map((source, index) => planAttachment(input, source, index));
-  refuseEqualInterfaces(attachments);
-  refuseSeveralGateways(attachments);
-  refuseSeveralKeepers(attachments);
-  const warnings = attachments.flatMap(capabilityWarnings);
-  if (input.missingCapability === "fail" && warnings[0] !== undefined)
-    throw new DispatchError(warnings[0].reason, warnings[0].message);
-  return { attachments, warnings: input.missingCapability === "ignore" ? [] : warnings };
+  const { attachments, problems, warnings } = draftPlan(input);
+  const [first] = problems;
+  if (first !== undefined) throw first.error;
+  return { attachments: attachments.filter((each) => each !== undefined), warnings };
 }
 
-function planAttachment(input: PlanInput, source: NetworkSource, index: number): Attachment {
-  const { element } = source;
-  const isDefault = index === 0;
-  const ifName = element?.interface ?? (isDefault ? input.ifName : `net${index}`);
-  // What the chain would refuse is refused before anything is journaled.
-  refuseBadNames(source, ifName);
-  refuseOurselves(source);
+/** As `makePlan`, but finds out everything that is wrong. A network that reading did not find is undefined and keeps its position. */
+export function draftPlan(
+  input: Omit<PlanInput, "sources"> & { readonly sources: readonly (NetworkSource | undefined)[] },
+): PlanDraft {
+  const { deviceIds, shortages } = assignDevices(input.sources, input.devices);
+  const attachments = input.sources.map(
+    (source, position) => source && planAttachment(input, source, position, deviceIds[position]),
+  );
+  const placed = attachments.flatMap((attachment, position): Placed[] =>
+    attachment === undefined ? [] : [{ position, attachment }],
+  );
+  const unheard = input.missingCapability === "ignore" ? [] : placed.flatMap(capabilityWarnings);
+  const isFatal = input.missingCapability === "fail";
+  const refusals = unheard.map(({ network, reason, message }) => ({
+    networks: [network],
+    error: new DispatchError(reason, message),
+  }));
+  return {
+    attachments,
+    problems: [...planProblems(placed), ...shortages, ...(isFatal ? refusals : [])],
+    warnings: isFatal ? [] : unheard,
+  };
+}
+
+function planAttachment(
+  input: Omit<PlanInput, "sources">,
+  source: NetworkSource,
+  position: number,
+  assigned: string | undefined,
+): Attachment {
+  const { element, resourceName } = source;
+  const isDefault = position === 0;
+  const ifName = element?.interface ?? (isDefault ? input.ifName : `net${position}`);
+  const deviceId = assigned ?? element?.deviceId;
+  const file =
+    input.containerId !== undefined && (deviceId !== undefined || declares(source.list, "CNIDeviceInfoFile"))
+      ? { CNIDeviceInfoFile: deviceInfoPath(source.name, input.containerId, ifName) }
+      : {};
   return {
     name: source.name,
     origin: source.origin,
     ifName,
     isDefault,
     ...(source.isAuxiliary ? { isAuxiliary: true } : {}),
-    list: element?.cniArgs === undefined ? source.list : withCniArgs(source.list, element.cniArgs),
-    capabilityArgs: capabilityArgs(input.runtimeConfig, element, isDefault),
+    list: withInjections(source.list, element?.cniArgs, assigned),
+    capabilityArgs: {
+      ...capabilityArgs(input.runtimeConfig, element, isDefault),
+      ...(deviceId === undefined ? {} : { deviceID: deviceId }),
+      ...file,
+    },
     args: delegateArgs(input.args, element),
     ...(element?.defaultRoute === undefined ? {} : { defaultRoute: element.defaultRoute }),
     ...(element === undefined ? {} : { element }),
+    ...(resourceName === undefined
+      ? {}
+      : { device: { resourceName, ...(assigned === undefined ? {} : { id: assigned }) } }),
   };
 }
 
-function capabilityWarnings({ name, ifName, list, element }: Attachment): PlanWarning[] {
-  return missingCapabilities(list, element).map(({ key, capability }) => ({
-    reason: "MissingCapability",
-    message:
-      `network ${name} (interface ${ifName}): ${JSON.stringify(key)} of the pod's annotation reaches no plugin (${list.plugins.map(({ type }) => type).join("+")}): ` +
-      `declare "capabilities": {${JSON.stringify(capability)}: true} in the config of the plugin that honours it`,
-  }));
+function declares({ plugins }: NetworkList, capability: string): boolean {
+  return plugins.some(({ capabilities }) => capabilities.includes(capability));
 }
 
-function refuseBadNames({ list, name, origin }: NetworkSource, ifName: string): void {
-  try {
-    validateNetworkName(list.name);
-    validateInterfaceName(ifName);
-  } catch (error) {
-    throw new DispatchError("InvalidNetwork", `${origin === "" ? name : origin}: ${CniError.from(error).text}`, {
-      cause: error,
-    });
-  }
-}
-
-/** A dispatcher that adopted its own config as the default network would call itself for ever. */
-function refuseOurselves({ list, name, origin }: NetworkSource): void {
-  if (!list.plugins.some(({ type }) => type === "multus" || type === "multus-shim")) return;
-  throw new DispatchError(
-    "InvalidNetwork",
-    `network ${JSON.stringify(name)} (${origin}) is multus itself: name the network that pods should get instead`,
+/**
+ * What every plugin's config of a network gets beyond what is written: the pod's `cni-args`, merged into `args.cni`, the pod's values
+ * winning (NPWG spec M16); and the device, as `deviceID` and `pciBusID`, by which names the various plugins know it.
+ */
+function withInjections(list: NetworkList, cniArgs: JsonObject | undefined, deviceId: string | undefined): NetworkList {
+  if (cniArgs === undefined && deviceId === undefined) return list;
+  const plugins = list.plugins.map(({ config }) =>
+    inject(config, {
+      ...(deviceId === undefined ? {} : { deviceID: deviceId, pciBusID: deviceId }),
+      ...(cniArgs === undefined ? {} : { args: mergedArgs(getField(config, "args"), cniArgs) }),
+    }),
   );
-}
-
-/** What the pod's `cni-args` ask of every plugin's config: merged into `args.cni`, the pod's values winning (NPWG spec M16). */
-function withCniArgs(list: NetworkList, cniArgs: JsonObject): NetworkList {
-  const plugins = list.plugins.map(({ config }) => {
-    const args = getField(config, "args");
-    const base = isJsonObject(args) ? args : {};
-    const cni = getField(base, "cni");
-    return inject(config, { args: inject(base, { cni: { ...(isJsonObject(cni) ? cni : {}), ...cniArgs } }) });
-  });
   const { name, cniVersion, disableCheck, disableGC } = list;
   return parseNetwork(stringify({ cniVersion, name, disableCheck, disableGC, plugins }));
 }
 
-function refuseEqualInterfaces(attachments: readonly Attachment[]): void {
-  const holders = new Map<string, Attachment>();
-  for (const attachment of attachments) {
-    const holder = holders.get(attachment.ifName);
-    if (holder !== undefined) {
-      throw new DispatchError(
-        "InvalidNetworkSelection",
-        `networks ${holder.name} and ${attachment.name} both want interface ${attachment.ifName}`,
-        {
-          details: `networks without a name of their own are called net<position>; give one of them another "interface" in the pod's annotation`,
-        },
-      );
-    }
-    holders.set(attachment.ifName, attachment);
-  }
-}
-
-function refuseSeveralGateways(attachments: readonly Attachment[]): void {
-  for (const family of [4, 6]) {
-    const wanted = attachments.flatMap(({ name, defaultRoute }) =>
-      (defaultRoute ?? [])
-        .filter((gateway) => gateway.family === family)
-        .map((gateway) => `${formatIp(gateway)} on ${name}`),
-    );
-    if (wanted.length > 1) {
-      throw new DispatchError(
-        "InvalidNetworkSelection",
-        `default-route names ${wanted.length} IPv${family} gateways (${wanted.join(", ")}): multus does not support ECMP for default-route, name one`,
-      );
-    }
-  }
-}
-
-/** An empty default-route keeps the network's own routes and drops the others': of two such networks neither could be obeyed. */
-function refuseSeveralKeepers(attachments: readonly Attachment[]): void {
-  const keepers = attachments.filter(({ defaultRoute }) => defaultRoute?.length === 0).map(({ name }) => name);
-  if (keepers.length < 2) return;
-  throw new DispatchError(
-    "InvalidNetworkSelection",
-    `default-route is [] for ${keepers.join(" and ")}: only one network of a pod can keep its default route`,
-  );
+function mergedArgs(args: unknown, cniArgs: JsonObject): JsonObject {
+  const base = isJsonObject(args) ? args : {};
+  const cni = getField(base, "cni");
+  return inject(base, { cni: { ...(isJsonObject(cni) ? cni : {}), ...cniArgs } });
 }

@@ -3,9 +3,11 @@ import { CniError } from "../cni/error.ts";
 import type { Result } from "../cni/result.ts";
 import { formatPrefix } from "../ip/prefix.ts";
 import type { Attached } from "./default-route.ts";
+import { readDeviceInfo } from "./device-info.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
 import { formatNetworkStatus, networkStatuses } from "./network-status.ts";
-import type { Attachment, PlanWarning } from "./plan.ts";
+import type { Attachment } from "./plan.ts";
+import type { PlanWarning } from "./plan-rules.ts";
 import { isSamePod, openCluster, type Session } from "./session.ts";
 
 /** Whom an ADD is about, as far as it has found out. */
@@ -38,7 +40,9 @@ export async function reportSuccess(
     cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
   }
   const statuses = attached.flatMap(({ attachment, result }) =>
-    attachment.isAuxiliary ? [] : networkStatuses(attachment.name, attachment.isDefault, result),
+    attachment.isAuxiliary
+      ? []
+      : networkStatuses(attachment.name, attachment.isDefault, result, readDeviceInfo(attachment, session.log)),
   );
   try {
     await cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));

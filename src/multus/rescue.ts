@@ -3,6 +3,7 @@ import { parseNetwork } from "../cni/network-list.ts";
 import { type CachedAttachment, ResultCache } from "../cni/result-cache.ts";
 import type { Cluster, Pod } from "../cluster/port.ts";
 import type { Logger } from "../log/logger.ts";
+import { podDevices } from "./devices.ts";
 import type { JournalEntry } from "./journal.ts";
 import { makePlan } from "./plan.ts";
 import { isSamePod, openCluster, podIdentity, type Session } from "./session.ts";
@@ -57,11 +58,16 @@ function entryOf(cached: CachedAttachment, log: Logger): JournalEntry | undefine
 
 async function plannedEntries(session: Session, call: AttachmentCall): Promise<JournalEntry[]> {
   const { conf, log } = session;
+  const { ifName, containerId, args } = call;
   const { runtimeConfig } = conf;
-  const input = { ifName: call.ifName, args: call.args, runtimeConfig, missingCapability: "ignore" } as const;
+  const input = { ifName, containerId, args, runtimeConfig, missingCapability: "ignore" } as const;
   const attempt = async (cluster: Cluster | undefined, pod: Pod | undefined): Promise<JournalEntry[]> => {
     const sources = await networkSources({ conf, cluster, pod, log });
-    return makePlan({ ...input, sources }).attachments.map((attachment) => ({ ...attachment, netns: call.netns.path }));
+    const devices = await podDevices(conf.kubeletDir, sources, pod, podIdentity(call.args), log).catch(() => undefined);
+    return makePlan({ ...input, devices, sources }).attachments.map((attachment) => ({
+      ...attachment,
+      netns: call.netns.path,
+    }));
   };
   try {
     const cluster = await openCluster(session, rescueWaitMs);

@@ -12,6 +12,7 @@ import { getField } from "../json/struct.ts";
 import type { Logger } from "../log/logger.ts";
 import type { MultusConf } from "./config.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
+import { resourceNameAnnotation } from "./devices.ts";
 import type { NetworkSource } from "./plan.ts";
 import {
   defaultNetworkAnnotation,
@@ -29,54 +30,121 @@ export interface SourceInput {
   readonly log: Logger;
 }
 
+/** One network that was named, by whom it may be: what reading found of it, or why it can't be attached. */
+export interface SourceOutcome {
+  /** As status would name it; what the node's config says where that is not known. */
+  readonly name: string;
+  /** Present for what the pod's annotations name. */
+  readonly element?: NetworkSelectionElement;
+  readonly found: NetworkSource | CniError;
+}
+
+/** Everything that reading finds out about a pod's networks. */
+export interface SourceSurvey {
+  /** In the order of attachment. */
+  readonly outcomes: readonly SourceOutcome[];
+  /** Annotations that can't be read at all; their networks are not among the outcomes. */
+  readonly failures: readonly DispatchError[];
+}
+
 /**
  * All networks of a pod in the order of attachment: the default network, the node's `defaultNetworks`, the pod's own, and the
  * auxiliary chain. Without a pod (a container that no kubelet started, or STATUS and GC) only what the node's config names. Every
- * distinct definition is read once, all of them in parallel. Throws `DispatchError` with the event that the pod should get.
+ * distinct definition is read once, all of them in parallel, and none of a pod that must not have one of them. Throws `DispatchError`
+ * with the event that the pod should get.
  */
 export async function networkSources(input: SourceInput): Promise<NetworkSource[]> {
-  const { pod } = input;
-  const override = pod === undefined ? [] : selection(pod, defaultNetworkAnnotation, input.conf.multusNamespace);
-  if (override.length > 1) {
-    throw new DispatchError(
-      "InvalidNetworkSelection",
-      `annotation ${defaultNetworkAnnotation}: more than one default network is specified; name one`,
-    );
-  }
-  const wanted = pod === undefined ? [] : selection(pod, networksAnnotation, pod.namespace);
-  for (const element of [...override, ...wanted]) refuseForeignNamespace(input, element);
-  const [defaults, replaced, own] = await Promise.all([
-    override.length > 0 ? furtherNetworks(input) : nodeNetworks(input),
-    definitions(input, override),
-    definitions(input, wanted),
-  ]);
-  const sources = [...replaced, ...defaults, ...own, ...auxiliaryChain(input)];
+  const wishes = readWishes(input);
+  const refusals = [...wishes.override, ...wishes.own].flatMap((element) => foreignNamespace(input, element) ?? []);
+  const [failure] = [...wishes.failures, ...refusals];
+  if (failure !== undefined) throw failure;
+  const outcomes = await readNetworks(input, wishes);
+  const sources = outcomes.map(({ found }) => {
+    if (found instanceof CniError) throw found;
+    return found;
+  });
   for (const { origin, list } of sources) for (const warning of list.warnings) input.log.error(`${origin}: ${warning}`);
   return sources;
 }
 
-/** What the node's own config names: the default network and those that every pod outside the system namespaces gets. */
-async function nodeNetworks(input: SourceInput): Promise<NetworkSource[]> {
-  const { conf } = input;
-  if (conf.clusterNetwork === "") return conf.delegates.map((config, index) => ofDelegate(config, index));
-  return [await namedNetwork(input, conf.clusterNetwork, "clusterNetwork"), ...(await furtherNetworks(input))];
+/** As `networkSources`, to the end whatever fails: for a person who wants to know all about a pod. */
+export async function surveySources(input: SourceInput): Promise<SourceSurvey> {
+  const wishes = readWishes(input);
+  return { outcomes: await readNetworks(input, wishes), failures: wishes.failures };
 }
 
-async function furtherNetworks(input: SourceInput): Promise<NetworkSource[]> {
+/** What the pod's annotations say. */
+interface Wishes {
+  /** The default network's replacement; at most one. */
+  readonly override: readonly NetworkSelectionElement[];
+  readonly own: readonly NetworkSelectionElement[];
+  readonly failures: readonly DispatchError[];
+}
+
+function readWishes({ pod, conf }: SourceInput): Wishes {
+  if (pod === undefined) return { override: [], own: [], failures: [] };
+  const override = selection(pod, defaultNetworkAnnotation, conf.multusNamespace);
+  const own = selection(pod, networksAnnotation, pod.namespace);
+  return { override: override.elements, own: own.elements, failures: [...override.failures, ...own.failures] };
+}
+
+async function readNetworks(input: SourceInput, { override, own }: Wishes): Promise<SourceOutcome[]> {
+  const [defaults, replaced, wanted] = await Promise.all([
+    override.length > 0 ? furtherNetworks(input) : nodeNetworks(input),
+    definitions(input, override),
+    definitions(input, own),
+  ]);
+  return [...replaced, ...defaults, ...wanted, ...auxiliaryChain(input)];
+}
+
+/** What `find` finds, or why it does not. Only what a network can be at fault for is an outcome. */
+async function outcomeOf(
+  name: string,
+  find: () => NetworkSource | Promise<NetworkSource>,
+  element?: NetworkSelectionElement,
+): Promise<SourceOutcome> {
+  const asked = element === undefined ? {} : { element };
+  try {
+    const found = await find();
+    return { name: found.name, ...asked, found };
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    return { name, ...asked, found: error };
+  }
+}
+
+/** What the node's own config names: the default network and those that every pod outside the system namespaces gets. */
+async function nodeNetworks(input: SourceInput): Promise<SourceOutcome[]> {
+  const { clusterNetwork, delegates } = input.conf;
+  const first =
+    clusterNetwork === ""
+      ? delegates.slice(0, 1).map((config) => ofDelegate(config, 0))
+      : [namedNetwork(input, clusterNetwork, "clusterNetwork")];
+  return [...(await Promise.all(first)), ...(await furtherNetworks(input))];
+}
+
+async function furtherNetworks(input: SourceInput): Promise<SourceOutcome[]> {
   const { conf, pod } = input;
-  if (conf.clusterNetwork === "") return conf.delegates.slice(1).map((config, index) => ofDelegate(config, index + 1));
+  if (conf.clusterNetwork === "")
+    return await Promise.all(conf.delegates.slice(1).map((config, index) => ofDelegate(config, index + 1)));
   if (pod === undefined || conf.systemNamespaces.includes(pod.namespace)) return [];
   return await Promise.all(conf.defaultNetworks.map((entry) => namedNetwork(input, entry, "defaultNetworks")));
 }
 
-function ofDelegate(config: JsonObject, index: number): NetworkSource {
+function ofDelegate(config: JsonObject, index: number): Promise<SourceOutcome> {
   const origin = `delegates[${index}]`;
-  const list = listOf(config, origin);
-  return { name: list.name, origin, list };
+  return outcomeOf(origin, () => {
+    const list = listOf(config, origin);
+    return { name: list.name, origin, list };
+  });
 }
 
 /** A value of clusterNetwork or defaultNetworks: a path, or the name of a definition in multusNamespace, or of a file in confDir. */
-async function namedNetwork({ conf, cluster }: SourceInput, entry: string, key: string): Promise<NetworkSource> {
+function namedNetwork(input: SourceInput, entry: string, key: string): Promise<SourceOutcome> {
+  return outcomeOf(entry, () => findNamed(input, entry, key));
+}
+
+async function findNamed({ conf, cluster }: SourceInput, entry: string, key: string): Promise<NetworkSource> {
   if (entry.includes("/")) return fromPath(entry, key);
   const failed = `failed to get ${key} ${entry} in namespace ${conf.multusNamespace}: `;
   const definition = await definitionIfExists(cluster, conf.multusNamespace, entry, failed);
@@ -132,41 +200,60 @@ function firstConfig(folder: string, key: string): string {
   return `${folder.replace(/\/+$/, "")}/${found.name}`;
 }
 
-function selection(pod: Pod, annotation: string, namespace: string): NetworkSelectionElement[] {
+function selection(
+  pod: Pod,
+  annotation: string,
+  namespace: string,
+): { readonly elements: readonly NetworkSelectionElement[]; readonly failures: readonly DispatchError[] } {
+  const invalid = (problem: string, cause?: unknown) => ({
+    elements: [],
+    failures: [new DispatchError("InvalidNetworkSelection", `annotation ${annotation}: ${problem}`, { cause })],
+  });
   try {
-    return parseSelection(pod.annotations[annotation] ?? "", namespace);
+    const elements = parseSelection(pod.annotations[annotation] ?? "", namespace);
+    if (annotation === networksAnnotation || elements.length <= 1) return { elements, failures: [] };
+    return invalid("more than one default network is specified; name one");
   } catch (error) {
     if (!(error instanceof SelectionError)) throw error;
-    throw new DispatchError("InvalidNetworkSelection", `annotation ${annotation}: ${error.message}`, { cause: error });
+    return invalid(error.message, error);
   }
 }
 
 /** Isolation holds for everything that a pod's author can write; what the node's own config names is the operator's word. */
-function refuseForeignNamespace({ conf, pod }: SourceInput, element: NetworkSelectionElement): void {
-  if (!conf.namespaceIsolation || pod === undefined || element.namespace === pod.namespace) return;
-  if (conf.globalNamespaces.includes(element.namespace)) return;
-  throw new DispatchError(
+function foreignNamespace({ conf, pod }: SourceInput, element: NetworkSelectionElement): DispatchError | undefined {
+  if (!conf.namespaceIsolation || pod === undefined || element.namespace === pod.namespace) return undefined;
+  if (conf.globalNamespaces.includes(element.namespace)) return undefined;
+  return new DispatchError(
     "NetworkNotAllowed",
     `namespace isolation enabled, annotation violates permission, pod is in namespace ${pod.namespace} but refers to target namespace ${element.namespace} ` +
       `(network ${element.name}); use a network of namespace ${[pod.namespace, ...conf.globalNamespaces].join(" or ")}`,
   );
 }
 
-async function definitions(input: SourceInput, elements: readonly NetworkSelectionElement[]): Promise<NetworkSource[]> {
+async function definitions(input: SourceInput, elements: readonly NetworkSelectionElement[]): Promise<SourceOutcome[]> {
   const { cluster } = input;
-  if (elements.length === 0 || cluster === undefined) return [];
+  if (cluster === undefined) return [];
   const reads = new Map<string, Promise<NetworkAttachmentDefinition>>();
-  for (const { namespace, name } of elements) {
+  for (const element of elements) {
+    const { namespace, name } = element;
     const key = `${namespace}/${name}`;
-    if (!reads.has(key)) reads.set(key, cluster.getNetwork(namespace, name));
+    if (reads.has(key) || foreignNamespace(input, element) !== undefined) continue;
+    reads.set(key, cluster.getNetwork(namespace, name));
   }
   await Promise.allSettled(reads.values());
-  const sources = [];
-  for (const element of elements) {
-    const definition = await readDefinition(reads, element);
-    sources.push({ ...fromDefinition(input.conf, definition), element });
-  }
-  return sources;
+  return await Promise.all(
+    elements.map((element) =>
+      outcomeOf(
+        `${element.namespace}/${element.name}`,
+        async () => {
+          const refusal = foreignNamespace(input, element);
+          if (refusal !== undefined) throw refusal;
+          return { ...fromDefinition(input.conf, await readDefinition(reads, element)), element };
+        },
+        element,
+      ),
+    ),
+  );
 }
 
 async function readDefinition(
@@ -188,16 +275,19 @@ async function readDefinition(
 function fromDefinition(conf: MultusConf, definition: NetworkAttachmentDefinition): NetworkSource {
   const name = `${definition.namespace}/${definition.name}`;
   const origin = `NetworkAttachmentDefinition ${name}`;
+  const resourceName = definition.annotations[resourceNameAnnotation]?.trim() ?? "";
+  const device = resourceName === "" ? {} : { resourceName };
   if (definition.config.trim() === "") {
     const prefix = `${origin} has an empty spec, so a file with its name is needed: `;
     return {
       name,
+      ...device,
       origin: `${origin}, by name from ${conf.confDir}`,
       list: loading(() => loadNetwork(conf.confDir, definition.name), prefix),
     };
   }
   const { config, warnings } = readConfig(definition.config, origin);
-  return { name, origin, list: { ...listOf(withName(config, definition.name), origin), warnings } };
+  return { name, ...device, origin, list: { ...listOf(withName(config, definition.name), origin), warnings } };
 }
 
 function readConfig(
@@ -233,16 +323,21 @@ function listOf(config: JsonObject, origin: string): NetworkList {
  * The chain of `auxiliaryCNIChainName`: every *.conf of the folder of that name beside the clusterNetwork file, after a `passthru`
  * plugin that only starts the chain. No such files: no chain.
  */
-function auxiliaryChain({ conf }: SourceInput): NetworkSource[] {
+function auxiliaryChain({ conf }: SourceInput): SourceOutcome[] {
   const { auxiliaryChainName: name, clusterNetwork } = conf;
   if (name === "") return [];
   const isFolder = statusIfExists(clusterNetwork)?.kind === "directory";
   const folder = isFolder ? clusterNetwork.replace(/\/+$/, "") : clusterNetwork.replace(/\/[^/]*$/, "");
   const origin = `auxiliaryCNIChainName: ${folder}/${name}`;
-  const more = loading(() => extraPlugins(folder, name), `${origin}: `);
-  if (more.length === 0) return [];
-  // A result without addresses, as passthru gives it, can't be told in older versions.
-  const cniVersion = isAtLeast(conf.cniVersion, "0.3.0") ? conf.cniVersion : "0.3.0";
-  const first = parseNetwork(stringify({ cniVersion, name, plugins: [{ type: "passthru" }] }));
-  return [{ name, origin, list: withPlugins(first, more), isAuxiliary: true }];
+  try {
+    const more = loading(() => extraPlugins(folder, name), `${origin}: `);
+    if (more.length === 0) return [];
+    // A result without addresses, as passthru gives it, can't be told in older versions.
+    const cniVersion = isAtLeast(conf.cniVersion, "0.3.0") ? conf.cniVersion : "0.3.0";
+    const first = parseNetwork(stringify({ cniVersion, name, plugins: [{ type: "passthru" }] }));
+    return [{ name, found: { name, origin, list: withPlugins(first, more), isAuxiliary: true } }];
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    return [{ name, found: error }];
+  }
 }

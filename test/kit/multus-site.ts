@@ -102,11 +102,16 @@ export class MultusSite implements Disposable {
   }
 
   /** Writes a NetworkAttachmentDefinition. */
-  network(name: string, config: Json | string, namespace = "default"): void {
+  network(
+    name: string,
+    config: Json | string,
+    namespace = "default",
+    annotations: Readonly<Record<string, string>> = {},
+  ): void {
     this.folder.write(`manifests/nad-${namespace}-${name}.json`, {
       apiVersion: "k8s.cni.cncf.io/v1",
       kind: "NetworkAttachmentDefinition",
-      metadata: { namespace, name },
+      metadata: { namespace, name, annotations },
       spec: config === "" ? {} : { config: typeof config === "string" ? config : JSON.stringify(config) },
     });
   }
