@@ -7,7 +7,7 @@ import type { Logger } from "../log/logger.ts";
 import type { Connection } from "./connection.ts";
 import { isUnauthorized, isUnavailable, KubeError } from "./error.ts";
 import { lines } from "./lines.ts";
-import { fromAnswer, fromRejection, seconds } from "./failure.ts";
+import { addressHint, fromAnswer, fromRejection, seconds } from "./failure.ts";
 import { describeTarget, pathOf, type RbacVerb, type Target } from "./resource.ts";
 import { retryDelayMs } from "./retry.ts";
 
@@ -88,27 +88,35 @@ export class KubeClient {
     }
   }
 
-  /** The lines of an answer that goes on for long, as they come: a watch. One attempt; `signal` ends it. */
+  /** The lines of an answer that goes on for long, as they come: a watch. Not tried again; `signal` ends it. */
   async *stream(
     target: Target,
     query: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): AsyncGenerator<string, void, undefined> {
     try {
-      const response = await this.#send(target, { query }, { signal, timeout: false });
-      if (!response.ok) throw fromAnswer(target, this.#connection.access(), response, await response.text());
-      if (response.body !== null) yield* lines(response.body);
+      const { body } = await this.#open(target, query, signal);
+      if (body !== null) yield* lines(body);
     } catch (cause) {
       if (cause instanceof KubeError) throw cause;
-      throw fromRejection(target, this.#connection.access(), cause, Number.POSITIVE_INFINITY);
+      throw fromRejection(target, this.#connection.access(), cause);
+    }
+  }
+
+  /** The beginning of an answer; with the credentials as they are now, should the server refuse those that were read before. */
+  async #open(target: Target, query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+    for (let hasReloaded = false; ; hasReloaded = true) {
+      const response = await this.#send(target, { query }, { signal, timeout: false });
+      if (response.ok) return response;
+      const refusal = fromAnswer(target, this.#connection.access(), response, await response.text());
+      if (hasReloaded || !isUnauthorized(refusal) || !this.#reload(refusal)) throw refusal;
     }
   }
 
   #misunderstood(target: Target, problem: string): KubeError {
     const { server } = this.#connection.access();
-    const hint = "is this the address of a Kubernetes API server?";
     return new KubeError("protocol", describeTarget(target), `${server} did not answer as expected: ${problem}`, {
-      hint,
+      hint: addressHint,
     });
   }
 

@@ -5,6 +5,9 @@ import { describeTarget, ruleFor, type Target } from "./resource.ts";
 
 const longestMessage = 400;
 
+/** What to do when something else than an API server seems to answer. */
+export const addressHint = "is this the address of a Kubernetes API server?";
+
 /** What is wrong with the server's certificate, by OpenSSL's names as `fetch` gives them, and what to do. */
 const certificateProblems: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: [
@@ -24,15 +27,20 @@ const untrusted: readonly [string, string] = [
 const untrustedCodes = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_CA|ERR_TLS)/;
 
 /**
- * A rejection of `fetch`: no answer, or not a whole one. `limitMs` is how long it was waited for. Anything else that was thrown is thrown
+ * A rejection of `fetch`: no answer, or not a whole one. `limitMs` is how long it was waited for, where there was a limit. Anything else that was thrown is thrown
  * again: it is no trouble of the network's.
  */
-export function fromRejection(target: Target, access: Access, cause: unknown, limitMs: number): KubeError {
+export function fromRejection(target: Target, access: Access, cause: unknown, limitMs?: number): KubeError {
   const operation = describeTarget(target);
   const { server, origin } = access;
   const code = codeOf(cause);
   if (code === "TimeoutError" || code === "AbortError") {
-    return new KubeError("timeout", operation, `no answer from ${server} within ${seconds(limitMs)}`, { cause });
+    return new KubeError(
+      "timeout",
+      operation,
+      `no answer from ${server} ${limitMs === undefined ? "in time" : `within ${seconds(limitMs)}`}`,
+      { cause },
+    );
   }
   if (code === "") throw cause;
   if (code === "FailedToOpenSocket") {
@@ -63,7 +71,7 @@ export function fromAnswer(target: Target, access: Access, response: Response, b
 
 /** "10 s", "250 ms". */
 export function seconds(milliseconds: number): string {
-  return milliseconds >= 1000 ? `${Number((milliseconds / 1000).toFixed(1))} s` : `${Math.round(milliseconds)} ms`;
+  return milliseconds >= 999.5 ? `${Number((milliseconds / 1000).toFixed(1))} s` : `${Math.round(milliseconds)} ms`;
 }
 
 function describe(
@@ -78,17 +86,19 @@ function describe(
       expiryHint(access),
     ];
   if (code === 403) return describeForbidden(target, message);
-  if (code === 404 && objectName === "" && reason !== "NotFound") {
-    const { plural, group } = target.resource;
-    return [
-      `the API server knows no ${plural}.${group} (404)`,
-      "install their definition: kubectl apply -f deploy/crds/",
-    ];
-  }
+  if (code === 404 && objectName === "" && reason !== "NotFound") return describeUnknown(target);
   if (code === 404) return ["not found (404)", ""];
   if (code === 429) return ["the API server asks for fewer requests (429 Too Many Requests)", ""];
   const said = message === "" ? "" : `: ${message}`;
   return [`the API server answered ${code}${reason === "" ? "" : ` ${reason}`}${said}`, ""];
+}
+
+function describeUnknown({ resource: { plural, group } }: Target): readonly [problem: string, hint: string] {
+  if (group === "") return [`the API server knows no ${plural} (404)`, addressHint];
+  return [
+    `the API server knows no ${plural}.${group} (404)`,
+    "install their definition: kubectl apply -f deploy/crds/",
+  ];
 }
 
 /** RBAC's own refusals name the user; others (a namespace that is going, an admission plugin) say in their own words why. */
