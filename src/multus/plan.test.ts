@@ -124,6 +124,37 @@ describe("the device of a network", () => {
   });
 });
 
+describe("args.cni", () => {
+  const config = {
+    plugins: [
+      { type: "x", args: { other: 1, cni: { a: 1, b: 1 } } },
+      { type: "y", args: "nonsense" },
+    ],
+  };
+  const argsOf = (asked: object): unknown[] => {
+    const { attachments } = plan([source("main", { type: "bridge" }), source("net-a", config, asked)]);
+    return attachments[1]?.list.plugins.map((each) => each.config["args"]) ?? [];
+  };
+
+  test("gets the pod's cni-args, which win over the definition's, in every plugin", () => {
+    expect(argsOf({ "cni-args": { b: 2, c: { d: 3 } } })).toEqual([
+      { other: 1, cni: { a: 1, b: 2, c: { d: 3 } } },
+      { cni: { b: 2, c: { d: 3 } } },
+    ]);
+  });
+
+  test("gets the claim under the annotation's own key", () => {
+    expect(argsOf({ "ipam-claim-reference": "vm.net", "cni-args": { b: 2 } })).toEqual([
+      { other: 1, cni: { a: 1, b: 2, "ipam-claim-reference": "vm.net" } },
+      { cni: { b: 2, "ipam-claim-reference": "vm.net" } },
+    ]);
+  });
+
+  test("stays as it is when the pod says nothing", () => {
+    expect(argsOf({})).toEqual([{ other: 1, cni: { a: 1, b: 1 } }, "nonsense"]);
+  });
+});
+
 describe("a draft", () => {
   test("finds everything that is wrong with a pod's networks, each with its positions", () => {
     const sources = [

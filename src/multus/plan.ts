@@ -11,7 +11,7 @@ import { deviceInfoPath } from "./device-info-path.ts";
 import { assignDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import { capabilityWarnings, type Placed, planProblems, type PlanProblem, type PlanWarning } from "./plan-rules.ts";
-import { capabilityArgs, delegateArgs } from "./runtime-config.ts";
+import { capabilityArgs, delegateArgs, ipamClaimKey } from "./runtime-config.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
 /** A network that is to be attached, as reading found it: nothing decided yet. */
@@ -142,7 +142,7 @@ function planAttachment(
     ifName,
     isDefault,
     ...(source.isAuxiliary ? { isAuxiliary: true } : {}),
-    list: withInjections(source.list, element?.cniArgs, assigned),
+    list: withInjections(source.list, argsOf(element), assigned),
     capabilityArgs: {
       ...capabilityArgs(input.runtimeConfig, element, isDefault),
       ...(deviceId === undefined ? {} : { deviceID: deviceId }),
@@ -161,8 +161,14 @@ function declares({ plugins }: NetworkList, capability: string): boolean {
   return plugins.some(({ capabilities }) => capabilities.includes(capability));
 }
 
+/** What `args.cni` carries from the pod's annotation; undefined for nothing. */
+function argsOf(element: NetworkSelectionElement | undefined): JsonObject | undefined {
+  if (element?.ipamClaimReference === undefined) return element?.cniArgs;
+  return { ...element.cniArgs, [ipamClaimKey]: element.ipamClaimReference };
+}
+
 /**
- * What every plugin's config of a network gets beyond what is written: the pod's `cni-args`, merged into `args.cni`, the pod's values
+ * What every plugin's config of a network gets beyond what is written: the pod's `cni-args` and its claim (M18), merged into `args.cni`, the pod's values
  * winning (NPWG spec M16); and the device, as `deviceID` and `pciBusID`, by which names the various plugins know it.
  */
 function withInjections(list: NetworkList, cniArgs: JsonObject | undefined, deviceId: string | undefined): NetworkList {

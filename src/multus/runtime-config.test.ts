@@ -18,12 +18,20 @@ test("BUG 2.5: kubelet's port mappings, bandwidth and addresses do not leak to a
 });
 
 test("an element's own requests reach its network", () => {
-  const element = { namespace: "n", name: "a", ips: ["10.9.0.1"], mac: "02:00:00:00:00:01", deviceId: "d" };
+  const element = {
+    namespace: "n",
+    name: "a",
+    ips: ["10.9.0.1"],
+    mac: "02:00:00:00:00:01",
+    deviceId: "d",
+    ipamClaimReference: "c",
+  };
   expect(capabilityArgs(fromKubelet, element, false)).toEqual({
     cgroupPath: "/x",
     ips: ["10.9.0.1"],
     mac: "02:00:00:00:00:01",
     deviceID: "d",
+    "ipam-claim-reference": "c",
   });
 });
 

@@ -2,6 +2,9 @@ import type { CniArgs } from "../cni/args.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
+/** The annotation's key for a claim, by which delegates get it too: nobody has agreed on another name. */
+export const ipamClaimKey = "ipam-claim-reference";
+
 /** What a runtime says about the pod as a whole; all else that it sends is meant for the default network only (NPWG spec 7.5). */
 const podWide = new Set(["cgroupPath", "io.kubernetes.cri.pod-annotations"]);
 
@@ -23,6 +26,7 @@ export function capabilityArgs(
     ["mac", element?.mac],
     ["infinibandGUID", element?.infinibandGuid],
     ["deviceID", element?.deviceId],
+    [ipamClaimKey, element?.ipamClaimReference],
   ];
   return Object.fromEntries([...inherited, ...asked.filter(([, value]) => value !== undefined)]) as JsonObject;
 }

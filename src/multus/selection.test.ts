@@ -80,6 +80,14 @@ const accepted: [name: string, value: string, want: unknown][] = [
     ],
   ],
   [
+    "a claim beside addresses, as the newest client library and KubeVirt have it",
+    '[{"name":"a","ipam-claim-reference":"vm.net-1","ips":["10.0.0.1/8"]},{"name":"b","ipam-claim-reference":""}]',
+    [
+      { namespace: "pod-ns", name: "a", ipamClaimReference: "vm.net-1", ips: ["10.0.0.1/8"] },
+      { namespace: "pod-ns", name: "b" },
+    ],
+  ],
+  [
     "an empty default-route",
     '[{"name":"a","default-route":[]}]',
     [{ namespace: "pod-ns", name: "a", defaultRoute: [] }],
@@ -105,6 +113,7 @@ const refused: [name: string, value: string, want: string][] = [
   ["a MAC that is none", '[{"name":"a","mac":"zz"}]', "$[0].mac: expected a MAC address"],
   ["a MAC of eight bytes", '[{"name":"a","mac":"00:11:22:33:44:55:66:77"}]', "$[0].mac: expected a MAC address of six"],
   ["a GUID of six bytes", '[{"name":"a","infiniband-guid":"00:11:22:33:44:55"}]', "expected a GUID of eight bytes"],
+  ["a claim by no name of Kubernetes", '[{"name":"a","ipam-claim-reference":"A/b"}]', "the name of an IPAMClaim"],
   ["no rate", '[{"name":"a","bandwidth":{}}]', "$[0].bandwidth: expected ingressRate or egressRate"],
   ["a burst without a rate", '[{"name":"a","bandwidth":{"egressRate":1,"ingressBurst":1}}]', "needs ingressRate"],
   [

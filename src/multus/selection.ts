@@ -41,6 +41,7 @@ export interface NetworkSelectionElement {
   /** Gateways for the pod's default route; an empty list keeps the routes that the network's own config gives. */
   readonly defaultRoute?: readonly Ip[];
   readonly deviceId?: string;
+  /** Name of the IPAMClaim, in the pod's namespace, that keeps the attachment's addresses. */
   readonly ipamClaimReference?: string;
 }
 
@@ -119,6 +120,12 @@ const protocols = ["tcp", "udp", "sctp"] as const;
 const protocol = checked((value) => protocols.find((each) => each === value.toLowerCase()), "TCP, UDP or SCTP");
 const hostIp = checked((value) => (value === "" || parseIp(value) ? value : undefined), "an IP address");
 
+/** A DNS-1123 subdomain, as every object's name is; "" is no claim, for Go writes an absent one so. */
+const claimName = checked(
+  (value) => (value === "" || /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(value) ? value : undefined),
+  "the name of an IPAMClaim",
+);
+
 /** Where a rate comes without a burst: the largest that a 32-bit count of bits has room for, as kubelet sends it for its own limits. */
 const burstMaxBits = 2_147_483_647;
 
@@ -151,7 +158,7 @@ const elementSchema = struct({
   "cni-args": optional(anyObject()),
   "default-route": optional(array(checked(parseIp, "an IP address"))),
   deviceID: optional(text()),
-  "ipam-claim-reference": optional(text()),
+  "ipam-claim-reference": optional(claimName),
 });
 
 function parseJsonForm(value: string, namespace: string): NetworkSelectionElement[] {
@@ -186,7 +193,7 @@ function toElement(json: DecodedElement, index: number, namespace: string): Netw
     ...given("cniArgs", json["cni-args"]),
     ...given("defaultRoute", json["default-route"]),
     ...given("deviceId", json.deviceID),
-    ...given("ipamClaimReference", json["ipam-claim-reference"]),
+    ...given("ipamClaimReference", json["ipam-claim-reference"] || undefined),
   };
 }
 

@@ -18,8 +18,39 @@ async function asked(here: MultusSite, config: Json, element: Json, conf: Json =
   await here.call("DEL", pod, { conf });
   expect(here.remains(before, pod)).toEqual([]);
   const added = recorder.take().find(({ command }) => command === "ADD");
-  return { outcome, runtimeConfig: added?.config["runtimeConfig"], args: added?.args, events };
+  return { outcome, config: added?.config, runtimeConfig: added?.config["runtimeConfig"], events };
 }
+
+describe("M18", () => {
+  const claim = { "ipam-claim-reference": "vm-1.net" };
+
+  test("ipam-claim-reference is passed to every plugin in args.cni, and as a capability to one that declares it", async () => {
+    const { outcome, config, events } = await asked(site(), { capabilities: { "ipam-claim-reference": true } }, claim);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(config).toMatchObject({ args: { cni: claim }, runtimeConfig: claim });
+    expect(events).toEqual([]);
+  });
+
+  test("a plugin may ignore it: none needs to declare it", async () => {
+    const { outcome, config, events } = await asked(site(), {}, claim, { missingCapability: "fail" });
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(config).toMatchObject({ args: { cni: claim } });
+    expect(events).toEqual([]);
+  });
+
+  // An error by the text of 1.3; its client library lifted that in 1.7.7, since preset addresses and a claim are used together.
+  test("it may stand beside ips", async () => {
+    const both = { ...claim, ips: ["10.0.0.7/24"] };
+    const { outcome, config } = await asked(site(), { capabilities: { ips: true } }, both);
+    expect(outcome.exitCode).toBe(0);
+    expect(config).toMatchObject({ args: { cni: claim }, runtimeConfig: { ips: ["10.0.0.7/24"] } });
+  });
+
+  test("it is the name of an object", async () => {
+    const { outcome } = await asked(site(), {}, { "ipam-claim-reference": "a/b" });
+    expect(errorOf(outcome).msg).toContain("$[0].ipam-claim-reference: expected the name of an IPAMClaim");
+  });
+});
 
 interface CapabilityRule {
   readonly rule: string;
