@@ -1,5 +1,6 @@
 // What the cases of a guest share: a LAN whose nodes attach pods by calling built-in plugins.
 import assert from "node:assert/strict";
+import type { CniError } from "../../src/cni/error.ts";
 import type { Plugin } from "../../src/cni/plugin.ts";
 import type { Result } from "../../src/cni/result.ts";
 import type { Verb } from "../../src/cni/version.ts";
@@ -66,11 +67,11 @@ export class GuestSite implements Disposable {
       .add({ config, pod })
       .then(
         () => "success",
-        (error: { readonly code?: number; readonly message?: string }) => error,
+        (error: CniError) => error,
       );
     if (typeof outcome === "string") assert.fail(`expected ${String(words)}, got success`);
-    if (typeof words === "string") assert.equal(outcome.message?.slice(0, words.length), words, outcome.message);
-    else assert.match(outcome.message ?? "", words);
+    if (typeof words === "string") assert.equal(outcome.message.slice(0, words.length), words, outcome.message);
+    else assert.match(outcome.message, words);
     assert.equal(outcome.code, code, outcome.message);
     assert.deepEqual(this.state(pod), before);
   }
