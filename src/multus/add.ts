@@ -18,6 +18,7 @@ import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
 import { reportFailure, reportSuccess, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
 import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
+import { clearSettled, markSettled } from "./settled.ts";
 import { networkSources } from "./sources.ts";
 
 /**
@@ -35,6 +36,7 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
     using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
     await clearEarlier(session, call);
+    markSettled(session.conf.cniDir, call.containerId, session.log);
     subject.cluster = await openCluster(session);
     subject.pod = await findPod(subject.cluster, identity);
     const plan = await planFor(session, call, subject);
@@ -83,6 +85,7 @@ async function attachAll(
   subject: Subject,
 ): Promise<Result> {
   for (const attachment of attachments) await requirePlugins(session, attachment);
+  clearSettled(session.conf.cniDir, call.containerId);
   writeJournal(
     session.conf.cniDir,
     { containerId: call.containerId, netns: call.netns.path, network: call.conf.name },
@@ -166,7 +169,9 @@ function refuseTakenName(call: AddCall<MultusConf>, ifName: string): void {
 async function takeBack(session: Session, call: AddCall<MultusConf>, begun: readonly JournalEntry[]): Promise<void> {
   const failures = await deleteEntries(session, call, begun);
   for (const { error } of failures) session.log.error(`taking back: ${error.text}; DEL will try again`);
-  if (failures.length === 0) removeJournal(session.conf.cniDir, call.containerId);
+  if (failures.length > 0) return;
+  removeJournal(session.conf.cniDir, call.containerId);
+  markSettled(session.conf.cniDir, call.containerId, session.log);
 }
 
 /** CHECK and DEL must be told what the kernel has now, not what the plugins made first. */

@@ -8,6 +8,7 @@ import { readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { rescueEntries } from "./rescue.ts";
 import { openSession, podIdentity, podLabel, type Session } from "./session.ts";
+import { isSettled, markSettled } from "./settled.ts";
 
 /**
  * Takes a container off all its networks, in reverse order and to the end even when one fails. It needs the journal alone: no API
@@ -23,6 +24,7 @@ export async function del(call: DelCall<MultusConf>): Promise<void> {
     using _lock = await ContainerLock.take(conf.cniDir, call.containerId);
     throwJoined((await deleteAll(session, call)).map(({ error }) => error));
     removeJournal(conf.cniDir, call.containerId);
+    markSettled(conf.cniDir, call.containerId, session.log);
   } catch (error) {
     const failure = CniError.from(error).within(where);
     session.log.error(failure.text);
@@ -35,6 +37,7 @@ async function deleteAll(session: Session, call: DelCall<MultusConf>): Promise<D
   const { cniDir } = session.conf;
   const state = readJournal(cniDir, call.containerId, call.ifName, call.args);
   if (state.kind === "present") return deleteEntries(session, call, state.entries);
+  if (state.kind === "absent" && isSettled(cniDir, call.containerId)) return [];
   if (state.kind === "torn") {
     session.log.error(
       `journal of container ${call.containerId} is unreadable: ${state.reason}; looking elsewhere for what to delete`,

@@ -44,8 +44,8 @@ export interface SiteCall {
 
 const uidOf = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 
-/** What host-local keeps beside its leases: it goes with the network, not with the pod. */
-const keptByHostLocal = /(?:^|\/)(?:lock|last_reserved_ip\.\d+)$/;
+/** What goes by itself: host-local's own files with the network, and the mark of a container that was deleted with the hour. */
+const notThePods = /(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.settled\/\d+\/[^/]+)$/;
 
 export class MultusSite implements Disposable {
   readonly folder: TemporaryFolder = temporaryFolder();
@@ -188,14 +188,14 @@ export class MultusSite implements Disposable {
     return (this.state(pod)?.events ?? []).map(({ type, reason, message }) => `${type} ${reason} ${message}`);
   }
 
-  /** Paths of all files below a folder of the site, without host-local's own. */
+  /** Paths of all files below a folder of the site, without those that stay when a pod goes. */
   files(folder: string): string[] {
     const root = this.path(folder);
     if (!existsSync(root)) return [];
     return readdirSync(root, { recursive: true, withFileTypes: true })
       .filter((entry) => !entry.isDirectory())
       .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-      .filter((path) => !keptByHostLocal.test(path))
+      .filter((path) => !notThePods.test(path))
       .sort();
   }
 

@@ -1,0 +1,66 @@
+import { SystemError } from "../libc/errno.ts";
+import {
+  makeDirectories,
+  readDirectoryIfExists,
+  rmdir,
+  statusIfExists,
+  unlinkIfExists,
+  writeFile,
+} from "../libc/file.ts";
+import type { Logger } from "../log/logger.ts";
+
+const hourMs = 3_600_000;
+
+/**
+ * Remembers that nothing of a container is attached: its DEL has succeeded, or its ADD has taken back everything. Runtimes call DEL several
+ * times for each pod; without this every further call would have to ask the API server what may have been attached. Kept as an
+ * empty file for an hour or two, in a folder for each hour, so that old ones go a whole folder at a time. Called under the container's
+ * lock. A mark that can't be written is only logged: it saves work, and nothing depends on it.
+ */
+export function markSettled(cniDir: string, containerId: string, log: Logger, now = Date.now()): void {
+  const hour = hourOf(now);
+  const folder = folderOf(cniDir, hour);
+  try {
+    if (statusIfExists(folder) === undefined) {
+      removeBefore(cniDir, hour - 1);
+      makeDirectories(folder, 0o700);
+    }
+    writeFile(`${folder}/${containerId}`, "");
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    log.verbose(`container ${containerId} is not remembered as settled: ${error.message}`);
+  }
+}
+
+/** True when nothing of the container is attached, for certain; false also when that is forgotten. */
+export function isSettled(cniDir: string, containerId: string, now = Date.now()): boolean {
+  return marks(cniDir, containerId, now).some((path) => statusIfExists(path) !== undefined);
+}
+
+/** Forgets the mark, before anything is attached. Throws `SystemError` when it can't be removed. */
+export function clearSettled(cniDir: string, containerId: string, now = Date.now()): void {
+  for (const path of marks(cniDir, containerId, now)) unlinkIfExists(path);
+}
+
+function marks(cniDir: string, containerId: string, now: number): string[] {
+  const hour = hourOf(now);
+  return [hour, hour - 1].map((each) => `${folderOf(cniDir, each)}/${containerId}`);
+}
+
+function hourOf(now: number): number {
+  return Math.floor(now / hourMs);
+}
+
+/** The dot keeps it apart from the journals, which Multus reads too. */
+function folderOf(cniDir: string, hour: number): string {
+  return `${cniDir}/.settled/${hour}`;
+}
+
+function removeBefore(cniDir: string, oldest: number): void {
+  const root = `${cniDir}/.settled`;
+  for (const { name } of readDirectoryIfExists(root)) {
+    if (Number(name) >= oldest) continue;
+    for (const mark of readDirectoryIfExists(`${root}/${name}`)) unlinkIfExists(`${root}/${name}/${mark.name}`);
+    rmdir(`${root}/${name}`);
+  }
+}
