@@ -13,6 +13,8 @@ const longestMessage = 1024;
 const longestName = 253;
 const hashLength = 16;
 const countAttempts = 5;
+/** An event is worth less waiting than the pod's network: a server may keep events in a store of their own, and that may be down alone. */
+const longestWaitMs = 3000;
 
 const eventSchema = struct({
   metadata: struct({ resourceVersion: optional(text(), "") }),
@@ -28,7 +30,8 @@ export async function deliverEvent(client: KubeClient, pod: Pod, event: PodEvent
   const name = eventName(pod, event);
   const target = { verb: "create", resource: events, namespace: pod.namespace } as const;
   try {
-    await client.request(target, eventSchema, { body: eventObject(name, pod, event) });
+    const limit = { atMostMs: longestWaitMs };
+    await client.request(target, eventSchema, { ...limit, body: eventObject(name, pod, event) });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
     // The answer to an earlier attempt was lost: it was this very event that was created then.
@@ -39,7 +42,7 @@ export async function deliverEvent(client: KubeClient, pod: Pod, event: PodEvent
 /** Reading is not needed for it: a patch answers with the whole object. Another node never counts the same event, but this one's next ADD may. */
 async function countUp(client: KubeClient, namespace: string, name: string): Promise<void> {
   const target = { verb: "patch", resource: events, namespace, name } as const;
-  const options = { contentType: "application/merge-patch+json" };
+  const options = { contentType: "application/merge-patch+json", atMostMs: longestWaitMs };
   try {
     const lastTimestamp = now();
     let { metadata, count } = await client.request(target, eventSchema, { ...options, body: { lastTimestamp } });

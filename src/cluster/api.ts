@@ -117,7 +117,7 @@ export class ApiCluster implements Cluster, Disposable {
     const scopes = [{}, ...(isObjectName(wanted.namespace) ? [{ namespace: wanted.namespace }] : [])];
     for (const scope of scopes) {
       try {
-        const options = { ...scope, onlyMetadata: true, timeoutMs: hintTimeoutMs, atMost: hintNames };
+        const options = { ...scope, onlyMetadata: true, atMostMs: hintTimeoutMs, atMost: hintNames };
         const { items } = await list(this.#client, networks, namedSchema, options);
         return networkHint(
           wanted,

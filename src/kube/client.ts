@@ -25,8 +25,8 @@ export interface RequestOptions {
   /** "application/json" otherwise. */
   readonly contentType?: string;
   readonly accept?: string;
-  /** In place of the client's. */
-  readonly timeoutMs?: number;
+  /** Less time than the client's, for what is worth less. */
+  readonly atMostMs?: number;
 }
 
 const methods: Readonly<Record<RbacVerb, string>> = {
@@ -122,8 +122,12 @@ export class KubeClient {
 
   /** Attempts of one request until one succeeds, fails for good, or the time is up. */
   async #chain(target: Target, options: RequestOptions): Promise<string> {
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const allowedMs = this.#isSilent ? Math.min(timeoutMs, silentTimeoutMs) : timeoutMs;
+    const { atMostMs = Number.POSITIVE_INFINITY } = options;
+    const allowedMs = Math.min(
+      this.#options.timeoutMs,
+      atMostMs,
+      this.#isSilent ? silentTimeoutMs : Number.POSITIVE_INFINITY,
+    );
     const began = performance.now();
     let wasRepeated = false;
     let hasReloaded = false;

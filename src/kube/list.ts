@@ -14,8 +14,8 @@ export interface ListOptions {
   readonly fieldSelector?: string;
   /** Only `metadata` is sent, for those who look for names. */
   readonly onlyMetadata?: boolean;
-  /** For each page, in place of the client's. */
-  readonly timeoutMs?: number;
+  /** Less time for each page than the client's. */
+  readonly atMostMs?: number;
   /** After this many no further page is asked for. */
   readonly atMost?: number;
   /** Objects of a page; `pageSize` otherwise. */
@@ -89,11 +89,11 @@ export function selectors({
 
 function requestOptions(
   query: Readonly<Record<string, string>>,
-  { onlyMetadata = false, timeoutMs }: ListOptions,
+  { onlyMetadata = false, atMostMs }: ListOptions,
 ): RequestOptions {
   return {
     query,
     ...(onlyMetadata ? { accept: metadataOnly } : {}),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(atMostMs === undefined ? {} : { atMostMs }),
   };
 }

@@ -34,7 +34,8 @@ describe.each([0, 1, 5, 10])("a pod with %i networks", (networks) => {
     expect(await site().events(pod)).toHaveLength(networks + 1);
     expect(await site().status(pod)).toHaveLength(networks + 1);
     expect(await site().call("CHECK", pod)).toMatchObject({ exitCode: 0 });
-    expect(await site().call("DEL", pod)).toMatchObject({ exitCode: 0 });
+    // Runtimes call DEL two to four times for each pod.
+    for (let time = 0; time < 3; time++) expect(await site().call("DEL", pod)).toMatchObject({ exitCode: 0 });
     expect(counted()).toEqual({});
   });
 });
