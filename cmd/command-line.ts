@@ -18,6 +18,7 @@ interface Verb {
 const verbs: Readonly<Record<string, Verb>> = {
   play: { summary: "make the pods of Kubernetes manifests on this machine", load: () => import("./verbs/play.ts") },
   plan: { summary: "print which networks pods would get", load: () => import("./verbs/plan.ts") },
+  explain: { summary: "say why a pod gets, or lacks, its networks", load: () => import("./verbs/explain.ts") },
   add: { summary: "attach a network namespace to a network", load: () => import("./verbs/add.ts") },
   check: { summary: "check an attachment", load: () => import("./verbs/check.ts") },
   del: { summary: "detach a network namespace from a network", load: () => import("./verbs/del.ts") },
@@ -34,6 +35,7 @@ Examples:
   polynic play -f pods.yaml              make the pods of a manifest on this machine, with all their networks
   polynic play -f pods/ --dry-run        say what that would do, and change nothing
   polynic plan -f pods/ default/web      every network of one pod, where its config comes from, and in which order
+  polynic explain default/web -f pods/    why it gets them, what was injected, what would be refused
   polynic play --down                    take down every pod that play has made
   polynic add multi /run/netns/x         attach a network of /etc/cni/net.d, as cnitool does
   polynic help play                      more about one command

@@ -1,13 +1,19 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { runCommandLine } from "./command-line.ts";
 import { colours } from "./terminal.ts";
 
 const examples = join(import.meta.dirname, "..", "conf-examples", "pods");
 const folder = mkdtempSync(join(tmpdir(), "polynic-plan-"));
+// Whoever runs the tests may well have a cluster.
+beforeAll(() => {
+  vi.stubEnv("KUBECONFIG", "");
+  vi.stubEnv("KUBERNETES_SERVICE_HOST", "");
+});
 afterAll(() => {
+  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
 

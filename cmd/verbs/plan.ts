@@ -8,6 +8,7 @@ interface Options {
   readonly filename: readonly string[];
   readonly conf: string;
   readonly podCidr: string;
+  readonly kubeconfig: string;
   readonly output: OutputFormat;
 }
 
@@ -17,6 +18,7 @@ Examples:
   polynic plan -f conf-examples/pods default/web      one pod
   polynic plan -f pods.yaml web -o json               with every config, CNI_ARGS and runtimeConfig as plugins would get them
   polynic plan --conf /etc/cni/net.d/00-multus.conf   the pods of the folder that the config's "manifests" names
+  polynic plan default/web --kubeconfig ~/.kube/config    a pod of a cluster
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) =>
@@ -31,9 +33,14 @@ export const command: VerbModule["command"] = (terminal, finish) =>
       "CNI configuration with a plugin of type multus, in place of the built-in default network",
       "",
     )
+    .option(
+      "--kubeconfig <file>",
+      "look pods and networks up in a cluster; otherwise what the config or $KUBECONFIG names",
+      "",
+    )
     .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
     .addOption(outputOption())
     .addHelpText("after", examples)
-    .action(async (pod: string | undefined, { filename, conf, podCidr, output }: Options) => {
-      finish(await planFiles({ root: defaultRoot, paths: filename, conf, podCidr, output, pod }, terminal));
+    .action(async (pod: string | undefined, { filename: paths, ...options }: Options) => {
+      finish(await planFiles({ ...options, root: defaultRoot, paths, pod, verb: "plan" }, terminal));
     });

@@ -64,7 +64,10 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
   if (options.filename.length === 0) throw new UsageError("name the manifests with -f FILE, or take down with --down");
   if (options.dryRun) {
     const { planFiles } = await import("../plan.ts");
-    return planFiles({ ...options, root, paths: options.filename, pod: undefined }, terminal);
+    return planFiles(
+      { ...options, root, paths: options.filename, kubeconfig: "", verb: "play", pod: undefined },
+      terminal,
+    );
   }
   const { playUp } = await import("../../src/play/up.ts");
   const { conf, podCidr, filename } = options;

@@ -38,7 +38,7 @@ export async function addList(runtime: Runtime, list: NetworkList, attachment: A
   let result: Result | undefined;
   for (const [index, entry] of list.plugins.entries()) {
     try {
-      const config = configFor(list, entry, attachment, encoded(result, version));
+      const config = requestConfig(list, entry, attachment.capabilityArgs, encoded(result, version));
       result = await invoke(runtime, attachmentCall("ADD", entry, config, attachment));
       // Also for the caller's sake: a result that can't be printed must fail while it can be undone.
       encoded(result, version);
@@ -88,7 +88,10 @@ export async function checkList(
   const prev = encoded(prevResult, version);
   for (const entry of list.plugins) {
     try {
-      await invoke(runtime, attachmentCall("CHECK", entry, configFor(list, entry, attachment, prev), attachment));
+      await invoke(
+        runtime,
+        attachmentCall("CHECK", entry, requestConfig(list, entry, attachment.capabilityArgs, prev), attachment),
+      );
     } catch (error) {
       throw failed(error, list, entry, "check");
     }
@@ -144,7 +147,10 @@ async function delPlugins(
   const prev = prevResultForDel(list, prevResult);
   for (const entry of list.plugins.slice(0, last + 1).toReversed()) {
     try {
-      await invoke(runtime, attachmentCall("DEL", entry, configFor(list, entry, attachment, prev), attachment));
+      await invoke(
+        runtime,
+        attachmentCall("DEL", entry, requestConfig(list, entry, attachment.capabilityArgs, prev), attachment),
+      );
     } catch (error) {
       failures.push(failed(error, list, entry, "delete"));
     }
@@ -180,11 +186,11 @@ function base({ name, cniVersion }: NetworkList, { config }: PluginEntry): JsonO
 }
 
 /** The request configuration of one plugin (spec "Deriving request configuration from plugin configuration"). */
-function configFor(
+export function requestConfig(
   list: NetworkList,
   entry: PluginEntry,
-  { capabilityArgs }: Attachment,
-  prevResult: JsonObject | undefined,
+  capabilityArgs: JsonObject,
+  prevResult?: JsonObject,
 ): JsonObject {
   const granted = entry.capabilities.flatMap((name): (readonly [string, JsonValue])[] => {
     const value = capabilityArgs[name];

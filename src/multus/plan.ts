@@ -25,6 +25,8 @@ export interface NetworkSource {
   readonly element?: NetworkSelectionElement;
   /** The resource that an attachment takes a device of (annotation k8s.v1.cni.cncf.io/resourceName of the definition). */
   readonly resourceName?: string;
+  /** The definition's config had no name, and got the definition's (NPWG spec M3). */
+  readonly isNameInjected?: true;
   /** The chain of `auxiliaryCNIChainName`: no network of its own, so the pod's status does not list it. */
   readonly isAuxiliary?: true;
 }

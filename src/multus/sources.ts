@@ -34,6 +34,8 @@ export interface SourceInput {
 export interface SourceOutcome {
   /** As status would name it; what the node's config says where that is not known. */
   readonly name: string;
+  /** What names it: a key of the node's config, or an annotation of the pod. */
+  readonly askedBy: string;
   /** Present for what the pod's annotations name. */
   readonly element?: NetworkSelectionElement;
   readonly found: NetworkSource | CniError;
@@ -91,25 +93,23 @@ function readWishes({ pod, conf }: SourceInput): Wishes {
 async function readNetworks(input: SourceInput, { override, own }: Wishes): Promise<SourceOutcome[]> {
   const [defaults, replaced, wanted] = await Promise.all([
     override.length > 0 ? furtherNetworks(input) : nodeNetworks(input),
-    definitions(input, override),
-    definitions(input, own),
+    definitions(input, override, defaultNetworkAnnotation),
+    definitions(input, own, networksAnnotation),
   ]);
   return [...replaced, ...defaults, ...wanted, ...auxiliaryChain(input)];
 }
 
 /** What `find` finds, or why it does not. Only what a network can be at fault for is an outcome. */
 async function outcomeOf(
-  name: string,
+  asked: Omit<SourceOutcome, "found">,
   find: () => NetworkSource | Promise<NetworkSource>,
-  element?: NetworkSelectionElement,
 ): Promise<SourceOutcome> {
-  const asked = element === undefined ? {} : { element };
   try {
     const found = await find();
-    return { name: found.name, ...asked, found };
+    return { ...asked, name: found.name, found };
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
-    return { name, ...asked, found: error };
+    return { ...asked, found: error };
   }
 }
 
@@ -133,7 +133,7 @@ async function furtherNetworks(input: SourceInput): Promise<SourceOutcome[]> {
 
 function ofDelegate(config: JsonObject, index: number): Promise<SourceOutcome> {
   const origin = `delegates[${index}]`;
-  return outcomeOf(origin, () => {
+  return outcomeOf({ name: origin, askedBy: origin }, () => {
     const list = listOf(config, origin);
     return { name: list.name, origin, list };
   });
@@ -141,7 +141,7 @@ function ofDelegate(config: JsonObject, index: number): Promise<SourceOutcome> {
 
 /** A value of clusterNetwork or defaultNetworks: a path, or the name of a definition in multusNamespace, or of a file in confDir. */
 function namedNetwork(input: SourceInput, entry: string, key: string): Promise<SourceOutcome> {
-  return outcomeOf(entry, () => findNamed(input, entry, key));
+  return outcomeOf({ name: entry, askedBy: key }, () => findNamed(input, entry, key));
 }
 
 async function findNamed({ conf, cluster }: SourceInput, entry: string, key: string): Promise<NetworkSource> {
@@ -230,7 +230,11 @@ function foreignNamespace({ conf, pod }: SourceInput, element: NetworkSelectionE
   );
 }
 
-async function definitions(input: SourceInput, elements: readonly NetworkSelectionElement[]): Promise<SourceOutcome[]> {
+async function definitions(
+  input: SourceInput,
+  elements: readonly NetworkSelectionElement[],
+  annotation: string,
+): Promise<SourceOutcome[]> {
   const { cluster } = input;
   if (cluster === undefined) return [];
   const reads = new Map<string, Promise<NetworkAttachmentDefinition>>();
@@ -243,15 +247,11 @@ async function definitions(input: SourceInput, elements: readonly NetworkSelecti
   await Promise.allSettled(reads.values());
   return await Promise.all(
     elements.map((element) =>
-      outcomeOf(
-        `${element.namespace}/${element.name}`,
-        async () => {
-          const refusal = foreignNamespace(input, element);
-          if (refusal !== undefined) throw refusal;
-          return { ...fromDefinition(input.conf, await readDefinition(reads, element)), element };
-        },
-        element,
-      ),
+      outcomeOf({ name: `${element.namespace}/${element.name}`, askedBy: annotation, element }, async () => {
+        const refusal = foreignNamespace(input, element);
+        if (refusal !== undefined) throw refusal;
+        return { ...fromDefinition(input.conf, await readDefinition(reads, element)), element };
+      }),
     ),
   );
 }
@@ -287,7 +287,9 @@ function fromDefinition(conf: MultusConf, definition: NetworkAttachmentDefinitio
     };
   }
   const { config, warnings } = readConfig(definition.config, origin);
-  return { name, ...device, origin, list: { ...listOf(withName(config, definition.name), origin), warnings } };
+  const named = withName(config, definition.name);
+  const injected = named === config ? {} : { isNameInjected: true as const };
+  return { name, ...device, ...injected, origin, list: { ...listOf(named, origin), warnings } };
 }
 
 function readConfig(
@@ -326,6 +328,7 @@ function listOf(config: JsonObject, origin: string): NetworkList {
 function auxiliaryChain({ conf }: SourceInput): SourceOutcome[] {
   const { auxiliaryChainName: name, clusterNetwork } = conf;
   if (name === "") return [];
+  const asked = { name, askedBy: "auxiliaryCNIChainName" };
   const isFolder = statusIfExists(clusterNetwork)?.kind === "directory";
   const folder = isFolder ? clusterNetwork.replace(/\/+$/, "") : clusterNetwork.replace(/\/[^/]*$/, "");
   const origin = `auxiliaryCNIChainName: ${folder}/${name}`;
@@ -335,9 +338,9 @@ function auxiliaryChain({ conf }: SourceInput): SourceOutcome[] {
     // A result without addresses, as passthru gives it, can't be told in older versions.
     const cniVersion = isAtLeast(conf.cniVersion, "0.3.0") ? conf.cniVersion : "0.3.0";
     const first = parseNetwork(stringify({ cniVersion, name, plugins: [{ type: "passthru" }] }));
-    return [{ name, found: { name, origin, list: withPlugins(first, more), isAuxiliary: true } }];
+    return [{ ...asked, found: { name, origin, list: withPlugins(first, more), isAuxiliary: true } }];
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
-    return [{ name, found: error }];
+    return [{ ...asked, found: error }];
   }
 }

@@ -10,6 +10,7 @@ const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>
   passthru: () => import("./passthru/plugin.ts"),
   sbr: () => import("./sbr/plugin.ts"),
   static: () => import("../ipam/static/plugin.ts"),
+  tuning: () => import("./tuning/plugin.ts"),
   vlan: () => import("./vlan/plugin.ts"),
 };
 

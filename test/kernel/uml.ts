@@ -31,6 +31,10 @@ export interface GuestOptions {
   /** For the whole boot; everything is 10 to 30 times slower inside than outside. */
   readonly timeoutMs?: number;
   readonly memoryMb?: number;
+  /** Modules to load first: IPv6 is one in this kernel. */
+  readonly modules?: readonly string[];
+  /** Further variables for the cases. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export const guestTimeoutMs = 120_000;
@@ -42,7 +46,7 @@ const finished = "polynic-guest-finished";
  */
 export async function bootGuest(caseFile: string, options: GuestOptions = {}): Promise<GuestRun> {
   using shared = temporaryFolder();
-  const init = shared.write("init", initScript(shared.path, caseFile));
+  const init = shared.write("init", initScript(shared.path, caseFile, options));
   runCommand(["chmod", "755", init]);
   const timeoutMs = options.timeoutMs ?? guestTimeoutMs;
   const kernel = [
@@ -88,8 +92,9 @@ function problemOf(isTimedOut: boolean, timeoutMs: number, console: string): str
 }
 
 /** What the guest runs as its first process. */
-function initScript(shared: string, caseFile: string): string {
+function initScript(shared: string, caseFile: string, { modules = [], environment = {} }: GuestOptions): string {
   const runner = join(import.meta.dirname, "guest-runner.ts");
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}='${value}'`);
   return `#!/bin/sh
 export PATH=${searchPath} HOME=/run TMPDIR=/run
 mount -t proc proc /proc
@@ -103,7 +108,9 @@ ln -s /usr/lib/uml/modules/$(uname -r) /run/modules/lib/modules/
 printf '#!/bin/sh\\nexec modprobe -d /run/modules "$@"\\n' > /run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
+for module in ${modules.join(" ")}; do /run/modprobe $module; done
 ip link set lo up
+${exports.join("\n")}
 cd ${shared}
 ${process.execPath} ${runner} ${caseFile} ${shared}/results && echo ${finished}
 echo o > /proc/sysrq-trigger

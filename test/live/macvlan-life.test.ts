@@ -201,8 +201,10 @@ describe("CHECK", () => {
     await expect(check({ mode: "vepa" })).rejects.toThrow(
       "container macvlan mode bridge does not match expected value: vepa",
     );
-    await expect(check({ mtu: 1400 })).rejects.toThrow(
-      "container macvlan MTU 1500 does not match expected value: 1400",
+    await check({ mtu: 1500 });
+    pod.ip("link set net1 mtu 1400");
+    await expect(check({ mtu: 1500 })).rejects.toThrow(
+      "container macvlan MTU 1400 does not match expected value: 1500",
     );
     node().ip("link add up0 type veth peer name up1");
     await expect(check({ master: "up0" })).rejects.toThrow("container macvlan net1 is not on master up0");

@@ -64,6 +64,15 @@ export function checkLink(pod: Netns, { entry }: FoundInterface): Link {
 }
 
 /**
+ * Whether the link has the MTU that its plugin was to give it (`configured`; 0 is none). What counts is the result, since a tuning behind that
+ * plugin may have changed it; results before 1.1.0 do not tell, and then nobody can.
+ */
+export function checkMtu(link: Link, configured: number, { entry: { mtu = 0 } }: FoundInterface): void {
+  if (configured === 0 || mtu === 0 || link.mtu === mtu) return;
+  throw mismatch(`container ${link.kind} MTU ${link.mtu} does not match expected value: ${mtu}`);
+}
+
+/**
  * Looks whether the link has the addresses and routes that the result gives to interface number `index`, and is up if there are any (what
  * an application does with a link without addresses is its own business). Routes are looked for
  * in all tables of the pod, because sbr and vrf move them; of a default route only the device counts, since the dispatcher and sbr

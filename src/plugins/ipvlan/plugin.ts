@@ -3,7 +3,7 @@ import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall } from "..
 import type { Result } from "../../cni/result.ts";
 import type { Netns } from "../../netns/netns.ts";
 import type { Link } from "../../rtnl/link.ts";
-import { checkAddressing, checkLink, findPodInterface } from "../common/check.ts";
+import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { type CompleteOptions, completeLink, configureLink, leaseAddresses } from "../common/complete-link.ts";
 import { errnoOf } from "../common/explain.ts";
@@ -88,6 +88,7 @@ async function check(call: CheckCall<IpvlanConfig>): Promise<void> {
   const found = findPodInterface(prevResult, ifName, pod);
   const link = checkLink(pod, found);
   checkKind(link, config);
+  checkMtu(link, config.mtu, found);
   if (config.isMasterNamed) {
     const master = masterOf(placeOf(config.isMasterInPod, call.host, pod), config);
     if (!standsOn(link, master)) throw mismatch(`container ipvlan ${link.name} is not on master ${master.name}`);
@@ -95,7 +96,7 @@ async function check(call: CheckCall<IpvlanConfig>): Promise<void> {
   checkAddressing(pod, link, prevResult, found.index);
 }
 
-function checkKind(link: Link, { mode, flag, mtu }: IpvlanConfig): void {
+function checkKind(link: Link, { mode, flag }: IpvlanConfig): void {
   if (link.data?.kind !== "ipvlan") {
     throw mismatch(
       `Error: Container interface ${link.name} not of type ipvlan, it is ${link.kind || "a device of its own"}`,
@@ -108,9 +109,6 @@ function checkKind(link: Link, { mode, flag, mtu }: IpvlanConfig): void {
   // Kernels before 4.15 have no flags.
   if (link.data.flag !== undefined && link.data.flag !== flag) {
     throw mismatch(`Container IPVlan flag ${link.data.flag} does not match expected value: ${flag}; ${shared}`);
-  }
-  if (mtu !== 0 && link.mtu !== mtu) {
-    throw mismatch(`Container IPVlan MTU ${link.mtu} does not match expected value: ${mtu}`);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Result } from "../../cni/result.ts";
 import { CniError, code } from "../../cni/error.ts";
 import { formatMac } from "../../ip/mac.ts";
 import type { Link } from "../../rtnl/link.ts";
-import { checkAddressing, checkLink, findPodInterface } from "../common/check.ts";
+import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { completeLink } from "../common/complete-link.ts";
 import { findMaster, placeOf, requireMaster, validateMtu } from "../common/master.ts";
@@ -55,12 +55,13 @@ async function check(call: CheckCall<MacvlanConfig>): Promise<void> {
   const found = findPodInterface(prevResult, ifName, pod);
   const link = checkLink(pod, found);
   checkKind(link, config);
+  checkMtu(link, config.mtu, found);
   if (config.isMasterNamed)
     checkMaster(link, findMaster(placeOf(config.isMasterInPod, call.host, pod), config.master), config);
   checkAddressing(pod, link, prevResult, found.index);
 }
 
-function checkKind(link: Link, { mode, mtu }: MacvlanConfig): void {
+function checkKind(link: Link, { mode }: MacvlanConfig): void {
   if (link.data?.kind !== "macvlan") {
     throw new CniError(
       code.internal,
@@ -72,9 +73,6 @@ function checkKind(link: Link, { mode, mtu }: MacvlanConfig): void {
       code.internal,
       `container macvlan mode ${link.data.mode} does not match expected value: ${mode}`,
     );
-  }
-  if (mtu !== 0 && link.mtu !== mtu) {
-    throw new CniError(code.internal, `container macvlan MTU ${link.mtu} does not match expected value: ${mtu}`);
   }
 }
 

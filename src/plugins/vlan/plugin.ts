@@ -4,7 +4,7 @@ import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall } from "..
 import type { Result } from "../../cni/result.ts";
 import type { Link } from "../../rtnl/link.ts";
 import type { UndoScope } from "../../undo/undo.ts";
-import { checkAddressing, checkLink, findPodInterface } from "../common/check.ts";
+import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { completeLink } from "../common/complete-link.ts";
 import { findMaster, placeOf, requireMaster, validateMtu } from "../common/master.ts";
@@ -66,6 +66,7 @@ async function check(call: CheckCall<VlanConfig>): Promise<void> {
   const found = findPodInterface(prevResult, ifName, pod);
   const link = checkLink(pod, found);
   checkKind(link, config);
+  checkMtu(link, config.mtu, found);
   if (config.isMasterNamed) {
     const master = findMaster(placeOf(config.isMasterInPod, call.host, pod), config.master);
     if (!standsOn(link, master)) throw mismatch(`container vlan ${link.name} is not on master ${master.name}`);
@@ -73,16 +74,13 @@ async function check(call: CheckCall<VlanConfig>): Promise<void> {
   checkAddressing(pod, link, prevResult, found.index);
 }
 
-function checkKind(link: Link, { id, mtu }: VlanConfig): void {
+function checkKind(link: Link, { id }: VlanConfig): void {
   if (link.data?.kind !== "vlan") {
     throw mismatch(
       `Error: Container interface ${link.name} not of type vlan, it is ${link.kind || "a device of its own"}`,
     );
   }
   if (link.data.id !== id) throw mismatch(`container vlan id ${link.data.id} does not match expected value: ${id}`);
-  if (mtu !== 0 && link.mtu !== mtu) {
-    throw mismatch(`container vlan MTU ${link.mtu} does not match expected value: ${mtu}`);
-  }
 }
 
 /** A config without a master may be one in a chain that makes it: then nothing can be said of it here. */

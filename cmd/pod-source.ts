@@ -1,0 +1,103 @@
+import { ManifestCluster } from "../src/cluster/manifests.ts";
+import type { Cluster, Pod } from "../src/cluster/port.ts";
+import { silentLogger } from "../src/log/logger.ts";
+import type { MultusConf } from "../src/multus/config.ts";
+import { defaultConf } from "../src/play/default-conf.ts";
+import { dispatcherConf, readConf, toList } from "../src/play/pod-conf.ts";
+import { asInput } from "../src/play/play-error.ts";
+import { PodSources } from "../src/play/pods.ts";
+import { layout } from "../src/play/state.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** Where pods and networks are to be looked up, and by which config of the dispatcher. */
+export interface PodSourceRequest {
+  readonly root: string;
+  /** Manifest files and directories; they win over what `conf` names. */
+  readonly paths: readonly string[];
+  /** Path of the dispatcher's config; "" for the built-in one. */
+  readonly conf: string;
+  /** Addresses of the built-in config's default network. */
+  readonly podCidr: string;
+  /** Path of the credentials for an API server; "" for what `conf` names. */
+  readonly kubeconfig: string;
+  /** For the server's log: the verb that is called. */
+  readonly verb: string;
+}
+
+/** Pods and their networks as a verb of the command line looks at them. */
+export class PodSource implements Disposable {
+  private constructor(
+    readonly conf: MultusConf,
+    readonly cluster: Cluster,
+    /** All pods; undefined where they can only be asked for by name. */
+    private readonly pods: readonly Pod[] | undefined,
+    private readonly close: () => void = () => {},
+  ) {}
+
+  /** Throws `UsageError` and `InputError` for what the caller has got wrong. Of an API server nothing is asked yet. */
+  static async open(request: PodSourceRequest): Promise<PodSource> {
+    const conf = readDispatcherConf(request);
+    if (request.paths.length > 0) {
+      const { cluster, pods } = new PodSources(request.paths);
+      return new PodSource(conf, cluster, pods);
+    }
+    if (request.kubeconfig === "" && request.conf !== "" && conf.manifests !== undefined) {
+      const cluster = new ManifestCluster(conf.manifests);
+      return new PodSource(conf, cluster, cluster.pods());
+    }
+    const kubeconfig = request.kubeconfig || conf.kubeconfig || (process.env["KUBECONFIG"] ?? "");
+    const { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = process.env;
+    if (kubeconfig === "" && (KUBERNETES_SERVICE_HOST ?? "") === "") {
+      throw new UsageError(
+        'name the manifests with -f FILE, an API server with --kubeconfig FILE, or a --conf FILE that has the key "manifests" or "kubeconfig"',
+      );
+    }
+    const { openApi } = await import("../src/cluster/api.ts");
+    const { verb } = request;
+    const cluster = openApi({
+      kubeconfig,
+      timeoutMs: conf.apiTimeoutMs,
+      verb,
+      environment: { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT },
+      log: silentLogger,
+    });
+    return new PodSource(conf, cluster, undefined, () => cluster[Symbol.dispose]());
+  }
+
+  /** The pod of that name, "namespace/name" or a name in namespace default; without a name all pods, of manifests only. */
+  async choose(wanted: string | undefined): Promise<readonly Pod[]> {
+    if (wanted !== undefined) return [await this.find(wanted)];
+    if (this.pods === undefined)
+      throw new UsageError("name the pod as NAMESPACE/NAME: of an API server one is looked at");
+    return this.pods;
+  }
+
+  /** As `choose`, of one pod. */
+  async find(wanted: string): Promise<Pod> {
+    const [first = "", second] = wanted.split("/");
+    const [namespace, name] = second === undefined ? ["default", first] : [first, second];
+    if (this.pods === undefined) {
+      const pod = await this.cluster.getPod(namespace, name);
+      if (pod !== undefined) return pod;
+      throw new UsageError(`there is no pod ${namespace}/${name} in the cluster`);
+    }
+    const pod = this.pods.find((each) => each.namespace === namespace && each.name === name);
+    if (pod !== undefined) return pod;
+    const names = this.pods.map((each) => `${each.namespace}/${each.name}`).join(", ");
+    throw new UsageError(`no pod ${namespace}/${name} in the manifests; they have ${names || "none"}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function readDispatcherConf({ conf, root, podCidr }: PodSourceRequest): MultusConf {
+  const list =
+    conf === "" ? toList(defaultConf({ root, manifests: layout.manifests(root, 1), podCidr })) : readConf(conf);
+  const dispatcher = asInput(`${conf}: `, () => dispatcherConf(list));
+  if (dispatcher !== undefined) return dispatcher;
+  throw new UsageError(
+    `${conf}: network ${list.name} has no plugin of type multus, which is what reads pods' networks`,
+  );
+}
