@@ -1,5 +1,4 @@
-import { optional } from "valibot";
-import { integer, struct, text } from "../json/struct.ts";
+import { integer, optional, struct, text } from "../json/struct.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isAlreadyExists, isConflict, isForbidden, isNotFound } from "../kube/error.ts";

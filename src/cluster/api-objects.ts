@@ -1,5 +1,4 @@
-import { optional } from "valibot";
-import { flag, type Infer, mapOf, struct, text } from "../json/struct.ts";
+import { flag, type Infer, mapOf, optional, struct, text } from "../json/struct.ts";
 import { isStaticPod, type NetworkAttachmentDefinition, type Pod } from "./port.ts";
 
 const metadata = {

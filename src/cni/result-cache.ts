@@ -1,5 +1,4 @@
-import { array, exactOptional, optional, tuple, string } from "valibot";
-import { anyObject, decode, getField, struct, text } from "../json/struct.ts";
+import { anyObject, array, decode, getField, optional, stringList, struct, text } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
 import { SystemError } from "../libc/errno.ts";
@@ -55,9 +54,9 @@ const schema = struct({
   ifName: text(),
   networkName: text(),
   netns: optional(text(), ""),
-  cniArgs: optional(array(tuple([string(), string()])), []),
+  cniArgs: optional(array(stringList()), []),
   capabilityArgs: optional(anyObject(), {}),
-  result: exactOptional(anyObject()),
+  result: optional(anyObject()),
 });
 
 /**
@@ -176,7 +175,7 @@ function fromJson(value: JsonObject): CachedAttachment {
     containerId,
     ifName,
     netnsPath: netns,
-    args: cniArgs.map(([name, argument]) => `${name}=${argument}`).join(";"),
+    args: cniArgs.map(([name = "", argument = ""]) => `${name}=${argument}`).join(";"),
     capabilityArgs,
     config: Buffer.from(config, "base64").toString(),
     result: decodeResult(result ?? {}, impliedVersion),

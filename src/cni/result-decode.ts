@@ -1,14 +1,15 @@
-import { array, exactOptional, optional } from "valibot";
 import { parseIp } from "../ip/address.ts";
 import { parsePrefix } from "../ip/prefix.ts";
 import { JsonError } from "../json/error.ts";
 import {
+  array,
   checked,
   checkedOrEmpty,
   decode,
   getField,
   type Infer,
   integer,
+  optional,
   stringList,
   struct,
   text,
@@ -19,16 +20,16 @@ import type { Dns, Result, ResultInterface, ResultIp, ResultRoute } from "./resu
 import { asVersion, type CniVersion, familyOf, impliedVersion } from "./version.ts";
 
 const prefix = () => checked(parsePrefix, "an IP address with prefix length");
-const gateway = () => exactOptional(checkedOrEmpty(parseIp, "an IP address"));
-const word = () => exactOptional(text());
-const number = () => exactOptional(integer());
+const gateway = () => optional(checkedOrEmpty(parseIp, "an IP address"));
+const word = () => optional(text());
+const number = () => optional(integer());
 
 /** `dns` of a result or of an IPAM config. */
 export const dnsSchema = struct({
-  nameservers: exactOptional(stringList()),
+  nameservers: optional(stringList()),
   domain: word(),
-  search: exactOptional(stringList()),
-  options: exactOptional(stringList()),
+  search: optional(stringList()),
+  options: optional(stringList()),
 });
 
 /** One of the `routes` of a result or of an IPAM config. */
@@ -45,7 +46,7 @@ export const routeSchema = struct({
 /** 0.1.0 and 0.2.0. Made when first needed: most calls carry no result to decode, and schemas cost start-up time. */
 const schema02 = once(() => {
   const family = struct({ ip: prefix(), gateway: gateway(), routes: optional(array(routeSchema), []) });
-  return struct({ ip4: exactOptional(family), ip6: exactOptional(family), dns: optional(dnsSchema, {}) });
+  return struct({ ip4: optional(family), ip6: optional(family), dns: optional(dnsSchema, {}) });
 });
 
 /** 0.3.0 and newer; `ips[].version` says nothing that the address does not. */

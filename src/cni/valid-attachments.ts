@@ -1,6 +1,5 @@
-import { array } from "valibot";
 import { JsonError } from "../json/error.ts";
-import { decode, getField, struct, text } from "../json/struct.ts";
+import { array, decode, getField, struct, text } from "../json/struct.ts";
 import type { JsonObject } from "../json/value.ts";
 import { CniError, code } from "./error.ts";
 import { inject } from "./inject.ts";

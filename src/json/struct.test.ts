@@ -1,5 +1,4 @@
 import * as fc from "fast-check";
-import { array, exactOptional, optional, picklist } from "valibot";
 import { expect, test } from "vitest";
 import { JsonError } from "./error.ts";
 import * as json from "./struct.ts";
@@ -8,22 +7,22 @@ import { parse } from "./value.ts";
 const even = (text: string) => (/^\d*[02468]$/.test(text) ? Number(text) : undefined);
 const rangeEntries = {
   subnet: json.checked(even, "an even number"),
-  gateway: exactOptional(json.checkedOrEmpty(even, "an even number")),
+  gateway: json.optional(json.checkedOrEmpty(even, "an even number")),
 };
 const config = json.struct({
   type: json.text(),
-  mtu: optional(json.integer({ min: 0, max: 65535 }), 1500),
-  mode: exactOptional(picklist(["bridge", "private"])),
-  isGateway: exactOptional(json.flag()),
-  capabilities: exactOptional(json.mapOf(json.flag())),
-  ipam: exactOptional(
+  mtu: json.optional(json.integer({ min: 0, max: 65535 }), 1500),
+  mode: json.optional(json.picklist(["bridge", "private"])),
+  isGateway: json.optional(json.flag()),
+  capabilities: json.optional(json.mapOf(json.flag())),
+  ipam: json.optional(
     json.struct({
-      ranges: exactOptional(array(array(json.struct(rangeEntries)))),
-      servers: exactOptional(json.stringList()),
+      ranges: json.optional(json.array(json.array(json.struct(rangeEntries)))),
+      servers: json.optional(json.stringList()),
     }),
   ),
-  prevResult: exactOptional(json.anyObject()),
-  raw: exactOptional(json.anyValue()),
+  prevResult: json.optional(json.anyObject()),
+  raw: json.optional(json.anyValue()),
 });
 
 function failure(value: unknown, path?: string): JsonError {
@@ -174,4 +173,17 @@ test("a name is found in whatever letter case it is written", () => {
       expect(json.getField({ [name]: 1 }, "ISgateway")).toBe(1);
     }),
   );
+});
+
+test("either takes what fits one of its schemas, and complains in the words of the second", () => {
+  const schema = json.struct({ ids: json.either(json.mapOf(json.stringList()), json.stringList()) });
+  expect(json.decode(schema, { ids: { 0: ["a"] } })).toEqual({ ids: { 0: ["a"] } });
+  expect(json.decode(schema, { ids: ["a"] })).toEqual({ ids: ["a"] });
+  expect(() => json.decode(schema, { ids: "a" })).toThrow('$.ids: expected an array, found "a"');
+});
+
+test("a map passes over a name that would change what its object is", () => {
+  const decoded = json.decode(json.mapOf(json.anyValue()), parse('{"__proto__": {"a": 1}, "b": 2}').value);
+  expect(decoded).toEqual({ b: 2 });
+  expect("a" in decoded).toBe(false);
 });

@@ -1,6 +1,5 @@
-import type { GenericSchema, InferOutput } from "valibot";
 import { JsonError } from "../json/error.ts";
-import { decode } from "../json/struct.ts";
+import { decode, type Schema } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { Logger } from "../log/logger.ts";
@@ -58,11 +57,7 @@ export class KubeClient {
   }
 
   /** What the server answers, decoded by `schema`; the members that the schema does not name are dropped. */
-  async request<const Schema extends GenericSchema>(
-    target: Target,
-    schema: Schema,
-    options: RequestOptions = {},
-  ): Promise<InferOutput<Schema>> {
+  async request<T>(target: Target, schema: Schema<T>, options: RequestOptions = {}): Promise<T> {
     const text = await this.#chain(target, options);
     let value: unknown;
     try {
@@ -74,12 +69,7 @@ export class KubeClient {
   }
 
   /** A part of an answer, decoded. Throws `KubeError` "protocol" for what does not fit; `path` is where it stands in the answer. */
-  decoded<const Schema extends GenericSchema>(
-    target: Target,
-    schema: Schema,
-    value: unknown,
-    path = "$",
-  ): InferOutput<Schema> {
+  decoded<T>(target: Target, schema: Schema<T>, value: unknown, path = "$"): T {
     try {
       return decode(schema, value, path);
     } catch (error) {

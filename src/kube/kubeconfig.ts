@@ -1,6 +1,16 @@
-import { array, optional, unknown } from "valibot";
 import { JsonError } from "../json/error.ts";
-import { anyObject, decode, flag, type Infer, struct, text } from "../json/struct.ts";
+import {
+  anyObject,
+  anyValue,
+  array,
+  decode,
+  flag,
+  type Infer,
+  optional,
+  type Schema,
+  struct,
+  text,
+} from "../json/struct.ts";
 import { isErrno, SystemError } from "../libc/errno.ts";
 import { readText } from "../libc/file.ts";
 import type { Access, AccessTls, Credential } from "./access.ts";
@@ -37,9 +47,9 @@ const contextSchema = struct({
 // What a context does not point at is not looked into: a file with a broken cluster still serves the others.
 const fileSchema = struct({
   "current-context": optional(text(), ""),
-  clusters: optional(array(struct({ name: text(), cluster: optional(unknown(), {}) })), []),
-  users: optional(array(struct({ name: text(), user: optional(unknown(), {}) })), []),
-  contexts: optional(array(struct({ name: text(), context: optional(unknown(), {}) })), []),
+  clusters: optional(array(struct({ name: text(), cluster: optional(anyValue(), {}) })), []),
+  users: optional(array(struct({ name: text(), user: optional(anyValue(), {}) })), []),
+  contexts: optional(array(struct({ name: text(), context: optional(anyValue(), {}) })), []),
 });
 
 /**
@@ -77,12 +87,12 @@ class Kubeconfig {
   }
 
   /** The entry of a list by its name, decoded; a name that is not there, or there twice, is an error. */
-  entry<const Schema extends typeof clusterSchema | typeof userSchema | typeof contextSchema>(
+  entry<T>(
     list: "clusters" | "users" | "contexts",
     key: "cluster" | "user" | "context",
     name: string,
-    schema: Schema,
-  ): Infer<Schema> {
+    schema: Schema<T>,
+  ): T {
     const all = this.content[list] as readonly { readonly name: string; readonly [key: string]: unknown }[];
     const index = all.findIndex((each) => each.name === name);
     if (index < 0) {
@@ -94,11 +104,7 @@ class Kubeconfig {
     return this.decoded(schema, all[index]?.[key], `$.${list}[${index}].${key}`);
   }
 
-  decoded<const Schema extends Parameters<typeof decode>[0]>(
-    schema: Schema,
-    value: unknown,
-    path: string,
-  ): Infer<Schema> {
+  decoded<T>(schema: Schema<T>, value: unknown, path: string): T {
     try {
       return decode(schema, value, path);
     } catch (cause) {

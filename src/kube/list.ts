@@ -1,5 +1,4 @@
-import { array, type GenericSchema, type InferOutput, optional, unknown } from "valibot";
-import { struct, text } from "../json/struct.ts";
+import { anyValue, array, optional, type Schema, struct, text } from "../json/struct.ts";
 import type { KubeClient, RequestOptions } from "./client.ts";
 import { isExpired } from "./error.ts";
 import type { Resource, Target } from "./resource.ts";
@@ -32,7 +31,7 @@ export interface List<T> {
 
 const pageSchema = struct({
   metadata: struct({ resourceVersion: optional(text(), ""), continue: optional(text(), "") }),
-  items: optional(array(unknown()), []),
+  items: optional(array(anyValue()), []),
 });
 
 const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
@@ -41,12 +40,12 @@ const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.i
  * All objects of a kind, page by page, each decoded by `schema`; one that does not fit is an error. When the server forgets the list that
  * the pages are from (it keeps it for some minutes), the whole is asked for in one piece. Throws `KubeError`.
  */
-export async function list<const Schema extends GenericSchema>(
+export async function list<T>(
   client: KubeClient,
   resource: Resource,
-  schema: Schema,
+  schema: Schema<T>,
   options: ListOptions = {},
-): Promise<List<InferOutput<Schema>>> {
+): Promise<List<T>> {
   try {
     return await pages(client, resource, schema, options, { limit: String(options.limit ?? pageSize) });
   } catch (error) {
@@ -55,16 +54,16 @@ export async function list<const Schema extends GenericSchema>(
   }
 }
 
-async function pages<const Schema extends GenericSchema>(
+async function pages<T>(
   client: KubeClient,
   resource: Resource,
-  schema: Schema,
+  schema: Schema<T>,
   options: ListOptions,
   limit: Readonly<Record<string, string>>,
-): Promise<List<InferOutput<Schema>>> {
+): Promise<List<T>> {
   const { namespace, atMost = Number.POSITIVE_INFINITY } = options;
   const target: Target = { verb: "list", resource, ...(namespace === undefined ? {} : { namespace }) };
-  const items: InferOutput<Schema>[] = [];
+  const items: T[] = [];
   let next = "";
   for (;;) {
     const query = { ...limit, ...selectors(options), ...(next === "" ? {} : { continue: next }) };

@@ -1,5 +1,4 @@
-import { type GenericSchema, type InferOutput, optional, picklist } from "valibot";
-import { anyObject, integer, struct, text } from "../json/struct.ts";
+import { anyObject, integer, optional, picklist, type Schema, struct, text } from "../json/struct.ts";
 import type { KubeClient } from "./client.ts";
 import { isUnavailable, KubeError } from "./error.ts";
 import { type ListOptions, selectors } from "./list.ts";
@@ -43,12 +42,12 @@ const statusSchema = struct({
  * aborted. Throws `KubeError`: "Expired" (`isExpired`) when the server no longer knows the place, and then a new list is needed;
  * anything else that waiting does not cure.
  */
-export async function* watch<const Schema extends GenericSchema>(
+export async function* watch<T>(
   client: KubeClient,
   resource: Resource,
-  schema: Schema,
+  schema: Schema<T>,
   options: WatchOptions,
-): AsyncGenerator<Change<InferOutput<Schema>>, void, undefined> {
+): AsyncGenerator<Change<T>, void, undefined> {
   const { namespace, signal } = options;
   const target: Target = { verb: "watch", resource, ...(namespace === undefined ? {} : { namespace }) };
   let { resourceVersion } = options;

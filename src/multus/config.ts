@@ -1,10 +1,22 @@
-import { array, optional, picklist } from "valibot";
 import { code, CniError } from "../cni/error.ts";
 import { isNetworkName } from "../cni/names.ts";
 import type { NetConf } from "../cni/net-conf.ts";
 import type { CniVersion } from "../cni/version.ts";
 import { JsonError } from "../json/error.ts";
-import { anyObject, decode, flag, getField, type Infer, integer, mapOf, struct, text } from "../json/struct.ts";
+import {
+  anyObject,
+  array,
+  decode,
+  flag,
+  getField,
+  type Infer,
+  integer,
+  mapOf,
+  optional,
+  picklist,
+  struct,
+  text,
+} from "../json/struct.ts";
 import type { JsonObject } from "../json/value.ts";
 import { type LogOptions, parseLogLevel } from "../log/open.ts";
 import type { MissingCapabilityPolicy } from "./capabilities.ts";

@@ -1,9 +1,8 @@
-import { array, exactOptional, optional } from "valibot";
 import { type Ip, parseIp } from "../ip/address.ts";
 import { parseMac } from "../ip/mac.ts";
 import { parsePrefix } from "../ip/prefix.ts";
 import { JsonError } from "../json/error.ts";
-import { checked, decode, integer, struct, text, anyObject } from "../json/struct.ts";
+import { anyObject, array, checked, decode, type Infer, integer, optional, struct, text } from "../json/struct.ts";
 import { type JsonObject, parse } from "../json/value.ts";
 
 /** The annotation that names a pod's networks (NPWG spec 1.3, section 4.1). */
@@ -151,7 +150,7 @@ const elementSchema = struct({
         hostPort: port,
         containerPort: port,
         protocol: optional(protocol, "tcp"),
-        hostIP: exactOptional(hostIp),
+        hostIP: optional(hostIp),
       }),
     ),
   ),
@@ -175,7 +174,7 @@ function parseJsonForm(value: string, namespace: string): NetworkSelectionElemen
   return elements.map((element, index) => toElement(element, index, namespace));
 }
 
-type DecodedElement = ReturnType<typeof decode<typeof elementSchema>>;
+type DecodedElement = Infer<typeof elementSchema>;
 
 function toElement(json: DecodedElement, index: number, namespace: string): NetworkSelectionElement {
   const at = `$[${index}]`;

@@ -1,5 +1,4 @@
-import { array, optional } from "valibot";
-import { decode, integer, struct, text } from "../json/struct.ts";
+import { array, decode, integer, optional, struct, text } from "../json/struct.ts";
 import { parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import { isErrno } from "../libc/errno.ts";

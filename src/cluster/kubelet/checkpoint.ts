@@ -1,5 +1,4 @@
-import { array, optional, union } from "valibot";
-import { decode, mapOf, stringList, struct, text } from "../../json/struct.ts";
+import { array, decode, either, mapOf, optional, stringList, struct, text } from "../../json/struct.ts";
 import { parse } from "../../json/value.ts";
 import { DeviceList, type PodDevices } from "./device-list.ts";
 
@@ -11,7 +10,7 @@ const schema = struct({
           PodUID: text(),
           ResourceName: text(),
           // By NUMA node since Kubernetes 1.20; one list before.
-          DeviceIDs: optional(union([mapOf(stringList()), stringList()]), []),
+          DeviceIDs: optional(either(mapOf(stringList()), stringList()), []),
         }),
       ),
       [],

@@ -1,4 +1,3 @@
-import { array, exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
@@ -7,7 +6,18 @@ import { present, routeSchema } from "../../cni/result-decode.ts";
 import type { Verb } from "../../cni/version.ts";
 import { equalIp, type Ip, parseIp } from "../../ip/address.ts";
 import { parsePrefix } from "../../ip/prefix.ts";
-import { anyObject, checked, checkedOrEmpty, decode, getField, type Infer, struct, text } from "../../json/struct.ts";
+import {
+  anyObject,
+  array,
+  checked,
+  checkedOrEmpty,
+  decode,
+  getField,
+  type Infer,
+  optional,
+  struct,
+  text,
+} from "../../json/struct.ts";
 import { isJsonObject } from "../../json/value.ts";
 import { requireOnePerFamily } from "../families.ts";
 import { completeSet, type RangeSet, type RangeSetConfig, setsOverlap } from "./range-set.ts";
@@ -26,9 +36,9 @@ export interface HostLocalConfig {
 
 const defaultDataDir = "/var/lib/cni/networks";
 
-const address = () => exactOptional(checkedOrEmpty(parseIp, "an IP address"));
+const address = () => optional(checkedOrEmpty(parseIp, "an IP address"));
 const rangeEntries = {
-  subnet: exactOptional(checked(parsePrefix, "an IP network such as 10.1.0.0/16")),
+  subnet: optional(checked(parsePrefix, "an IP network such as 10.1.0.0/16")),
   rangeStart: address(),
   rangeEnd: address(),
   gateway: address(),
@@ -37,7 +47,7 @@ const rangeSets = () => optional(array(array(struct(rangeEntries))), []);
 const addresses = () => optional(array(checked(parseRequested, "an IP address")), []);
 
 const schema = struct({
-  ipam: exactOptional(
+  ipam: optional(
     struct({
       ...rangeEntries,
       ranges: rangeSets(),
@@ -46,9 +56,9 @@ const schema = struct({
       resolvConf: optional(text(), ""),
     }),
   ),
-  args: exactOptional(struct({ cni: exactOptional(struct({ ips: addresses() })) })),
-  capabilities: exactOptional(anyObject()),
-  runtimeConfig: exactOptional(struct({ ipRanges: rangeSets(), ips: addresses() })),
+  args: optional(struct({ cni: optional(struct({ ips: addresses() })) })),
+  capabilities: optional(anyObject()),
+  runtimeConfig: optional(struct({ ipRanges: rangeSets(), ips: addresses() })),
 });
 
 /**

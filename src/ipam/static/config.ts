@@ -1,4 +1,3 @@
-import { array, exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
@@ -6,7 +5,7 @@ import type { Dns, ResultIp, ResultRoute } from "../../cni/result.ts";
 import { dnsSchema, present, presentDns, routeSchema } from "../../cni/result-decode.ts";
 import { parseIp } from "../../ip/address.ts";
 import { containsIp, type Prefix, parsePrefix } from "../../ip/prefix.ts";
-import { checkedOrEmpty, decode, type Infer, stringList, struct, text } from "../../json/struct.ts";
+import { array, checkedOrEmpty, decode, type Infer, optional, stringList, struct, text } from "../../json/struct.ts";
 import { requireOnePerFamily } from "../families.ts";
 
 export interface StaticConfig {
@@ -17,20 +16,20 @@ export interface StaticConfig {
 
 const addressSchema = struct({
   address: optional(text(), ""),
-  gateway: exactOptional(checkedOrEmpty(parseIp, "an IP address")),
+  gateway: optional(checkedOrEmpty(parseIp, "an IP address")),
 });
 const ipList = () => optional(stringList(), []);
 
 const schema = struct({
-  ipam: exactOptional(
+  ipam: optional(
     struct({
       addresses: optional(array(addressSchema), []),
       routes: optional(array(routeSchema), []),
       dns: optional(dnsSchema, {}),
     }),
   ),
-  args: exactOptional(struct({ cni: exactOptional(struct({ ips: ipList() })) })),
-  runtimeConfig: exactOptional(struct({ ips: ipList() })),
+  args: optional(struct({ cni: optional(struct({ ips: ipList() })) })),
+  runtimeConfig: optional(struct({ ips: ipList() })),
 });
 
 /**

@@ -1,10 +1,9 @@
-import { exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Dns } from "../../cni/result.ts";
 import type { Verb } from "../../cni/version.ts";
-import { checked, flag, type Infer, integer, struct, text } from "../../json/struct.ts";
+import { checked, flag, type Infer, integer, optional, struct, text } from "../../json/struct.ts";
 import { dnsSchema } from "../common/dns.ts";
 import { chooseMac } from "../common/mac.ts";
 import { decodeConfig } from "../common/parse.ts";
@@ -59,7 +58,7 @@ const schema = struct({
   isDefaultGateway: optional(flag(), false),
   forceAddress: optional(flag(), false),
   ipMasq: optional(flag(), false),
-  ipMasqBackend: exactOptional(text()),
+  ipMasqBackend: optional(text()),
   mtu: optional(integer({ min: 0, max: mtuMax }), 0),
   hairpinMode: optional(flag(), false),
   promiscMode: optional(flag(), false),
@@ -71,8 +70,8 @@ const schema = struct({
   disableContainerInterface: optional(flag(), false),
   portIsolation: optional(flag(), false),
   dns: dnsSchema(),
-  args: exactOptional(struct({ cni: exactOptional(struct({ mac: exactOptional(text()) })) })),
-  runtimeConfig: exactOptional(struct({ mac: exactOptional(text()) })),
+  args: optional(struct({ cni: optional(struct({ mac: optional(text()) })) })),
+  runtimeConfig: optional(struct({ mac: optional(text()) })),
 });
 
 type Raw = Infer<typeof schema>;

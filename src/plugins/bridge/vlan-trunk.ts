@@ -1,19 +1,18 @@
-import { array, exactOptional } from "valibot";
 import { CniError, code } from "../../cni/error.ts";
-import { type Infer, integer, struct } from "../../json/struct.ts";
+import { array, type Infer, integer, optional, struct } from "../../json/struct.ts";
 
 /** The largest VLAN id (IEEE 802.1Q): 4095 is reserved. */
 export const vlanIdMax = 4094;
 
 const entry = struct({
-  minID: exactOptional(integer()),
-  maxID: exactOptional(integer()),
-  id: exactOptional(integer()),
+  minID: optional(integer()),
+  maxID: optional(integer()),
+  id: optional(integer()),
 });
 
 /** `vlanTrunk` of a config: each element a range, a single id, or both. */
 export function trunkSchema() {
-  return exactOptional(array(entry));
+  return optional(array(entry));
 }
 
 /** The VLAN ids of a trunk, sorted, each once; none without a trunk. Throws `CniError` code 7 that names the element. */

@@ -1,15 +1,14 @@
-import { exactOptional } from "valibot";
 import type { Dns } from "../../cni/result.ts";
-import { struct, stringList, text } from "../../json/struct.ts";
+import { optional, stringList, struct, text } from "../../json/struct.ts";
 
 /** The `dns` object of a config (spec "dns"); its members stay apart: an empty list that is written is not one that is missing. */
 export function dnsSchema() {
-  return exactOptional(
+  return optional(
     struct({
-      nameservers: exactOptional(stringList()),
-      domain: exactOptional(text()),
-      search: exactOptional(stringList()),
-      options: exactOptional(stringList()),
+      nameservers: optional(stringList()),
+      domain: optional(text()),
+      search: optional(stringList()),
+      options: optional(stringList()),
     }),
   );
 }

@@ -1,11 +1,10 @@
-import type { GenericSchema } from "valibot";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import { JsonError } from "../../json/error.ts";
-import { decode, type Infer } from "../../json/struct.ts";
+import { decode, type Schema } from "../../json/struct.ts";
 
 /** The plugin's own keys of a config, as `schema` types them. Throws `CniError` code 7 that names the JSON path. */
-export function decodeConfig<const Schema extends GenericSchema>(schema: Schema, conf: NetConf): Infer<Schema> {
+export function decodeConfig<T>(schema: Schema<T>, conf: NetConf): T {
   try {
     return decode(schema, conf.raw);
   } catch (error) {

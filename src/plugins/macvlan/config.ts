@@ -1,10 +1,9 @@
-import { exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Dns } from "../../cni/result.ts";
 import type { Verb } from "../../cni/version.ts";
-import { flag, integer, struct, text } from "../../json/struct.ts";
+import { flag, integer, optional, struct, text } from "../../json/struct.ts";
 import { dnsSchema } from "../common/dns.ts";
 import { chooseMac } from "../common/mac.ts";
 import { chainedMaster } from "../common/master.ts";
@@ -38,12 +37,12 @@ const schema = struct({
   master: optional(text(), ""),
   mode: optional(text(), ""),
   mtu: optional(integer(), 0),
-  mac: exactOptional(text()),
+  mac: optional(text()),
   linkInContainer: optional(flag(), false),
   bcqueuelen: optional(integer({ min: 0, max: uint32Max }), 0),
   enabledad: optional(flag(), false),
   dns: dnsSchema(),
-  runtimeConfig: exactOptional(struct({ mac: exactOptional(text()) })),
+  runtimeConfig: optional(struct({ mac: optional(text()) })),
 });
 
 /**

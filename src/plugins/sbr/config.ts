@@ -1,8 +1,7 @@
-import { exactOptional, optional } from "valibot";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import { type Ip, parseIp } from "../../ip/address.ts";
-import { flag, integer, struct, stringList } from "../../json/struct.ts";
+import { flag, integer, optional, stringList, struct } from "../../json/struct.ts";
 import { decodeConfig } from "../common/parse.ts";
 
 /** A gateway for each family that has one. */
@@ -23,7 +22,7 @@ const uint32Max = 0xffff_ffff;
 /** Reads a sbr config. Throws `CniError` code 7 for what can't be. */
 export function parseConfig(conf: NetConf): SbrConfig {
   const schema = struct({
-    table: exactOptional(integer({ min: 1, max: uint32Max })),
+    table: optional(integer({ min: 1, max: uint32Max })),
     gateways: optional(stringList(), []),
     addSourceHints: optional(flag(), false),
   });

@@ -1,9 +1,8 @@
-import { exactOptional, optional } from "valibot";
 import { argument, type CniArgs, refuseUnknownArgs } from "../../cni/args.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Verb } from "../../cni/version.ts";
 import { formatMac } from "../../ip/mac.ts";
-import { flag, getField, integer, mapOf, struct, text } from "../../json/struct.ts";
+import { flag, getField, integer, mapOf, optional, struct, text } from "../../json/struct.ts";
 import { chooseMac } from "../common/mac.ts";
 import { decodeConfig } from "../common/parse.ts";
 import { defaultDataDir } from "./data-dir.ts";
@@ -33,18 +32,18 @@ export function parseConfig(conf: NetConf, args: CniArgs, verb: Verb): TuningCon
   }
   const entries = {
     sysctl: optional(mapOf(text()), {}),
-    mac: exactOptional(text()),
-    promisc: exactOptional(flag()),
-    mtu: exactOptional(integer({ min: 0, max: uint32Max })),
-    allmulti: exactOptional(flag()),
-    txQLen: exactOptional(integer({ min: 0, max: uint32Max })),
+    mac: optional(text()),
+    promisc: optional(flag()),
+    mtu: optional(integer({ min: 0, max: uint32Max })),
+    allmulti: optional(flag()),
+    txQLen: optional(integer({ min: 0, max: uint32Max })),
   };
   const schema = struct({
     ...entries,
     dataDir: optional(text(), ""),
     requireAllowlist: optional(flag(), false),
-    runtimeConfig: exactOptional(struct({ mac: exactOptional(text()) })),
-    args: exactOptional(struct({ cni: exactOptional(struct(entries)) })),
+    runtimeConfig: optional(struct({ mac: optional(text()) })),
+    args: optional(struct({ cni: optional(struct(entries)) })),
   });
   const raw = decodeConfig(schema, conf);
   const over = raw.args?.cni;

@@ -1,10 +1,9 @@
-import { optional } from "valibot";
 import type { CniArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Dns } from "../../cni/result.ts";
 import type { Verb } from "../../cni/version.ts";
-import { flag, integer, struct, text } from "../../json/struct.ts";
+import { flag, integer, optional, struct, text } from "../../json/struct.ts";
 import { requireIpamKey } from "../common/address-source.ts";
 import { dnsSchema } from "../common/dns.ts";
 import { requestedMac } from "../common/mac.ts";
