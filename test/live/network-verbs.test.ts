@@ -70,6 +70,20 @@ describe("the verbs of cnitool", () => {
   test("status says nothing when all is well", () => {
     expect(polynic(["status", "lan"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
   });
+  test.each(["add", "del"])(
+    "%s in the node's own namespace touches nothing, unless CNI_NETNS_OVERRIDE allows it",
+    (verb) => {
+      const own = "/proc/thread-self/ns/net";
+      const before = lan().node().run("ip", "-o", "link");
+      const refused = polynic([verb, "lan", own]);
+      expect(refused).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(refused.stderr).toContain("CNI_NETNS_OVERRIDE=1 allows it");
+      expect(lan().node().run("ip", "-o", "link")).toBe(before);
+      const env = { CNI_NETNS_OVERRIDE: "1", CNI_IFNAME: "own0" };
+      expect(polynic(["add", "lan", own], env).exitCode).toBe(0);
+      expect(polynic(["del", "lan", own], env).exitCode).toBe(0);
+    },
+  );
   test.each<[string, string[], Record<string, string>, number, string]>([
     ["a network that is not there", ["add", "nope", "NETNS"], {}, 1, "nope"],
     ["a namespace that is not there", ["add", "lan", "/run/netns/polynic-none"], {}, 1, "polynic-none"],
