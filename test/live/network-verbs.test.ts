@@ -33,8 +33,12 @@ interface Outcome {
   readonly stderr: string;
 }
 
-function polynic(args: readonly string[], env: Readonly<Record<string, string>> = {}): Outcome {
-  const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), ...args]), {
+function polynic(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
+): Outcome {
+  const done = Bun.spawnSync(inNetns(lan().node().path, [...through, join(polynicBin, "polynic"), ...args]), {
     env: { PATH: searchPath, NETCONFPATH: join(folder().path, "net.d"), ...env },
   });
   return { exitCode: done.exitCode, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
@@ -84,6 +88,11 @@ describe("the verbs of cnitool", () => {
       expect(polynic(["del", "lan", own], env).exitCode).toBe(0);
     },
   );
+  test("without the right to enter namespaces it says which one is missing", () => {
+    const outcome = polynic(["add", "lan", pod.path], {}, ["setpriv", "--bounding-set=-sys_admin"]);
+    expect(outcome).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(outcome.stderr).toContain("operation not permitted; CAP_SYS_ADMIN is missing here");
+  });
   test.each<[string, string[], Record<string, string>, number, string]>([
     ["a network that is not there", ["add", "nope", "NETNS"], {}, 1, "nope"],
     ["a namespace that is not there", ["add", "lan", "/run/netns/polynic-none"], {}, 1, "polynic-none"],
