@@ -118,11 +118,12 @@ export function build() {
   );
 }
 
-/** Types, type-aware lint with import boundaries, format. */
+/** Types, type-aware lint with import boundaries, unused code, format. */
 export function check() {
   prepareModules();
   run(bunPath(), ["check", "--no-script"]);
   run(join(root, "node_modules", ".bin", "oxlint"), ["--type-aware", "--import-plugin", "--deny-warnings"]);
+  run(bunPath(), ["--bun", join(root, "node_modules", "knip", "bin", "knip.js"), "--no-progress"]);
   run(bunPath(), [
     "fmt",
     "--no-script",
