@@ -1,5 +1,6 @@
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import type { Cluster, Pod } from "../src/cluster/port.ts";
+import { statusIfExists } from "../src/libc/file.ts";
 import { silentLogger } from "../src/log/logger.ts";
 import type { MultusConf } from "../src/multus/config.ts";
 import { defaultConf } from "../src/play/default-conf.ts";
@@ -45,7 +46,7 @@ export class PodSource implements Disposable {
       const cluster = new ManifestCluster(conf.manifests);
       return new PodSource(conf, cluster, cluster.pods());
     }
-    const kubeconfig = request.kubeconfig || conf.kubeconfig || (process.env["KUBECONFIG"] ?? "");
+    const kubeconfig = request.kubeconfig || conf.kubeconfig || usersKubeconfig();
     const { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = process.env;
     if (kubeconfig === "" && (KUBERNETES_SERVICE_HOST ?? "") === "") {
       throw new UsageError(
@@ -100,4 +101,11 @@ function readDispatcherConf({ conf, root, podCidr }: PodSourceRequest): MultusCo
   throw new UsageError(
     `${conf}: network ${list.name} has no plugin of type multus, which is what reads pods' networks`,
   );
+}
+
+/** What kubectl would take: the first of $KUBECONFIG that is there, or the one of the home folder; "" for none. */
+function usersKubeconfig(): string {
+  const { KUBECONFIG = "", HOME = "" } = process.env;
+  const candidates = KUBECONFIG === "" ? [`${HOME}/.kube/config`] : KUBECONFIG.split(":");
+  return candidates.find((path) => path !== "" && statusIfExists(path) !== undefined) ?? "";
 }

@@ -35,7 +35,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
     )
     .option(
       "--kubeconfig <file>",
-      "look pods and networks up in a cluster; otherwise what the config or $KUBECONFIG names",
+      "look pods and networks up in a cluster; otherwise what the config, $KUBECONFIG or ~/.kube/config says",
       "",
     )
     .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)

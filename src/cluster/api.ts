@@ -97,16 +97,6 @@ export class ApiCluster implements Cluster, Disposable {
     if (failure !== undefined) throw toClusterError(failure);
   }
 
-  /** Every pod of a namespace, or of all: for a person's question, not for a runtime's. */
-  async pods(namespace?: string): Promise<Pod[]> {
-    try {
-      const { items } = await list(this.#client, pods, podSchema, namespace === undefined ? {} : { namespace });
-      return items.map(podOf);
-    } catch (error) {
-      throw toClusterError(error);
-    }
-  }
-
   /** Closes what connections there are; the process's end does it as well. */
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();

@@ -85,7 +85,7 @@ function describe(
       `${access.server} does not accept the credentials of ${access.origin} (401 Unauthorized)`,
       expiryHint(access),
     ];
-  if (code === 403) return describeForbidden(target, message);
+  if (code === 403) return describeForbidden(target, access, message);
   if (code === 404 && objectName === "" && reason !== "NotFound") return describeUnknown(target);
   if (code === 404) return ["not found (404)", ""];
   if (code === 429) return ["the API server asks for fewer requests (429 Too Many Requests)", ""];
@@ -102,9 +102,11 @@ function describeUnknown({ resource: { plural, group } }: Target): readonly [pro
 }
 
 /** RBAC's own refusals name the user; others (a namespace that is going, an admission plugin) say in their own words why. */
-function describeForbidden(target: Target, message: string): readonly [problem: string, hint: string] {
+function describeForbidden(target: Target, access: Access, message: string): readonly [problem: string, hint: string] {
   const user = /User "([^"]*)" cannot /.exec(message)?.[1];
   if (user === undefined) return [`forbidden (403): ${message}`, ""];
+  if (user === "system:anonymous")
+    return [`${access.server} does not know who asks (403 Forbidden)`, expiryHint(access)];
   return [
     `user ${user} may not (403 Forbidden)`,
     `a role of that user needs the rule ${ruleFor(target)}; deploy/rbac.yaml has all that polynic needs`,
@@ -118,7 +120,7 @@ function expiryHint({ credential, origin }: Access): string {
   if (credential.kind === "token-file") return `kubelet or an agent has to keep the token in ${credential.file} fresh`;
   if (credential.kind === "certificate")
     return `the client certificate has expired, or another authority signed it; ${written}`;
-  return `it names no token and no client certificate`;
+  return `${origin} names no token and no client certificate`;
 }
 
 interface Answer {
