@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { networkHint } from "./near-miss.ts";
+import { editDistance, networkHint } from "./near-miss.ts";
+
+test.each([
+  ["", "", 0],
+  ["", "abc", 3],
+  ["kitten", "sitting", 3],
+  ["macvlan", "mcavlan", 1],
+  ["flaw", "lawn", 2],
+])("from %j to %j it takes %d edits", (a, b, want) => {
+  expect(editDistance(a, b)).toBe(want);
+  expect(editDistance(b, a)).toBe(want);
+});
 
 describe("the hint for a network that is missing", () => {
   const named = (text: string) =>

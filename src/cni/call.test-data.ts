@@ -30,7 +30,6 @@ export function recorder(name: string, seen: Recorded[], changes: Partial<Plugin
   };
   return {
     name,
-    isIpam: true,
     parse: (conf) => conf.raw["mtu"],
     add: (call) => {
       seen.push({ verb: "ADD", call });

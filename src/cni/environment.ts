@@ -45,6 +45,7 @@ export function readRequest(environment: Environment): Request | undefined {
   const command = environment["CNI_COMMAND"] ?? "";
   if (command === "") return undefined;
   requireVariables(environment, command);
+  const override = (environment["CNI_NETNS_OVERRIDE"] ?? "").toLowerCase();
   return {
     command,
     containerId: environment["CNI_CONTAINERID"] ?? "",
@@ -52,14 +53,8 @@ export function readRequest(environment: Environment): Request | undefined {
     ifName: environment["CNI_IFNAME"] ?? "",
     args: environment["CNI_ARGS"] ?? "",
     path: splitPath(environment["CNI_PATH"] ?? ""),
-    netnsOverride: netnsOverrideOf(environment),
+    netnsOverride: override === "1" || override === "true",
   };
-}
-
-/** CNI_NETNS_OVERRIDE: "1" or "true" in any letter case. */
-export function netnsOverrideOf(environment: Environment): boolean {
-  const value = (environment["CNI_NETNS_OVERRIDE"] ?? "").toLowerCase();
-  return value === "1" || value === "true";
 }
 
 /** CNI_PATH as a list of directories. */

@@ -1,6 +1,6 @@
 import { type CniArgs, noArgs } from "../cni/args.ts";
 import { CniError, code } from "../cni/error.ts";
-import { ipamTypeOf, type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
+import { type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
 import { SystemError } from "../libc/errno.ts";
 import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unlinkIfExists } from "../libc/file.ts";
@@ -132,12 +132,13 @@ function encodeEntry(attachment: Attachment, { netns, network }: JournalOwner): 
 
 /** The members that Go's types keep of a plugin's config. */
 function summary({ type, config }: PluginEntry): JsonObject {
-  const ipamType = ipamTypeOf(config);
+  const ipam = getField(config, "ipam");
+  const ipamType = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
   const capabilities = getField(config, "capabilities");
   return {
     type,
     ...(isJsonObject(capabilities) ? { capabilities } : {}),
-    ipam: ipamType === "" ? {} : { type: ipamType },
+    ipam: typeof ipamType === "string" ? { type: ipamType } : {},
     dns: {},
   };
 }

@@ -37,7 +37,6 @@ function scripted(): Plugin {
   };
   return {
     name: "scripted",
-    isIpam: true,
     parse: () => undefined,
     add: () => {
       heard("ADD")();
@@ -64,7 +63,6 @@ beforeEach(() => {
   caller = new BuiltinCaller(node, [
     {
       name: "scripted",
-      isIpam: true,
       parse: () => undefined,
       add: (call) => scripted().add(call),
       del: (call) => scripted().del(call),

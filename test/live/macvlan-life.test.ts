@@ -38,7 +38,6 @@ function scripted(): Plugin {
   };
   return {
     name: "scripted",
-    isIpam: true,
     parse: () => undefined,
     add: () => {
       heard("ADD")();
@@ -73,7 +72,6 @@ beforeEach(() => {
   caller = new BuiltinCaller(node(), [
     {
       name: "scripted",
-      isIpam: true,
       parse: () => undefined,
       add: (call) => scripted().add(call),
       del: (call) => scripted().del(call),

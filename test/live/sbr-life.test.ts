@@ -148,7 +148,7 @@ describe("CHECK", () => {
     [
       "a rule leads elsewhere",
       "rule del from 192.0.2.5; ip rule add from 192.0.2.5 lookup 77",
-      "the rule for packets from 192.0.2.5 leads to table 77, which has no route over net1",
+      "table 77 has no route to 192.0.2.0/24 over net1",
     ],
     ["the table lost its default route", "route del default table 100", "table 100 has no default route via 192.0.2.1"],
     [
@@ -161,7 +161,7 @@ describe("CHECK", () => {
       "route del 198.51.100.0/24 table 100",
       "Expected Route 198.51.100.0/24 not found in routing table 100 over net1",
     ],
-    ["the table is empty", "route flush table 100", "which has no route over net1"],
+    ["the table is empty", "route flush table 100", "table 100 has no route to 192.0.2.0/24 over net1"],
     ["the link is gone", "link del net1", "container Interface name in prevResult: net1 not found"],
   ])("finds that %s", async (_, command, message) => {
     pod.run("sh", "-c", `ip ${command}`);
@@ -174,6 +174,12 @@ describe("CHECK", () => {
       "table 100 has no default route via 192.0.2.9 over net1: the one there is via 192.0.2.1",
     );
   });
+});
+
+test("CHECK is content with an address that is its own network, and has no gateway", async () => {
+  const plugins = chain(fixed(["192.0.2.5/32"]));
+  const result = await caller.addChain({ plugins, pod });
+  await caller.checkChain({ plugins, pod, prevResult: result });
 });
 
 describe("DEL", () => {

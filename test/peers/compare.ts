@@ -34,6 +34,8 @@ export interface Step {
   /** CNI_NETNS instead of the pod's path, such as "" for a pod that is gone. */
   readonly netns?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** A command to run the executable under. */
+  readonly wrapper?: (site: Site) => readonly string[];
   /** False for a runtime that lost its cache. Otherwise CHECK and DEL get the result of the last ADD of that container and interface. */
   readonly hasPrevResult?: boolean;
   /** Changes something just before the call. */
@@ -49,8 +51,9 @@ export interface ExpectedDifference {
 
 export interface Case {
   readonly name: string;
-  /** Name of the executable on both sides. */
+  /** Name of the executable on both sides; of a chain, that of the one it is about. */
   readonly plugin: string;
+  /** With `plugins` it is a list, whose plugins are called as libcni calls them; an ADD that fails is not taken back. */
   readonly config: Config;
   /** ADD, CHECK, DEL and a second DEL when undefined. */
   readonly steps?: readonly Step[];
@@ -177,19 +180,55 @@ async function callStep(
   const plain = typeof config === "function" ? config(site) : config;
   const isAfterAdd = ["CHECK", "DEL"].includes(step.command) && step.hasPrevResult !== false;
   const prevResult = isAfterAdd ? results.get(attachment) : undefined;
-  const outcome = await callCni({
-    executable: join(bin, subject.plugin),
-    command: step.command,
-    config: typeof plain === "string" || prevResult === undefined ? plain : { ...plain, prevResult },
-    containerId,
-    ifName,
-    netns: step.netns ?? site.pod(step.pod).path,
-    node: site.node,
-    ...(args === undefined ? {} : { args }),
-    ...(step.env === undefined ? {} : { env: step.env }),
-  });
+  const call = (name: string, config: object | string) =>
+    callCni({
+      executable: join(bin, name),
+      command: step.command,
+      config,
+      containerId,
+      ifName,
+      netns: step.netns ?? site.pod(step.pod).path,
+      node: site.node,
+      ...(args === undefined ? {} : { args }),
+      ...(step.env === undefined ? {} : { env: step.env }),
+      ...(step.wrapper === undefined ? {} : { wrapper: step.wrapper(site) }),
+    });
+  const outcome = isList(plain)
+    ? await callChain(plain, step.command, prevResult, call)
+    : await call(subject.plugin, typeof plain === "string" ? plain : withResult(plain, prevResult));
   if (step.command === "ADD" && outcome.exitCode === 0) results.set(attachment, outcome.result);
   return outcome;
+}
+
+interface List {
+  readonly name: string;
+  readonly cniVersion: string;
+  readonly plugins: readonly { readonly type: string }[];
+}
+
+function isList(config: object | string): config is List {
+  return typeof config === "object" && "plugins" in config;
+}
+
+/** The last plugin's outcome, or that of the first that fails. */
+async function callChain(
+  { name, cniVersion, plugins }: List,
+  command: string,
+  prevResult: unknown,
+  call: (name: string, config: object) => Promise<CniOutcome>,
+): Promise<CniOutcome> {
+  let outcome: CniOutcome | undefined;
+  for (const plugin of command === "DEL" ? plugins.toReversed() : plugins) {
+    const result: unknown = command === "ADD" ? outcome?.result : prevResult;
+    outcome = await call(plugin.type, withResult({ ...plugin, name, cniVersion }, result));
+    if (outcome.exitCode !== 0) break;
+  }
+  if (outcome === undefined) throw new Error(`the list ${name} has no plugins`);
+  return outcome;
+}
+
+function withResult(config: object, prevResult: unknown): object {
+  return prevResult === undefined ? config : { ...config, prevResult };
 }
 
 /** What there is to see from outside: the namespaces that still exist and the files. */

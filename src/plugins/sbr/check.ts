@@ -38,7 +38,7 @@ export function check(call: CheckCall<SbrConfig>): void {
   }
 }
 
-/** The table that the rule of the address leads to. Of several rules one has to lead where it should. */
+/** The table that the rule of the address leads to: of several rules that of the config's table, or of one with routes over the interface. */
 function tableOf(
   { address: { ip } }: ResultIp,
   rules: readonly SourceRule[],
@@ -48,16 +48,17 @@ function tableOf(
 ): number {
   const own = rules.filter((rule) => isFrom(rule, ip));
   const [first] = own;
-  const where = config.table === undefined ? `a table of ${link.name}` : `table ${config.table}`;
-  if (first === undefined) throw mismatch(`no rule leads packets from ${formatIp(ip)} to ${where}`);
-  const right = own.find(({ table }) =>
-    config.table === undefined ? routes.some((route) => route.table === table) : table === config.table,
-  );
-  if (right !== undefined) return right.table;
+  if (first === undefined) {
+    const where = config.table === undefined ? `a table of ${link.name}` : `table ${config.table}`;
+    throw mismatch(`no rule leads packets from ${formatIp(ip)} to ${where}`);
+  }
+  if (config.table === undefined) {
+    const used = own.find(({ table }) => routes.some((route) => route.table === table));
+    return (used ?? first).table;
+  }
+  if (own.some(({ table }) => table === config.table)) return config.table;
   throw mismatch(
-    config.table === undefined
-      ? `the rule for packets from ${formatIp(ip)} leads to table ${first.table}, which has no route over ${link.name}`
-      : `the rule for packets from ${formatIp(ip)} leads to table ${first.table}, expected table ${config.table}`,
+    `the rule for packets from ${formatIp(ip)} leads to table ${first.table}, expected table ${config.table}`,
   );
 }
 
