@@ -1,5 +1,12 @@
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
-import { makeDirectories, readDirectoryIfExists, readTextIfExists, replaceFile, unlinkIfExists } from "../libc/file.ts";
+import {
+  makeDirectories,
+  readDirectoryIfExists,
+  readTextIfExists,
+  replaceFile,
+  temporaryOf,
+  unlinkIfExists,
+} from "../libc/file.ts";
 import type { Logger } from "../log/logger.ts";
 import { deviceInfoFolder, deviceInfoPath, deviceInfoSource } from "./device-info-path.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -20,7 +27,7 @@ export function provideDeviceInfo({ name, ifName, capabilityArgs, device }: Atta
     const source = deviceInfoSource(device.resourceName, device.id);
     const text = readTextIfExists(source);
     // Read-only, as the specification's own library leaves it: a plugin that knows more replaces the file.
-    if (text !== undefined) replaceFile(path, text, 0o444);
+    if (text !== undefined) replaceFile(path, text, 0o444, temporaryOf(path));
     log.debug(`network ${name} (interface ${ifName}): ${text === undefined ? "no " : ""}device info in ${source}`);
   } catch (error) {
     log.error(`network ${name} (interface ${ifName}): no device info: ${textOf(error)}`);
@@ -64,6 +71,8 @@ export function removeDeviceInfoOf(containerId: string, log: Logger): void {
 
 function removeFile(path: string, log: Logger): void {
   try {
+    // What a killed ADD has left of it lies beside it.
+    unlinkIfExists(temporaryOf(path));
     unlinkIfExists(path);
   } catch (error) {
     log.error(`device info stays behind: ${textOf(error)}`);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeKubelet, type KubeletContainer } from "../../src/cluster/kubelet/fake-kubelet.test-data.ts";
 import { mustCallCni } from "../kit/cni-caller.ts";
+import { killAtEverySystemCall } from "../kit/fault.ts";
 import { errorOf, type Json, type MultusSite, type SitePod, useSite } from "../kit/multus-site.ts";
 import { Recorder } from "../kit/recorder.ts";
 
@@ -271,6 +272,32 @@ describe("what is known of a device", () => {
     await assigned(pod, nics("0000:05:00.1", "0000:05:00.2"));
     expect(errorOf(await call("ADD", pod)).code).toBe(100);
     expect(infoFiles(pod)).toEqual([]);
+  });
+
+  test("is gone after a DEL wherever the ADD was killed", async () => {
+    const here = site();
+    deviceNetwork("nic", capable);
+    let pod: SitePod | undefined;
+    const conf = { kubeletDir: kubelet.path, delegates: [{ cniVersion: "1.0.0", name: "main", type: "recorder" }] };
+    const leave = async (): Promise<void> => {
+      if (pod === undefined) return;
+      expect(await call("DEL", pod, conf)).toMatchObject({ exitCode: 0 });
+      expect([here.files("cni/results"), infoFiles(pod)]).toEqual([[], []]);
+      pod.netns[Symbol.dispose]();
+    };
+    const killed = await killAtEverySystemCall(
+      async () => {
+        await leave();
+        pod = here.pod("nic");
+        kubelet.checkpoint([{ PodUID: pod.uid, ResourceName: resource, DeviceIDs: { "0": ["0000:05:00.1"] } }]);
+        return here.cniCall("ADD", pod, { conf });
+      },
+      () => {},
+      ["write", "fdatasync", "?rename", "?renameat", "?renameat2", "?unlink", "unlinkat", "?mkdir", "mkdirat"],
+      true,
+    );
+    expect(killed).toBeGreaterThan(5);
+    await leave();
   });
 
   test("by the CNI plugin alone is told of too: it finds the folder made", async () => {
