@@ -13,6 +13,7 @@ async function run(...args: string[]): Promise<{ exitCode: number; out: string; 
       error += text;
     },
     colours: colours(false),
+    errorColours: colours(false),
   };
   return { exitCode: await runCommandLine(args, terminal), out, error };
 }

@@ -107,5 +107,5 @@ async function report(error: unknown, terminal: Terminal): Promise<number> {
 }
 
 async function say(terminal: Terminal, message: string): Promise<void> {
-  await terminal.error(`${terminal.colours.bad("polynic:")} ${message}\n`);
+  await terminal.error(`${terminal.errorColours.bad("polynic:")} ${message}\n`);
 }

@@ -23,6 +23,7 @@ async function explain(...args: string[]): Promise<{ exitCode: number; out: stri
       error += text;
     },
     colours: colours(false),
+    errorColours: colours(false),
   });
   return { exitCode, out, error };
 }

@@ -1,7 +1,9 @@
 import { addCached, checkCached, delCached, gcCached } from "../src/cni/cached-chain.ts";
 import { type Attachment, statusList } from "../src/cni/chain.ts";
+import { netnsOverrideOf, splitPath } from "../src/cni/environment.ts";
 import { loadNetwork } from "../src/cni/network-folder.ts";
 import type { NetworkList } from "../src/cni/network-list.ts";
+import { refuseOwnNetns } from "../src/cni/own-netns.ts";
 import type { Runtime } from "../src/cni/plugin.ts";
 import { printResult } from "../src/cni/print.ts";
 import { ResultCache } from "../src/cni/result-cache.ts";
@@ -15,6 +17,7 @@ import { UsageError } from "./usage-error.ts";
 /** The verbs that act on one network by hand, with the arguments and the environment of cnitool. */
 export type NetworkVerb = "add" | "check" | "del" | "gc" | "status";
 
+const cniVerbs = { add: "ADD", check: "CHECK", del: "DEL", gc: "GC", status: "STATUS" } as const;
 const defaultFolder = "/etc/cni/net.d";
 const defaultInterface = "eth0";
 const idBytes = 10;
@@ -36,6 +39,8 @@ export async function callNetwork(
   using ref = new NetnsRef(netns === "" ? "" : absolute(netns));
   const attachment = attachmentFrom(environment, ref);
   const cache = new ResultCache();
+  // Plugins that are built in are called here as functions: no process of theirs looks at it.
+  if (!netnsOverrideOf(environment)) refuseOwnNetns(cniVerbs[verb], ref, runtime.host);
   switch (verb) {
     case "add":
       await terminal.out(await add(runtime, cache, list, attachment));
@@ -67,7 +72,7 @@ function attachmentFrom(environment: Readonly<Record<string, string | undefined>
     ifName: CNI_IFNAME || defaultInterface,
     netns,
     args: checkedArgs(CNI_ARGS),
-    path: CNI_PATH.split(":").filter((folder) => folder !== ""),
+    path: splitPath(CNI_PATH),
     capabilityArgs: capabilityArgs(CAP_ARGS),
   };
 }

@@ -28,6 +28,7 @@ async function plan(...args: string[]): Promise<{ exitCode: number; out: string;
       error += text;
     },
     colours: colours(false),
+    errorColours: colours(false),
   });
   return { exitCode, out, error };
 }

@@ -19,7 +19,7 @@ export async function planFiles(request: PlanRequest, terminal: Terminal): Promi
   for (const { namespace, name, warnings } of report.pods)
     for (const warning of warnings) await terminal.error(`${namespace}/${name}: warning: ${warning}\n`);
   for (const { namespace, name, error } of report.failures)
-    await terminal.error(`${terminal.colours.bad(`${namespace}/${name}:`)} ${error}\n`);
+    await terminal.error(`${terminal.errorColours.bad(`${namespace}/${name}:`)} ${error}\n`);
   return report.failures.length === 0 ? 0 : 1;
 }
 

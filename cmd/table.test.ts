@@ -14,7 +14,7 @@ const columns = [
 ];
 
 test.each<[string, Row[], string]>([
-  ["no rows", [], "NAME  COUNT  NOTE\n"],
+  ["no rows", [], ""],
   ["numbers to the right", [{ name: "a", count: 5 }], "NAME  COUNT  NOTE\na         5\n"],
   [
     "long cells",

@@ -9,9 +9,10 @@ export interface Column<Row> {
 
 /**
  * Rows as aligned text with a line of titles, two blanks between columns and none at line ends. A cell of several lines makes its row
- * as many lines high. No rows: the titles alone.
+ * as many lines high. No rows: "".
  */
 export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], colours: Colours): string {
+  if (rows.length === 0) return "";
   const cells = rows.map((row) => columns.map(({ cell }) => cell(row).split("\n")));
   const widths = columns.map(({ title }, column) =>
     Math.max(width(title), ...cells.map((row) => Math.max(...(row[column] ?? []).map(width)))),

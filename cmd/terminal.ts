@@ -6,7 +6,10 @@ export interface Terminal {
   out(text: string): Promise<void>;
   /** Standard error, for what went wrong and for progress. */
   error(text: string): Promise<void>;
+  /** For `out`. */
   readonly colours: Colours;
+  /** For `error`: either may go to a file while the other is on a terminal. */
+  readonly errorColours: Colours;
 }
 
 /** Wraps a text in an escape sequence, or returns it as it is. */
@@ -20,10 +23,12 @@ export interface Colours {
 
 const escapes = { heading: "1", bad: "31", faint: "2" };
 const stdoutFd = 1;
+const stderrFd = 2;
 
-/** This process's own terminal: colours only when standard output is one and NO_COLOR (https://no-color.org) is empty. */
+/** This process's own terminal: colours only where a stream is one and NO_COLOR (https://no-color.org) is empty. */
 export function processTerminal(): Terminal {
   const { NO_COLOR = "", TERM = "" } = process.env;
+  const coloursOf = (fd: number): Colours => colours(NO_COLOR === "" && TERM !== "dumb" && isatty(fd));
   return {
     async out(text) {
       await Bun.write(Bun.stdout, text);
@@ -31,7 +36,8 @@ export function processTerminal(): Terminal {
     async error(text) {
       await Bun.write(Bun.stderr, text);
     },
-    colours: colours(NO_COLOR === "" && TERM !== "dumb" && isatty(stdoutFd)),
+    colours: coloursOf(stdoutFd),
+    errorColours: coloursOf(stderrFd),
   };
 }
 

@@ -1,7 +1,7 @@
 // Steps shared by every npm script. Runs on plain Node (>= 20) before anything is installed, so it imports nothing but Node itself.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -86,6 +86,8 @@ export function build() {
   if (isCurrent(stamp, want)) return;
   say(`compiling dist/polynic ${label}`);
   mkdirSync(join(root, "dist"), { recursive: true });
+  // Their names change with their contents: those of the last build would stay for ever.
+  for (const name of readdirSync(join(root, "dist"))) if (name.endsWith(".map")) rmSync(join(root, "dist", name));
   const began = Date.now();
   run(
     bunPath(),
@@ -118,11 +120,12 @@ export function build() {
   );
 }
 
-/** Types, type-aware lint with import boundaries, format. */
+/** Types, type-aware lint with import boundaries, unused code, format. */
 export function check() {
   prepareModules();
   run(bunPath(), ["check", "--no-script"]);
   run(join(root, "node_modules", ".bin", "oxlint"), ["--type-aware", "--import-plugin", "--deny-warnings"]);
+  run(bunPath(), ["--bun", join(root, "node_modules", "knip", "bin", "knip.js"), "--no-progress"]);
   run(bunPath(), [
     "fmt",
     "--no-script",

@@ -59,7 +59,7 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
     if (options.filename.length > 0)
       throw new UsageError("--down takes down what was made under --root: it takes no -f");
     const { playDown } = await import("../../src/play/down.ts");
-    return printDown(await playDown(root), options.output, terminal);
+    return printDown(root, await playDown(root), options.output, terminal);
   }
   if (options.filename.length === 0) throw new UsageError("name the manifests with -f FILE, or take down with --down");
   if (options.dryRun) {
@@ -116,7 +116,7 @@ export function playTable({ pods }: Pick<PlayReport, "pods">, colours: Colours):
   return formatTable(columns, rows, colours);
 }
 
-async function printDown(report: DownReport, output: OutputFormat, terminal: Terminal): Promise<number> {
+async function printDown(root: string, report: DownReport, output: OutputFormat, terminal: Terminal): Promise<number> {
   const table = formatTable(
     [
       { title: "POD", cell: ({ namespace, name }: DownReport["pods"][number]) => `${namespace}/${name}` },
@@ -125,12 +125,13 @@ async function printDown(report: DownReport, output: OutputFormat, terminal: Ter
     report.pods,
     terminal.colours,
   );
-  await terminal.out(formatValue(report, output) ?? table);
+  const isNothing = report.pods.length + report.failures.length === 0;
+  await terminal.out(formatValue(report, output) ?? (isNothing ? `no pods are up under ${root}\n` : table));
   return printFailures(report.failures, terminal);
 }
 
 async function printFailures(failures: readonly PodFailure[], terminal: Terminal): Promise<number> {
   for (const { namespace, name, error } of failures)
-    await terminal.error(`${terminal.colours.bad(`${namespace}/${name}:`)} ${error}\n`);
+    await terminal.error(`${terminal.errorColours.bad(`${namespace}/${name}:`)} ${error}\n`);
   return failures.length === 0 ? 0 : 1;
 }

@@ -143,3 +143,29 @@ test("an IPAM plugin that is not there fails ADD and names where it was looked f
     'failed to find plugin "ipam" in path [/a /b]',
   );
 });
+
+test.each(["ADD", "CHECK", "STATUS"] as const)(
+  "%s refuses a plugin that is its own IPAM plugin: it would call itself for ever",
+  async (verb) => {
+    using runtime = testRuntime([{ ...delegating, name: "main" }]);
+    const config = { ...withIpam, ipam: { type: "main" }, prevResult: { cniVersion: "1.1.0" } };
+    await expect(invoke(runtime, { ...invocation("main", { config }), verb })).rejects.toThrow(
+      "$.ipam.type: main gives out no addresses: expected an IPAM plugin such as host-local or static",
+    );
+  },
+);
+
+test("DEL has nothing to take back from an IPAM plugin that is none", async () => {
+  using runtime = testRuntime([{ ...delegating, name: "main" }]);
+  const config = { ...withIpam, ipam: { type: "main" } };
+  expect(await invoke(runtime, { ...invocation("main", { config }), verb: "DEL" })).toBeUndefined();
+});
+
+test("CHECK without prevResult reaches a plugin that remembers its results itself, with the empty result, and no other", async () => {
+  const seen: Recorded[] = [];
+  using runtime = testRuntime([{ ...recorder("keeps", seen), remembersResults: true }, recorder("asks", seen)]);
+  const check = (type: string) => invoke(runtime, { ...invocation(type), verb: "CHECK" });
+  await check("keeps");
+  expect(seen).toMatchObject([{ verb: "CHECK", call: { prevResult: emptyResult } }]);
+  await expect(check("asks")).rejects.toThrow("Required prevResult missing");
+});

@@ -26,7 +26,7 @@ export async function callBuiltin(
   try {
     const { conf, warnings } = parseNetConf(invocation.config, invocation.verb, plugin.since);
     for (const warning of warnings) runtime.log.error(warning);
-    const ipam = delegateIpam(runtime, invocation, conf, invoke);
+    const ipam = await delegateIpam(runtime, invocation, conf, invoke);
     return await run(
       plugin,
       { conf, ipam, host: runtime.host, log: runtime.log, runtime, path: invocation.path },

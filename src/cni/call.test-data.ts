@@ -30,6 +30,7 @@ export function recorder(name: string, seen: Recorded[], changes: Partial<Plugin
   };
   return {
     name,
+    isIpam: true,
     parse: (conf) => conf.raw["mtu"],
     add: (call) => {
       seen.push({ verb: "ADD", call });

@@ -45,7 +45,6 @@ export function readRequest(environment: Environment): Request | undefined {
   const command = environment["CNI_COMMAND"] ?? "";
   if (command === "") return undefined;
   requireVariables(environment, command);
-  const override = (environment["CNI_NETNS_OVERRIDE"] ?? "").toLowerCase();
   return {
     command,
     containerId: environment["CNI_CONTAINERID"] ?? "",
@@ -53,8 +52,14 @@ export function readRequest(environment: Environment): Request | undefined {
     ifName: environment["CNI_IFNAME"] ?? "",
     args: environment["CNI_ARGS"] ?? "",
     path: splitPath(environment["CNI_PATH"] ?? ""),
-    netnsOverride: override === "1" || override === "true",
+    netnsOverride: netnsOverrideOf(environment),
   };
+}
+
+/** CNI_NETNS_OVERRIDE: "1" or "true" in any letter case. */
+export function netnsOverrideOf(environment: Environment): boolean {
+  const value = (environment["CNI_NETNS_OVERRIDE"] ?? "").toLowerCase();
+  return value === "1" || value === "true";
 }
 
 /** CNI_PATH as a list of directories. */

@@ -13,11 +13,18 @@ export type Invoke = (runtime: Runtime, invocation: Invocation) => Promise<Resul
 
 /**
  * The IPAM side of the call `invocation`, whose parsed config is `conf`: each verb calls the plugin `ipam.type` with the whole config
- * and the same container, namespace and interface name (spec "Delegated plugins").
+ * and the same container, namespace and interface name (spec "Delegated plugins"). Throws `CniError` code 7 for a plugin that is built in and no IPAM plugin.
  */
-export function delegateIpam(runtime: Runtime, invocation: Invocation, conf: NetConf, invoke: Invoke): Ipam {
+export async function delegateIpam(
+  runtime: Runtime,
+  invocation: Invocation,
+  conf: NetConf,
+  invoke: Invoke,
+): Promise<Ipam> {
   const type = conf.ipamType;
   if (type === "") return noIpam;
+  const plugin = await runtime.builtin(type);
+  if (plugin !== undefined && plugin.isIpam !== true) return refusal(runtime, invocation.verb, type);
   const call = (verb: Verb) => invoke(runtime, { ...invocation, verb, type });
   return {
     type,
@@ -35,6 +42,16 @@ export function delegateIpam(runtime: Runtime, invocation: Invocation, conf: Net
         invoke(runtime, { ...invocation, verb: "GC", type, config: withValidAttachments(invocation.config, valid) }),
       ),
   };
+}
+
+/**
+ * macvlan as macvlan's own IPAM would be called by itself without end. No ADD has got past this, so that DEL and GC find nothing to do.
+ */
+function refusal({ log }: Runtime, verb: Verb, type: string): Ipam {
+  const message = `$.ipam.type: ${type} gives out no addresses: expected an IPAM plugin such as host-local or static`;
+  if (verb !== "DEL" && verb !== "GC") throw new CniError(code.invalidConfig, message);
+  log.error(`${verb} goes on without IPAM: ${message}`);
+  return noIpam;
 }
 
 const noIpam: Ipam = {

@@ -107,6 +107,14 @@ test.each(gates)("%s of a config of version %s is allowed: %s", (verb, version, 
   }
 });
 
+test.each(["DEL", "GC"] as const)("%s goes on without an ipam that can't be read, STATUS does not", (verb) => {
+  const config = { ...minimal, cniVersion: "1.1.0", ipam: [] };
+  const { conf, warnings } = parseNetConf(config, verb);
+  expect(conf.ipamType).toBe("");
+  expect(warnings).toEqual([`${verb} goes on without IPAM: $.ipam: expected an object`]);
+  expect(() => parseNetConf(config, "STATUS")).toThrow("$.ipam: expected an object");
+});
+
 test.each(["DEL", "GC", "STATUS"] as const)(
   "%s goes on without a prevResult that can't be read, and says so",
   (verb) => {

@@ -37,23 +37,32 @@ export interface ParsedNetConf {
 /**
  * The shared part of a plugin's config, as text or as an object, for `verb`; `since` is the oldest version that the plugin speaks.
  * Names match in any letter case. Throws `CniError` in upstream's order: code 6 for what is no JSON object, 7 for the network's name,
- * 6 or 1 for the version, 1 for a prevResult of another family of versions. A prevResult that can't be read only warns where
- * the verb can do without: DEL, GC and STATUS.
+ * 6 or 1 for the version, 1 for a prevResult of another family of versions. Where the verb can do without, a prevResult (DEL, GC,
+ * STATUS) or an `ipam` (DEL, GC: no ADD has leased an address with it) that can't be read only warns.
  */
 export function parseNetConf(input: string | JsonObject, verb: Verb, since?: CniVersion): ParsedNetConf {
-  const { config, warnings } = typeof input === "string" ? parseConfigText(input) : { config: input, warnings: [] };
+  const parsed = typeof input === "string" ? parseConfigText(input) : { config: input, warnings: [] };
+  const { config } = parsed;
+  const warnings = [...parsed.warnings];
+  /** What the other verbs do without when it can't be read: then it is a warning, and undefined. */
+  const reading = <T>(neededBy: readonly Verb[], what: string, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (neededBy.includes(verb) || !(error instanceof CniError)) throw error;
+      warnings.push(`${verb} goes on without ${what}: ${error.message}`);
+      return undefined;
+    }
+  };
   const name = requireName(config);
   const cniVersion = requireVersion(config, verb, since);
-  const prev = readPrevResult(config, cniVersion, verb);
-  const conf: NetConf = {
-    cniVersion,
-    name,
-    type: stringField(config, "type", "$.type", code.invalidConfig),
-    ipamType: readIpamType(config),
-    raw: config,
-    ...(prev.result === undefined ? {} : { prevResult: prev.result }),
+  const prevResult = reading(["ADD", "CHECK"], "prevResult", () => readPrevResult(config, cniVersion));
+  const ipamType = reading(["ADD", "CHECK", "STATUS"], "IPAM", () => readIpamType(config)) ?? "";
+  const type = stringField(config, "type", "$.type", code.invalidConfig);
+  return {
+    conf: { cniVersion, name, type, ipamType, raw: config, ...(prevResult === undefined ? {} : { prevResult }) },
+    warnings,
   };
-  return { conf, warnings: [...warnings, ...prev.warnings] };
 }
 
 /** A config text as an object. Throws `CniError` code 6 for anything else, with line and column. */
@@ -118,15 +127,9 @@ function requireVerb(text: string, verb: Verb, oldest: CniVersion): void {
   );
 }
 
-function readPrevResult(config: JsonObject, version: CniVersion, verb: Verb): { result?: Result; warnings: string[] } {
+function readPrevResult(config: JsonObject, version: CniVersion): Result | undefined {
   const value = getField(config, "prevResult");
-  if (value === undefined) return { warnings: [] };
-  try {
-    return { result: decodePrevResult(value, version), warnings: [] };
-  } catch (error) {
-    if (verb === "ADD" || verb === "CHECK" || !(error instanceof CniError)) throw error;
-    return { warnings: [`${verb} goes on without prevResult: ${error.message}`] };
-  }
+  return value === undefined ? undefined : decodePrevResult(value, version);
 }
 
 function readIpamType(config: JsonObject): string {

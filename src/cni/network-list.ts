@@ -57,6 +57,13 @@ export function withPlugins(list: NetworkList, more: readonly PluginEntry[]): Ne
   return { ...list, plugins, text: stringify(whole) };
 }
 
+/** The IPAM plugin that a plugin's config names; "" when it names none, or can't be read. */
+export function ipamTypeOf(config: JsonObject): string {
+  const ipam = getField(config, "ipam");
+  const type = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
+  return typeof type === "string" ? type : "";
+}
+
 function parseText(text: string): { readonly value: JsonObject; readonly warnings: readonly string[] } {
   const parsed = parsing(() => parse(text), code.decoding);
   if (isJsonObject(parsed.value)) return { value: parsed.value, warnings: parsed.warnings };

@@ -85,6 +85,8 @@ export interface Plugin<Config = unknown> {
    * delete the links of all a pod's attachments in one request beforehand. Absent for a device that is moved, not made.
    */
   readonly ownsLink?: true;
+  /** Gives out addresses for the plugin whose `ipam.type` names it. Any other plugin there would call itself for ever. */
+  readonly isIpam?: true;
   /**
    * The plugin remembers the results of its ADDs itself, as the dispatcher does: its CHECK is called without a prevResult too, and is
    * given the empty result then. All others need one.

@@ -1,14 +1,13 @@
 import { FfiUnavailable } from "../libc/ffi.ts";
 import { readStandardInput, writeStandardError, writeStandardOutput } from "../libc/standard.ts";
 import type { JsonObject } from "../json/value.ts";
-import { NetnsError } from "../netns/error.ts";
-import type { Netns } from "../netns/netns.ts";
 import { NetnsRef } from "../netns/ref.ts";
 import { callBuiltin } from "./builtin.ts";
 import { type Environment, readRequest, type Request, verbOf } from "./environment.ts";
 import { CniError, code } from "./error.ts";
 import { type Invocation, invoke } from "./invoke.ts";
 import { parseConfigText, requireName } from "./net-conf.ts";
+import { refuseOwnNetns } from "./own-netns.ts";
 import type { Plugin, Runtime } from "./plugin.ts";
 import { printError, printResult } from "./print.ts";
 import { newestVersion, type Verb, versionsSince } from "./version.ts";
@@ -86,7 +85,7 @@ async function answer(
   const runtime = openRuntime(edges.environment);
   for (const warning of warnings) runtime.log.error(warning);
   using netns = new NetnsRef(request.netnsPath);
-  if (!request.netnsOverride && (verb === "ADD" || verb === "DEL")) refuseOwnNetns(netns, runtime.host);
+  if (!request.netnsOverride) refuseOwnNetns(verb, netns, runtime.host);
   await callBuiltin(
     plugin,
     runtime,
@@ -104,25 +103,6 @@ async function readStdin(edges: Edges): Promise<string> {
   } catch (cause) {
     if (cause instanceof FfiUnavailable) throw cause;
     throw new CniError(code.io, `error reading from stdin: ${CniError.from(cause).message}`, "", { cause });
-  }
-}
-
-/** Looked at before anything is done, unlike upstream; a path that is no namespace is left to the plugin. */
-function refuseOwnNetns(netns: NetnsRef, host: Netns): void {
-  if (!isHost(netns, host)) return;
-  throw new CniError(
-    code.invalidNetns,
-    "plugin's netns and netns from CNI_NETNS should not be the same",
-    "CNI_NETNS_OVERRIDE=1 allows it",
-  );
-}
-
-function isHost(netns: NetnsRef, host: Netns): boolean {
-  try {
-    return netns.openIfExists()?.isSame(host) ?? false;
-  } catch (error) {
-    if (error instanceof NetnsError) return false;
-    throw error;
   }
 }
 

@@ -81,12 +81,17 @@ export function readText(path: string): string {
   return decoder.decode(readFile(path));
 }
 
+/** True for a failure that says that nothing is at that path: a part of it is missing or no directory, or no file can have such a name. */
+function isAbsent(error: unknown): boolean {
+  return isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG");
+}
+
 /** As `readText`; undefined when there is no such file (or a part of its path is missing or no directory). */
 export function readTextIfExists(path: string): string | undefined {
   try {
     return readText(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }
@@ -195,7 +200,7 @@ export function unlinkIfExists(path: string): boolean {
     unlink(path);
     return true;
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+    if (isAbsent(error)) return false;
     throw error;
   }
 }
@@ -274,7 +279,7 @@ export function readDirectoryIfExists(path: string): DirectoryEntry[] {
   try {
     return readDirectory(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    if (isAbsent(error)) return [];
     throw error;
   }
 }
@@ -328,7 +333,7 @@ export function statusIfExists(path: string): FileStatus | undefined {
   try {
     return status(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }

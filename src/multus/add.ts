@@ -1,6 +1,7 @@
 import { addCached } from "../cni/cached-chain.ts";
 import { code, CniError, HalfUndoneError } from "../cni/error.ts";
 import { findPlugin } from "../cni/find-plugin.ts";
+import { ipamTypeOf } from "../cni/network-list.ts";
 import type { AddCall } from "../cni/plugin.ts";
 import { emptyResult, type Result } from "../cni/result.ts";
 import { asVersion, impliedVersion } from "../cni/version.ts";
@@ -137,15 +138,20 @@ async function attach(
   }
 }
 
-/** Foreign plugins are looked for before anything is journaled: of one that is not there not even DEL could be called. */
+/**
+ * Foreign plugins are looked for before anything is journaled: of one that is not there not even DEL could be called. The IPAM plugin of a
+ * foreign plugin is that plugin's own business.
+ */
 async function requirePlugins({ runtime, path }: Session, attachment: Attachment): Promise<void> {
-  for (const { type } of attachment.list.plugins) {
-    if (!runtime.execPlugins.has(type) && (await runtime.builtin(type)) !== undefined) continue;
-    try {
-      findPlugin(type, path);
-    } catch (error) {
-      throw failed(attachment, error);
+  const isBuiltIn = async (type: string) =>
+    !runtime.execPlugins.has(type) && (await runtime.builtin(type)) !== undefined;
+  try {
+    for (const { type, config } of attachment.list.plugins) {
+      const ipam = (await isBuiltIn(type)) ? ipamTypeOf(config) : type;
+      if (ipam !== "" && !(await isBuiltIn(ipam))) findPlugin(ipam, path);
     }
+  } catch (error) {
+    throw failed(attachment, error);
   }
 }
 

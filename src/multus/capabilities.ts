@@ -1,6 +1,4 @@
-import type { NetworkList } from "../cni/network-list.ts";
-import { getField } from "../json/struct.ts";
-import { isJsonObject } from "../json/value.ts";
+import { ipamTypeOf, type NetworkList } from "../cni/network-list.ts";
 import type { NetworkSelectionElement } from "./selection.ts";
 
 /** What becomes of a wish that no plugin of the network can hear of (config key `missingCapability`). */
@@ -67,9 +65,5 @@ export function missingCapabilities(
 }
 
 function heardBy(type: string, config: NetworkList["plugins"][number]["config"]): readonly string[] {
-  const ipam = getField(config, "ipam");
-  const ipamType = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
-  return [type, ipamType].flatMap((name) =>
-    typeof name === "string" && Object.hasOwn(listeners, name) ? (listeners[name] ?? []) : [],
-  );
+  return [type, ipamTypeOf(config)].flatMap((name) => (Object.hasOwn(listeners, name) ? (listeners[name] ?? []) : []));
 }

@@ -1,6 +1,6 @@
 import { type CniArgs, noArgs } from "../cni/args.ts";
 import { CniError, code } from "../cni/error.ts";
-import { type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
+import { ipamTypeOf, type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
 import { SystemError } from "../libc/errno.ts";
 import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unlinkIfExists } from "../libc/file.ts";
@@ -132,13 +132,12 @@ function encodeEntry(attachment: Attachment, { netns, network }: JournalOwner): 
 
 /** The members that Go's types keep of a plugin's config. */
 function summary({ type, config }: PluginEntry): JsonObject {
-  const ipam = getField(config, "ipam");
-  const ipamType = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
+  const ipamType = ipamTypeOf(config);
   const capabilities = getField(config, "capabilities");
   return {
     type,
     ...(isJsonObject(capabilities) ? { capabilities } : {}),
-    ipam: typeof ipamType === "string" ? { type: ipamType } : {},
+    ipam: ipamType === "" ? {} : { type: ipamType },
     dns: {},
   };
 }

@@ -1,5 +1,6 @@
-import { CniError } from "../cni/error.ts";
+import { CniError, code } from "../cni/error.ts";
 import { validateInterfaceName, validateNetworkName } from "../cni/names.ts";
+import { asVersion, versions } from "../cni/version.ts";
 import { formatIp } from "../ip/address.ts";
 import { missingCapabilities } from "./capabilities.ts";
 import { DispatchError } from "./dispatch-error.ts";
@@ -59,6 +60,13 @@ function unusable({ position, attachment }: Placed): PlanProblem[] {
   } catch (cause) {
     const message = `${origin === "" ? name : origin}: ${CniError.from(cause).text}`;
     return [{ networks, error: new DispatchError("InvalidNetwork", message, { cause }) }];
+  }
+  if (asVersion(list.cniVersion) === undefined) {
+    const error = new DispatchError("InvalidNetwork", `${origin}: incompatible CNI versions`, {
+      code: code.incompatibleVersion,
+      details: `cniVersion is ${JSON.stringify(list.cniVersion)}; known are ${versions.join(", ")}`,
+    });
+    return [{ networks, error }];
   }
   // A dispatcher that adopted its own config as the default network would call itself for ever.
   if (!list.plugins.some(({ type }) => type === "multus" || type === "multus-shim")) return [];

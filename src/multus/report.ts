@@ -63,8 +63,9 @@ export async function reportSuccess(
  */
 export async function reportFailure(session: Session, subject: Subject, error: unknown): Promise<void> {
   try {
+    const isLookedUp = subject.cluster !== undefined;
     const cluster = subject.cluster ?? (await openCluster(session));
-    const pod = subject.pod ?? (await lookUp(cluster, subject.identity));
+    const pod = isLookedUp ? subject.pod : await lookUp(cluster, subject.identity);
     if (cluster === undefined || pod === undefined) return;
     const reason = error instanceof DispatchError ? error.reason : "FailedToAttach";
     cluster.emit(pod, { type: "Warning", reason, message: CniError.from(error).text });

@@ -1,4 +1,4 @@
-import { isErrno } from "../libc/errno.ts";
+import { errnoText, isErrno, SystemError } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
 import { fileSystemMagic, O_RDONLY, open, statusOf } from "../libc/file.ts";
 import { CLONE_NEWNET, setns } from "../libc/namespace.ts";
@@ -80,15 +80,14 @@ export class Netns implements Disposable {
   /**
    * Runs `body` with the calling thread inside this namespace and moves it back whatever happens. Synchronous on purpose: a promise
    * would let other work of the process run in here, and threads that the runtime starts meanwhile would stay here for ever.
-   * Throws `NetnsError` "not-a-netns" when the kernel refuses to enter, e.g. for a mount namespace.
+   * Throws `NetnsError`: "not-a-netns" for a namespace of another kind, e.g. a mount namespace, "unusable" when it may not be entered.
    */
   enter<T>(body: () => T): T {
     using home = open(currentPath, O_RDONLY);
     try {
       setns(this.fd, CLONE_NEWNET);
     } catch (cause) {
-      const code = isErrno(cause, "EINVAL") ? "not-a-netns" : "unusable";
-      throw new NetnsError(code, this.path, `cannot enter network namespace ${this.path}: ${String(cause)}`, { cause });
+      throw refusalToEnter(this.path, cause);
     }
     try {
       const result = body();
@@ -108,6 +107,19 @@ export class Netns implements Disposable {
   }
 }
 
+function refusalToEnter(path: string, cause: unknown): NetnsError {
+  const code = isErrno(cause, "EINVAL") ? "not-a-netns" : "unusable";
+  // setns(2) asks for it even when the namespace is the one that the thread is in.
+  const cure = isErrno(cause, "EPERM")
+    ? "; CAP_SYS_ADMIN is missing here: run as root, in a container as privileged"
+    : "";
+  return new NetnsError(code, path, `cannot enter network namespace ${path}: ${reason(cause)}${cure}`, { cause });
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof SystemError ? errnoText(cause.code) : String(cause);
+}
+
 function openFile(path: string): Fd {
   if (path === "") throw new NetnsError("missing", path, "no network namespace was given (CNI_NETNS is empty)");
   try {
@@ -116,6 +128,6 @@ function openFile(path: string): Fd {
     if (isErrno(cause, "ENOENT", "ENOTDIR")) {
       throw new NetnsError("missing", path, `network namespace ${path} does not exist`, { cause });
     }
-    throw new NetnsError("unusable", path, `cannot open network namespace ${path}: ${String(cause)}`, { cause });
+    throw new NetnsError("unusable", path, `cannot open network namespace ${path}: ${reason(cause)}`, { cause });
   }
 }

@@ -35,6 +35,7 @@ test("pods come in the order of the files on the command line, and copies keep i
 test("pods on the node's own network are left out", () => {
   const path = file("a.yaml", "one");
   writeFileSync(join(folder, "b.yaml"), "kind: Pod\nmetadata: {name: agent}\nspec: {hostNetwork: true}");
+  expect(() => new PodSources([join(folder, "b.yaml")])).toThrow("hostNetwork: true and gets no network");
   expect(new PodSources([path, join(folder, "b.yaml")]).pods.map(({ name }) => name)).toEqual(["one"]);
 });
 

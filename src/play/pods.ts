@@ -14,8 +14,13 @@ export class PodSources {
     for (const path of paths) refuseMissing(path);
     // What is written goes with the copies that `copyTo` makes; nothing is written here.
     this.cluster = new ManifestCluster("/dev/null", () => {}, paths);
-    this.pods = asInput("", () => this.cluster.pods()).filter(({ usesHostNetwork }) => usesHostNetwork !== true);
-    if (this.pods.length === 0) throw new InputError(`no Pod found in ${paths.join(", ")}`);
+    const pods = asInput("", () => this.cluster.pods());
+    this.pods = pods.filter(({ usesHostNetwork }) => usesHostNetwork !== true);
+    if (this.pods.length > 0) return;
+    const where = paths.join(", ");
+    throw new InputError(
+      pods.length > 0 ? `every Pod in ${where} has hostNetwork: true and gets no network` : `no Pod found in ${where}`,
+    );
   }
 
   /** Copies the files into one folder, in their order: a config can name one folder only, and the originals may change or go. */

@@ -37,6 +37,7 @@ function scripted(): Plugin {
   };
   return {
     name: "scripted",
+    isIpam: true,
     parse: () => undefined,
     add: () => {
       heard("ADD")();
@@ -63,6 +64,7 @@ beforeEach(() => {
   caller = new BuiltinCaller(node, [
     {
       name: "scripted",
+      isIpam: true,
       parse: () => undefined,
       add: (call) => scripted().add(call),
       del: (call) => scripted().del(call),

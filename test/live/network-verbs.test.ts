@@ -33,8 +33,12 @@ interface Outcome {
   readonly stderr: string;
 }
 
-function polynic(args: readonly string[], env: Readonly<Record<string, string>> = {}): Outcome {
-  const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), ...args]), {
+function polynic(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
+): Outcome {
+  const done = Bun.spawnSync(inNetns(lan().node().path, [...through, join(polynicBin, "polynic"), ...args]), {
     env: { PATH: searchPath, NETCONFPATH: join(folder().path, "net.d"), ...env },
   });
   return { exitCode: done.exitCode, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
@@ -69,6 +73,25 @@ describe("the verbs of cnitool", () => {
   });
   test("status says nothing when all is well", () => {
     expect(polynic(["status", "lan"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+  });
+  test.each(["add", "del"])(
+    "%s in the node's own namespace touches nothing, unless CNI_NETNS_OVERRIDE allows it",
+    (verb) => {
+      const own = "/proc/thread-self/ns/net";
+      const before = lan().node().run("ip", "-o", "link");
+      const refused = polynic([verb, "lan", own]);
+      expect(refused).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(refused.stderr).toContain("CNI_NETNS_OVERRIDE=1 allows it");
+      expect(lan().node().run("ip", "-o", "link")).toBe(before);
+      const env = { CNI_NETNS_OVERRIDE: "1", CNI_IFNAME: "own0" };
+      expect(polynic(["add", "lan", own], env).exitCode).toBe(0);
+      expect(polynic(["del", "lan", own], env).exitCode).toBe(0);
+    },
+  );
+  test("without the right to enter namespaces it says which one is missing", () => {
+    const outcome = polynic(["add", "lan", pod.path], {}, ["setpriv", "--bounding-set=-sys_admin"]);
+    expect(outcome).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(outcome.stderr).toContain("operation not permitted; CAP_SYS_ADMIN is missing here");
   });
   test.each<[string, string[], Record<string, string>, number, string]>([
     ["a network that is not there", ["add", "nope", "NETNS"], {}, 1, "nope"],

@@ -178,6 +178,7 @@ describe("polynic play", () => {
 
   test("--down where nothing was made does nothing", () => {
     expect(play("--down", "-o", "json")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(play("--down").stdout).toBe(`no pods are up under ${root}\n`);
     expect(existsSync(root)).toBe(false);
   });
 

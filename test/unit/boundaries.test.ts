@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "..", "..");
 
 /** From the ground up; those of one line may not import each other either. */
 const storeys = [
-  ["ip", "json", "libc", "undo"],
+  ["ip", "json", "libc", "undo", "words"],
   ["log"],
   ["netlink"],
   ["rtnl", "nft"],

@@ -21,6 +21,7 @@ const shownHolders = 3;
  */
 export const plugin: Plugin<HostLocalConfig> = {
   name: "host-local",
+  isIpam: true,
   parse: parseConfig,
   add: (call) => orIoError(() => add(call)),
   del: (call) => orIoError(() => del(call)),

@@ -12,6 +12,7 @@ const nothing: StaticConfig = { ips: [], routes: [], dns: {} };
  */
 export const plugin: Plugin<StaticConfig> = {
   name: "static",
+  isIpam: true,
   parse: (conf, args, verb) => (verb === "DEL" ? nothing : parseConfig(conf, args)),
   add: ({ config: { ips, routes, dns } }) => ({ interfaces: [], ips, routes, dns }),
   del: () => {},

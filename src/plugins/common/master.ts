@@ -5,6 +5,7 @@ import type { Netns } from "../../netns/netns.ts";
 import { RT_TABLE_MAIN, RTN_UNICAST } from "../../rtnl/constants.ts";
 import { getLink, type Link, listLinks } from "../../rtnl/link.ts";
 import { listRoutes, type Route } from "../../rtnl/route.ts";
+import { listNames, nearMisses } from "../../words/near-miss.ts";
 import { explained } from "./explain.ts";
 
 /** Where a plugin looks for the device it builds on: on the node, or in the pod (`linkInContainer`). */
@@ -91,7 +92,7 @@ function deviceOf({ device, nextHops }: Route): number | undefined {
 
 function missing(place: MasterPlace, name: string): never {
   const names = listLinks(place.netns.rtnl).map((link) => link.name);
-  const alike = names.filter((each) => isNearMiss(each, name));
+  const alike = nearMisses(name, names);
   const hint = alike.length === 0 ? "" : `did you mean ${alike.join(" or ")}? `;
   throw new CniError(
     code.invalidConfig,
@@ -105,23 +106,5 @@ function interfacesOf({ netns, isPod }: MasterPlace): string {
   const likely = links.filter(({ kind, parentNetnsId }) => kind !== "veth" || parentNetnsId === undefined);
   const names = (isPod || likely.length === 0 ? links : likely).map(({ name }) => name);
   if (names.length === 0) return "it has no interfaces";
-  const more = names.length - shownNamesMax;
-  return `it has ${names.slice(0, shownNamesMax).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-}
-
-/** The same but for letter case, or one character missing, added, changed or swapped with its neighbour. */
-export function isNearMiss(a: string, b: string): boolean {
-  const [left, right] = [a.toLowerCase(), b.toLowerCase()];
-  let start = 0;
-  while (start < Math.min(left.length, right.length) && left[start] === right[start]) start++;
-  const [restLeft, restRight] = [left.slice(start), right.slice(start)];
-  const isSwapped =
-    restLeft[0] === restRight[1] && restLeft[1] === restRight[0] && restLeft.slice(2) === restRight.slice(2);
-  return (
-    isSwapped ||
-    restLeft === restRight ||
-    restLeft.slice(1) === restRight.slice(1) ||
-    restLeft.slice(1) === restRight ||
-    restLeft === restRight.slice(1)
-  );
+  return `it has ${listNames(names, shownNamesMax)}`;
 }

@@ -39,17 +39,6 @@ export interface MasqueradeOwner extends Owner {
   readonly addresses?: readonly Prefix[];
 }
 
-/** Reads `ipMasqBackend`; undefined and "" leave the choice to us. Throws `CniError` code 7 for another name, in upstream's words. */
-export function parseMasqueradeBackend(text: string | undefined): MasqueradeBackend | undefined {
-  if (text === undefined || text === "") return undefined;
-  if (text === "iptables" || text === "nftables") return text;
-  throw new CniError(
-    code.invalidConfig,
-    `unknown ipmasq backend ${JSON.stringify(text)}`,
-    "expected iptables or nftables",
-  );
-}
-
 /**
  * Lets the container's packets to other networks leave under the node's addresses (`ipMasq`); repeating it changes nothing. Does
  * nothing without addresses. Throws `CniError`, code 11 when the rule set stayed busy; what was made by then is on `undo`.
