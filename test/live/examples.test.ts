@@ -9,7 +9,7 @@ import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { ping } from "../kit/ping.ts";
-import { leasesUnder } from "../demo/remains.ts";
+import { filesUnder, leasesUnder } from "../demo/remains.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 const examples = join(repository, "conf-examples");
@@ -33,6 +33,7 @@ test("every example is one that the tests here know", () => {
   expect(files.sort()).toEqual([
     "README.md",
     "net.d/10-multi.conflist",
+    "pods/chains.yaml",
     "pods/networks.yaml",
     "pods/node-1.yaml",
     "pods/node-2.yaml",
@@ -60,6 +61,8 @@ describe("the network multi", () => {
     ["api", { eth0: ["10.244.9."], lan0: ["10.60.0."] }],
     ["db", { eth0: ["10.244.9."], net1: ["10.60.0.1"], storage0: ["10.61.0.21/24", "fd00:61::21/64"] }],
     ["cache", { eth0: ["10.244.9."], net1: ["10.60.0.1"], lan1: ["10.60.0.1"] }],
+    ["edge", { eth0: ["10.244.9."], net1: ["21.0.111.1/21"] }],
+    ["busy", { eth0: ["10.244.9."], fast0: ["10.62.0."], net2: ["21.0.111.2/21"] }],
   ];
 
   test.each(wanted)("attaches the NICs of pod %s, reports them, and leaves none", async (name, interfaces) => {
@@ -78,7 +81,31 @@ describe("the network multi", () => {
     call("del", name, netns);
     expect(netns.run("ip", "-o", "link").trim().split("\n")).toEqual([expect.stringContaining("lo:")]);
     expect(leasesUnder("/var/lib/cni/networks")).toEqual([]);
-    expect(readdirSync("/var/lib/cni/results")).toEqual([]);
+    expect(readdirSync("/var/lib/cni/results").filter((file) => file.startsWith("multi-"))).toEqual([]);
+  });
+
+  test("gives a pod with chains the routes, rules, sysctls and MAC that they speak of", () => {
+    const netns = lan().node().pod();
+    const run = (...command: string[]) => netns.run(...command).replaceAll(/ +\n| +$/g, "\n");
+    call("add", "busy", netns);
+    const [rule, ...others] = JSON.parse(run("ip", "-j", "rule", "show", "from", "21.0.111.2")) as { table: string }[];
+    expect([rule?.table, others]).toEqual(["100", []]);
+    expect(run("ip", "route", "show", "table", "100")).toBe(
+      "default via 21.0.111.254 dev net2\n21.0.104.0/21 dev net2 proto kernel scope link src 21.0.111.2\n",
+    );
+    expect(run("ip", "route", "show", "default")).toBe("default via 10.244.9.1 dev eth0\n");
+    expect(run("ip", "route", "get", "198.51.100.1", "from", "21.0.111.2")).toContain("via 21.0.111.254 dev net2");
+    expect(run("ip", "route", "get", "198.51.100.1")).toContain("via 10.244.9.1 dev eth0");
+    const [link] = JSON.parse(run("ip", "-j", "link", "show", "fast0")) as object[];
+    expect(link).toMatchObject({ address: "02:00:00:62:00:01", mtu: 1400 });
+    const folder = "/proc/sys/net";
+    const sysctls = [`${folder}/ipv4/conf/fast0/arp_filter`, `${folder}/ipv4/conf/fast0/rp_filter`];
+    expect(run("cat", ...sysctls, `${folder}/core/somaxconn`)).toBe("1\n2\n8192\n");
+    call("check", "busy", netns);
+    call("del", "busy", netns);
+    expect(run("cat", `${folder}/core/somaxconn`)).toBe("4096\n");
+    expect(run("ip", "rule")).not.toContain("lookup 100");
+    expect(filesUnder("/run/cni/tuning")).toEqual([]);
   });
 
   test("is a list that libcni can read: JSON without comments", () => {
@@ -89,10 +116,10 @@ describe("the network multi", () => {
 });
 
 describe("the pods", () => {
-  test("are four, and between them they ask for every network", async () => {
+  test("are six, and between them they ask for every network", async () => {
     const cluster = new ManifestCluster(join(examples, "pods"));
     const pods = cluster.pods();
-    expect(pods.map(({ name }) => name)).toEqual(["web", "api", "db", "cache"]);
+    expect(pods.map(({ name }) => name).sort()).toEqual(["api", "busy", "cache", "db", "edge", "web"]);
     const annotations = pods.map(({ annotations }) => annotations["k8s.v1.cni.cncf.io/networks"]).join(" ");
     for (const name of ["lan-node-1", "lan-node-2", "storage"]) {
       expect(annotations).toContain(name);
