@@ -15,6 +15,7 @@ export interface Terminal {
 /** Wraps a text in an escape sequence, or returns it as it is. */
 export type Colour = (text: string) => string;
 
+/** What is set off on a terminal, and how. */
 export interface Colours {
   readonly heading: Colour;
   readonly bad: Colour;

@@ -1,6 +1,7 @@
 import { SystemError } from "../libc/errno.ts";
 import { type DirectoryEntry, readDirectory, readText, statusIfExists } from "../libc/file.ts";
 
+/** A part of a manifest whose members nobody has looked at yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** One Kubernetes object of a folder; `source` is "pods/web.yaml line 12", where its document begins. */

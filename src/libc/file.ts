@@ -241,6 +241,7 @@ export function flock(fd: Fd, operation: number): void {
 /** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */
 export type EntryKind = "file" | "directory" | "symlink" | "other";
 
+/** What getdents64(2) tells of one name in a directory. */
 export interface DirectoryEntry {
   readonly name: string;
   readonly kind: EntryKind;
@@ -284,6 +285,7 @@ export function readDirectoryIfExists(path: string): DirectoryEntry[] {
   }
 }
 
+/** What stat(2) tells of a file; sizes in bytes. */
 export interface FileStatus {
   readonly device: bigint;
   readonly inode: bigint;

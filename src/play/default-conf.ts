@@ -10,10 +10,13 @@ export const defaultPodCidr = "10.88.0.0/16";
 const defaultInterface = "eth0";
 const version = "1.1.0";
 
+/** What the configuration of a play without one of its own depends on. */
 export interface ConfOptions {
+  /** Folder for all that is kept between calls. */
   readonly root: string;
   /** Directory of the manifests that pods and networks are looked up in. */
   readonly manifests: string;
+  /** Addresses of the default network, as in "10.88.0.0/16". */
   readonly podCidr: string;
 }
 

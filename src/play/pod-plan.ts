@@ -36,6 +36,7 @@ export interface PodPlan {
   readonly warnings: readonly string[];
 }
 
+/** What would become of the pods, in the order of the manifests; each is in one of both lists. */
 export interface PlanReport {
   readonly pods: readonly PodPlan[];
   readonly failures: readonly PodFailure[];

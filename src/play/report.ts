@@ -18,6 +18,7 @@ export interface PodReport {
   readonly interfaces: readonly InterfaceReport[];
 }
 
+/** What became of the pods of a play, in the order of the manifests; each is in one of both lists. */
 export interface PlayReport {
   readonly pods: readonly PodReport[];
   readonly failures: readonly PodFailure[];

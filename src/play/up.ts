@@ -15,6 +15,7 @@ import { emptyRoot, makePlayFolder } from "./root.ts";
 import { createSandbox, newContainerId } from "./sandbox.ts";
 import { layout, lockRoot, type PlayedPod, type PlayState, readPlayState, writePlayState } from "./state.ts";
 
+/** What to make, from what, and where. */
 export interface PlayOptions {
   /** Folder for all that is kept between calls. */
   readonly root: string;

@@ -302,7 +302,7 @@ const refusing: GuestCases = {
       ],
       [
         { master: "up0", linkInContainer: true },
-        `failed to lookup master "up0": Link not found: master "up0" does not exist in pod ${pod.path}; (it has`,
+        `failed to lookup master "up0": Link not found: master "up0" does not exist in pod ${pod.path} (it has`,
         7,
       ],
       [{ mtu: 9000 }, "invalid MTU 9000, must be [0, master MTU(1500)]; lower it to 1500", 7],

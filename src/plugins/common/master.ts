@@ -93,10 +93,10 @@ function deviceOf({ device, nextHops }: Route): number | undefined {
 function missing(place: MasterPlace, name: string): never {
   const names = listLinks(place.netns.rtnl).map((link) => link.name);
   const alike = nearMisses(name, names);
-  const hint = alike.length === 0 ? "" : `did you mean ${alike.join(" or ")}? `;
+  const hint = alike.length === 0 ? "" : `; did you mean ${alike.join(" or ")}?`;
   throw new CniError(
     code.invalidConfig,
-    `Link not found: master ${JSON.stringify(name)} does not exist ${whereIs(place)}; ${hint}(${interfacesOf(place)})`,
+    `Link not found: master ${JSON.stringify(name)} does not exist ${whereIs(place)}${hint} (${interfacesOf(place)})`,
   );
 }
 
