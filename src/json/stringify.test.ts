@@ -54,7 +54,8 @@ test("what is printed reads back the same", () => {
   fc.assert(
     fc.property(fc.jsonValue({ stringUnit: "binary" }), options, (value, options) => {
       const text = stringify(value, options);
-      expect(parse(text).value).toEqual(value);
+      // Not `value` itself: JSON.stringify writes -0 as 0.
+      expect(parse(text).value).toEqual(JSON.parse(JSON.stringify(value)));
       expect(text).not.toMatch(/[<>&\u2028\u2029]/);
     }),
   );
