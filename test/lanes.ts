@@ -1,7 +1,8 @@
 // The lanes of `npm test`: what each proves, what it needs of the machine, and how that is prepared.
+import { ensureProgram, etcd } from "./kit/debian-program.ts";
 import { isolationProblem } from "./kit/isolation.ts";
 import { ensureExecutables } from "./kit/packages.ts";
-import { buildPeers, goVersion } from "./kit/peer-tools.ts";
+import { buildPeers, goVersion, type PeerGroup } from "./kit/peer-tools.ts";
 
 type Say = (line: string) => void;
 
@@ -13,6 +14,19 @@ export interface Lane {
   readonly isolated: boolean;
   /** Gets ready what is missing. Returns why the lane can't run here, or undefined when it can. */
   readonly prepare: (say: Say) => Promise<string | undefined> | string | undefined;
+}
+
+/** Builds programs to compare with or to run against. Returns why they can't be built, or undefined. */
+async function goPrograms(groups: readonly PeerGroup[], say: Say): Promise<string | undefined> {
+  if (goVersion() === undefined) return "needs Go on the PATH (https://go.dev/dl or `apt-get install golang-go`)";
+  for (const group of groups) {
+    try {
+      await buildPeers(say, group);
+    } catch (error) {
+      return `the Go programs of group ${group} did not build: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+  return undefined;
 }
 
 const kernelTools = ["ip", "nft", "iptables", "strace", "nsenter"] as const;
@@ -41,11 +55,16 @@ export const lanes: readonly Lane[] = [
     prepare: async (say) => {
       const problem = ensureExecutables(kernelTools, say) ?? isolationProblem();
       if (problem !== undefined) return problem;
-      if (goVersion() === undefined) return "needs Go on the PATH (https://go.dev/dl or `apt-get install golang-go`)";
-      return await buildPeers(say).then(
-        () => undefined,
-        (error: unknown) => `the Go peers did not build: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      return await goPrograms(["plugins"], say);
+    },
+  },
+  {
+    name: "api",
+    about: "a real kube-apiserver: requests, faults, credentials, and Go Multus beside the executable",
+    isolated: true,
+    prepare: async (say) => {
+      const problem = ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
+      return problem ?? ensureProgram(etcd, say) ?? (await goPrograms(["plugins", "kubernetes"], say));
     },
   },
 ];

@@ -10,6 +10,8 @@ export const packageOf = {
   iptables: "iptables",
   strace: "strace",
   nsenter: "util-linux",
+  setpriv: "util-linux",
+  openssl: "openssl",
   "linux.uml": "user-mode-linux",
   modprobe: "kmod",
 } as const;
