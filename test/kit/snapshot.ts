@@ -78,7 +78,7 @@ export function snapshot(netns?: string, { withRules = true }: SnapshotOptions =
       dropped.address,
     ),
     routes: keyed(
-      families.filter((row) => !isRule(row) && isNotOfLinkLocal(row)),
+      families.filter((row) => !isRule(row) && isNotOfLinkLocal(row) && !isMadeLater(row)),
       routeName,
       dropped.route,
     ),
@@ -115,6 +115,11 @@ const dropped = {
 /** Rules of routing have a priority, routes a metric. */
 function isRule(row: Json): boolean {
   return row["priority"] !== undefined;
+}
+
+/** The kernel's own route to an IPv6 address comes from a work queue some time behind the address (addrconf_dad_work()): that says all. */
+function isMadeLater(row: Json): boolean {
+  return row["family"] === "6" && ["local", "anycast"].includes(text(row, "type")) && row["protocol"] === "kernel";
 }
 
 function linkObject(link: Json): Json {

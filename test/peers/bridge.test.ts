@@ -25,10 +25,6 @@ const common: ExpectedDifference[] = [
     line: / (?:tentative|nodad): /,
     reason: "where duplicates are not looked for, ours makes addresses usable at once",
   },
-  {
-    line: /routes \/ ipv6 local (?:anycast|local) \S+ dev cni0 .*: peer has nothing/,
-    reason: "a gateway's address that is still tentative has no routes yet",
-  },
   { line: /files \/ \w+\/\.polynic/, reason: "host-local keeps an index" },
   {
     line: /files \/ pods(?:\/lock)?: peer has .* ours has nothing$/,

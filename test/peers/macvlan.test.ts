@@ -38,10 +38,6 @@ const common: readonly ExpectedDifference[] = [
     line: /net1 2001:db8::[^/]*\/\d+ \/ (tentative: peer has true|nodad: peer has nothing)/,
     reason: "docs/ipv6-dad.md",
   },
-  {
-    line: /routes \/ ipv6 local local 2001:db8::\S* dev net1 metric 0: peer has nothing/,
-    reason: "the kernel makes this route when the address is usable, which ours is at once",
-  },
   { line: /files \/ lan\/\.polynic/, reason: "host-local keeps an index by holder" },
 ];
 
