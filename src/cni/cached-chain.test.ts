@@ -92,6 +92,16 @@ test("DEL and CHECK get the remembered result, DEL the remembered capability arg
   expect(cache.read(key)).toBeUndefined();
 });
 
+test("DEL adds to its own capability arguments what is remembered beside them, and takes remembered CNI_ARGS for none", async () => {
+  const seen: Recorded[] = [];
+  const cache = new ResultCache(folder);
+  using runtime = testRuntime([recorder("a", seen)]);
+  await addCached(runtime, cache, list(), attachment);
+  await delCached(runtime, cache, list(), { ...attachment, args: "", capabilityArgs: { other: 1 } });
+  expect(seen[1]?.call.conf.raw["runtimeConfig"]).toEqual({ mac: "00:11:22:33:44:55" });
+  expect(seen[1]?.call).toMatchObject({ args: { pairs: [["A", "b"]] } });
+});
+
 test("a DEL that fails keeps what is remembered, for the next attempt", async () => {
   const cache = new ResultCache(folder);
   using runtime = testRuntime([recorder("a", [], { del: fail("stuck") })]);

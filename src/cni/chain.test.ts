@@ -3,7 +3,7 @@ import type { JsonObject } from "../json/value.ts";
 import { NetnsRef } from "../netns/ref.ts";
 import { oneAddress, prefix, type Recorded, recorder, testRuntime } from "./call.test-data.ts";
 import { addList, type Attachment, checkList, delList, gcList, statusList } from "./chain.ts";
-import { CniError } from "./error.ts";
+import { CniError, HalfUndoneError } from "./error.ts";
 import { type NetworkList, parseNetwork } from "./network-list.ts";
 import type { Plugin } from "./plugin.ts";
 import { encodeResult } from "./result-encode.ts";
@@ -104,6 +104,26 @@ test("what fails while a partial ADD is taken back is told too, and does not sto
     }),
   );
   expect(steps(seen)).toEqual(["ADD a", "ADD b", "DEL c", "DEL a"]);
+});
+
+test("an error tells whether anything may be left of a failed ADD", async () => {
+  const failing = { add: fail("no luck") };
+  using clean = testRuntime(trio([], { c: failing }));
+  await expect(addList(clean, network(), attachment)).rejects.not.toBeInstanceOf(HalfUndoneError);
+  using stuck = testRuntime(trio([], { a: { del: fail("stuck") }, c: failing }));
+  await expect(addList(stuck, network(), attachment)).rejects.toBeInstanceOf(HalfUndoneError);
+});
+
+test("a plugin that can't be found gets no DEL: it has not run", async () => {
+  const seen: Recorded[] = [];
+  using runtime = testRuntime(trio(seen), { execPlugins: new Set(["c"]) });
+  const failure = await addList(runtime, network(), attachment).catch((error: unknown) => error);
+  expect(failure).toMatchObject({
+    code: 999,
+    message: expect.stringContaining('failed to find plugin "c"') as unknown,
+  });
+  expect(failure).not.toBeInstanceOf(HalfUndoneError);
+  expect(steps(seen)).toEqual(["ADD a", "ADD b", "DEL b", "DEL a"]);
 });
 
 test("a result that the list's version can't say fails the ADD and is taken back", async () => {

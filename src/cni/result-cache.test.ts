@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -127,6 +127,30 @@ test("all attachments are listed; other files are named, leftovers of a crash an
     attachments: [entry, other],
     unreadable: [expect.stringContaining("results/broken: "), expect.stringContaining("results/legacy: ")],
   });
+});
+
+test("the attachments of one container are its own, though names of networks may look like its id", () => {
+  const cache = new ResultCache(folder);
+  const lookalikes = [
+    { ...entry, networkName: "pods-c1-lan", containerId: "other" },
+    { ...entry, containerId: "c1-c1" },
+  ];
+  for (const each of [entry, ...lookalikes]) cache.write(each, "1.1.0");
+  place("{", "torn-c1-net2");
+  place("{", "torn-c2-net2");
+  expect(cache.list("c1")).toEqual({
+    attachments: [entry],
+    unreadable: [expect.stringContaining("results/torn-c1-net2: ")],
+  });
+});
+
+test("forgetting an attachment removes what a killed write of it left", () => {
+  const cache = new ResultCache(folder);
+  cache.write(entry, "1.1.0");
+  place("half", ".net-c1-net1.tmp");
+  expect(cache.list().attachments).toEqual([entry]);
+  expect(cache.delete(key)).toBe(true);
+  expect(readdirSync(join(folder, "results"))).toEqual([]);
 });
 
 test("a name that could lead out of the folder is refused", () => {

@@ -17,6 +17,29 @@ test("what is replaced is read back, and no temporary file stays", () => {
   expect(file.readDirectory(join(folder, "a/b"))).toMatchObject([{ name: "c.txt", kind: "file" }]);
 });
 
+test("writers under a lock share a hidden temporary name, which a kill may leave and the next overwrites", () => {
+  const path = join(folder, "locked.txt");
+  expect(file.temporaryOf(path)).toBe(join(folder, ".locked.txt.tmp"));
+  file.writeFile(file.temporaryOf(path), "left by a kill, and longer than what comes");
+  file.replaceFile(path, "whole", 0o600, file.temporaryOf(path));
+  expect(file.readText(path)).toBe("whole");
+  expect(file.readTextIfExists(file.temporaryOf(path))).toBeUndefined();
+});
+
+test("where no directory can be made that is an error, not a search without end", () => {
+  expect(() => file.makeDirectories("/proc/nowhere/deeper")).toThrow("no such file or directory");
+});
+
+test("at a path that is too long there is nothing", () => {
+  const path = join(folder, "x".repeat(300));
+  expect([file.readTextIfExists(path), file.statusIfExists(path), file.readDirectoryIfExists(path)]).toEqual([
+    undefined,
+    undefined,
+    [],
+  ]);
+  expect(file.unlinkIfExists(path)).toBe(false);
+});
+
 test("a file larger than one read comes back whole", () => {
   const text = "0123456789".repeat(50_000);
   file.writeFile(join(folder, "large"), text);

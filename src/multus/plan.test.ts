@@ -186,3 +186,101 @@ describe("a draft", () => {
     expect(warnings).toEqual([]);
   });
 });
+
+describe("interfaces", () => {
+  const names = (sources: readonly NetworkSource[], over: Partial<PlanInput> = {}) =>
+    plan(sources, over).attachments.map(({ ifName, isDefault }) => `${ifName}${isDefault ? " default" : ""}`);
+  const plain = source("a", { type: "x" });
+
+  test("are named by position among all networks, those with a name of their own counted too", () => {
+    const named = source("b", { type: "x" }, { interface: "ext0" });
+    expect(names([plain, plain, named, plain])).toEqual(["eth0 default", "net1", "ext0", "net3"]);
+  });
+
+  test("take CNI_IFNAME for the default network, unless its own element names it", () => {
+    expect(names([plain], { ifName: "veth7" })).toEqual(["veth7 default"]);
+    expect(names([source("a", { type: "x" }, { interface: "up0" })], { ifName: "veth7" })).toEqual(["up0 default"]);
+  });
+
+  test.each([
+    [
+      "two that are named alike",
+      [plain, source("b", { type: "x" }, { interface: "i" }), source("c", { type: "x" }, { interface: "i" })],
+      "networks default/b and default/c both want interface i",
+    ],
+    [
+      "one that is named as another is counted",
+      [plain, plain, source("c", { type: "x" }, { interface: "net1" })],
+      "networks default/a and default/c both want interface net1",
+    ],
+    [
+      "one that is named as the default one",
+      [plain, source("c", { type: "x" }, { interface: "eth0" })],
+      "networks default/a and default/c both want interface eth0",
+    ],
+  ])("%s are refused", (_, sources, message) => {
+    expect(() => plan(sources)).toThrow(expect.objectContaining({ reason: "InvalidNetworkSelection", message }));
+  });
+});
+
+describe("what the chain would refuse is refused before", () => {
+  test.each<[string, NetworkSource, string, number]>([
+    [
+      "a network without name",
+      { ...source("", { type: "x" }), origin: "delegates[0]" },
+      "delegates[0]: missing network name",
+      7,
+    ],
+    [
+      "a name with a slash",
+      source("a", { name: "a/b", type: "x" }),
+      "a test's a: invalid characters found in network name",
+      7,
+    ],
+    ["an unknown version", source("a", { cniVersion: "7.0.0", type: "x" }), "a test's a: incompatible CNI versions", 1],
+    ["the dispatcher (BUG 10.7: Multus delegates to itself)", source("a", { type: "multus" }), "is multus itself", 7],
+    [
+      "the thick dispatcher's shim",
+      source("a", { plugins: [{ type: "x" }, { type: "multus-shim" }] }),
+      "is multus itself",
+      7,
+    ],
+  ])("%s", (_, bad, message, code) => {
+    expect(() => plan([bad])).toThrow(
+      expect.objectContaining({ reason: "InvalidNetwork", code, message: expect.stringContaining(message) as unknown }),
+    );
+  });
+});
+
+describe("default-route", () => {
+  const wants = (name: string, gateways: readonly string[]) =>
+    source(name, { type: "x" }, { "default-route": gateways });
+
+  test("of two families may be on two networks", () => {
+    const { attachments } = plan([wants("main", []), wants("a", ["10.0.0.1"]), wants("b", ["fd00::1"])]);
+    expect(attachments.map(({ defaultRoute }) => defaultRoute?.length)).toEqual([0, 1, 1]);
+  });
+
+  test.each([
+    [["10.0.0.1", "10.0.0.2"], [], "IPv4 gateways (10.0.0.1 on default/a, 10.0.0.2 on default/a)"],
+    [["fd00::1"], ["fd00::2"], "IPv6 gateways (fd00::1 on default/a, fd00::2 on default/b)"],
+  ])("%j and %j of one family are refused", (a, b, message) => {
+    expect(() => plan([source("main", { type: "x" }), wants("a", a), wants("b", b)])).toThrow(message);
+  });
+});
+
+test("a plan is pure: the same input gives the same plan, and stays as it was", () => {
+  const input = {
+    ifName: "eth0",
+    args: noArgs,
+    runtimeConfig: { ips: ["10.0.0.9"] },
+    missingCapability: "warn" as const,
+    sources: [
+      source("main", { type: "x" }),
+      source("a", { plugins: [{ type: "y", args: { cni: { a: 1 } } }] }, { "cni-args": { b: 2 } }),
+    ],
+  };
+  const before = structuredClone(input);
+  expect(makePlan(input)).toEqual(makePlan(input));
+  expect(input).toEqual(before);
+});

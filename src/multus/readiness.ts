@@ -10,16 +10,16 @@ const waitMs = 45_000;
  * Waits until the default network says it is ready: the file of the config key `readinessindicatorfile` exists. Returns at once when
  * the key is empty. After 45 s, as Multus waits, throws `DispatchError` code 11, so that the runtime tries again later.
  */
-export async function waitForReadiness(path: string, log: Logger): Promise<void> {
+export async function waitForReadiness(path: string, log: Logger, limitMs = waitMs): Promise<void> {
   if (path === "" || statusIfExists(path) !== undefined) return;
   log.verbose(`waiting for readinessindicatorfile ${path}`);
-  for (let waitedMs = 0; waitedMs < waitMs; waitedMs += pollMs) {
+  for (let waitedMs = 0; waitedMs < limitMs; waitedMs += pollMs) {
     await Bun.sleep(pollMs);
     if (statusIfExists(path) !== undefined) return;
   }
   throw new DispatchError(
     "DefaultNetworkNotReady",
-    `have you checked that your default network is ready? still waiting for readinessindicatorfile @ ${path} after ${waitMs / 1000} s`,
+    `have you checked that your default network is ready? still waiting for readinessindicatorfile @ ${path} after ${limitMs / 1000} s`,
     {
       code: code.tryAgainLater,
       details:

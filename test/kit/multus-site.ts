@@ -204,6 +204,11 @@ export class MultusSite implements Disposable {
     return this.files("leases").filter((path) => !path.includes("/.polynic/"));
   }
 
+  /** Lets host-local begin with the first address again. */
+  forgetLeases(): void {
+    rmSync(this.path("leases"), { recursive: true, force: true });
+  }
+
   /** The journal of a container as JSON; undefined when there is none. */
   journal({ containerId }: SitePod): Json[] | undefined {
     const path = this.path("cni", containerId);
