@@ -1,8 +1,23 @@
-import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
+
+/**
+ * The native object behind the module bun:ffi, which is JavaScript around it: running that module costs each process 0.3 ms, and all that
+ * it would add for us is to throw the Error that `dlopen` returns. Not documented, so an update of Bun may need a change here.
+ */
+interface NativeFfi {
+  dlopen(library: string, signatures: Signatures): { readonly symbols: unknown } | Error;
+  ptr(memory: Uint8Array): number;
+  readonly read: { i32(address: Pointer, offset: number): number };
+}
+
+type Signatures = Readonly<Record<string, { readonly args: readonly string[]; readonly returns: string }>>;
+
+const native = (Bun as unknown as { readonly FFI: NativeFfi }).FFI;
 
 /** One buffer argument of a system call: the view's own memory is read or written in place; null is the NULL pointer. */
 type Memory = Uint8Array | null;
 
+/** What making and deleting an attachment takes. Each symbol costs the process 10 microseconds, so what is rare is apart. */
 interface Symbols {
   __errno_location(): Pointer;
   open(path: Memory, flags: number, mode: number): number;
@@ -11,10 +26,8 @@ interface Symbols {
   write(fd: number, memory: Memory, bytes: number): number;
   rename(from: Memory, to: Memory): number;
   link(from: Memory, to: Memory): number;
-  symlink(target: Memory, path: Memory): number;
   unlink(path: Memory): number;
   mkdir(path: Memory, mode: number): number;
-  rmdir(path: Memory): number;
   fchmod(fd: number, mode: number): number;
   fdatasync(fd: number): number;
   flock(fd: number, operation: number): number;
@@ -25,30 +38,33 @@ interface Symbols {
   send(fd: number, memory: Memory, bytes: number, flags: number): number;
   recv(fd: number, memory: Memory, bytes: number, flags: number): number;
   setns(fd: number, type: number): number;
+  _exit(status: number): void;
+  syscall(number: number, a: number, b: number, c: number, d: number): number;
+}
+
+interface RareSymbols {
+  symlink(target: Memory, path: Memory): number;
+  rmdir(path: Memory): number;
   unshare(flags: number): number;
   mount(source: Memory, target: Memory, type: Memory, flags: number, data: Memory): number;
   umount2(target: Memory, flags: number): number;
   kill(pid: number, signal: number): number;
   poll(memory: Memory, count: number, timeoutMs: number): number;
-  _exit(status: number): void;
   geteuid(): number;
   nanosleep(request: Memory, remaining: Memory): number;
-  syscall(number: number, a: number, b: number, c: number, d: number): number;
-  fcntl(fd: number, command: number, argument: number): number;
 }
 
-const signatures = {
+// Functions, so that a table is only made where it is opened.
+const signatures = (): Signatures => ({
   __errno_location: { args: [], returns: "ptr" },
   open: { args: ["ptr", "i32", "u32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
-  read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
-  write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  read: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
+  write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
   rename: { args: ["ptr", "ptr"], returns: "i32" },
   link: { args: ["ptr", "ptr"], returns: "i32" },
-  symlink: { args: ["ptr", "ptr"], returns: "i32" },
   unlink: { args: ["ptr"], returns: "i32" },
   mkdir: { args: ["ptr", "u32"], returns: "i32" },
-  rmdir: { args: ["ptr"], returns: "i32" },
   fchmod: { args: ["i32", "u32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
@@ -56,47 +72,61 @@ const signatures = {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
-  send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
-  recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
+  recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
   setns: { args: ["i32", "i32"], returns: "i32" },
+  _exit: { args: ["i32"], returns: "void" },
+  syscall: { args: ["i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast"], returns: "i64_fast" },
+});
+
+const rareSignatures = (): Signatures => ({
+  symlink: { args: ["ptr", "ptr"], returns: "i32" },
+  rmdir: { args: ["ptr"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
   mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
   umount2: { args: ["ptr", "i32"], returns: "i32" },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
-  _exit: { args: ["i32"], returns: "void" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   geteuid: { args: [], returns: "u32" },
   nanosleep: { args: ["ptr", "ptr"], returns: "i32" },
-  syscall: {
-    args: [FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast, FFIType.i64_fast],
-    returns: FFIType.i64_fast,
-  },
-  fcntl: { args: ["i32", "i32", FFIType.i64_fast], returns: "i32" },
-} as const;
+});
 
 /** Why system calls can't be made at all; its message is the one sentence a user needs. */
 export class FfiUnavailable extends Error {
   override readonly name = "FfiUnavailable";
 }
 
-function load(): Symbols {
+function load(table: Signatures): unknown {
+  const library = tryOpen(table);
+  if (!(library instanceof Error)) return library.symbols;
+  throw new FfiUnavailable(
+    "polynic cannot make system calls: the just-in-time compiler is not allowed to run here " +
+      "(check BUN_JSC_useJIT, an address-space limit below 4 GiB, MemoryDenyWriteExecute= or SELinux execmem), or this host has no glibc",
+    { cause: library },
+  );
+}
+
+function tryOpen(table: Signatures): { readonly symbols: unknown } | Error {
   try {
-    return dlopen("libc.so.6", signatures).symbols as unknown as Symbols;
-  } catch (cause) {
-    throw new FfiUnavailable(
-      "polynic cannot make system calls: the just-in-time compiler is not allowed to run here " +
-        "(check BUN_JSC_useJIT, an address-space limit below 4 GiB, MemoryDenyWriteExecute= or SELinux execmem), or this host has no glibc",
-      { cause },
-    );
+    return native.dlopen("libc.so.6", table);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
 let loaded: Symbols | undefined;
+let loadedRare: RareSymbols | undefined;
 
 /** The C library, opened on first use; throws `FfiUnavailable` where calls into it are impossible. */
 export function libc(): Symbols {
-  loaded ??= load();
+  loaded ??= load(signatures()) as Symbols;
   return loaded;
+}
+
+/** As `libc`, the calls that a CNI call makes only in passing. */
+export function rareLibc(): RareSymbols {
+  loadedRare ??= load(rareSignatures()) as RareSymbols;
+  return loadedRare;
 }
 
 let errnoLocation: Pointer | undefined;
@@ -104,7 +134,7 @@ let errnoLocation: Pointer | undefined;
 /** The calling thread's errno; meaningful only right after a call that returned its failure value. */
 export function errno(): number {
   errnoLocation ??= libc().__errno_location();
-  return read.i32(errnoLocation, 0);
+  return native.read.i32(errnoLocation, 0);
 }
 
 const encoder = new TextEncoder();
@@ -117,5 +147,5 @@ export function cString(text: string): Uint8Array {
 
 /** The address of a view's memory, for syscall(2); the caller keeps the view alive across the call. */
 export function addressOf(memory: Uint8Array): number {
-  return ptr(memory);
+  return native.ptr(memory);
 }

@@ -1,7 +1,7 @@
-import { systemCall } from "./call.ts";
+import { isInterrupted, systemCall } from "./call.ts";
 import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { addressOf, cString, libc } from "./ffi.ts";
+import { addressOf, cString, libc, rareLibc } from "./ffi.ts";
 
 // include/uapi/asm-generic/fcntl.h; O_DIRECTORY differs on arm64.
 const isArm64 = process.arch === "arm64";
@@ -28,26 +28,35 @@ const AT_EMPTY_PATH = 0x1000;
 const UTIME_OMIT = 0x3fff_fffen;
 const S_IFMT = 0o170000;
 const statBytes = 144;
-const readChunkBytes = 16 * 1024;
+/** More than any netconf, lease or sysctl has. */
+const readChunkBytes = 4 * 1024;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 const emptyPath = cString("");
 const fileSystemBytes = 120;
 const nsPerSecond = 1_000_000_000n;
+// include/uapi/asm-generic/errno-base.h
+const EAGAIN = 11;
+const EEXIST = 17;
+/** ENOENT, ENOTDIR, ENAMETOOLONG: nothing is at that path, a part of it is missing or no directory, or no file can have such a name. */
+const missing = [2, 20, 36];
 
 /** open(2) with O_CLOEXEC always set; `mode` counts only with O_CREAT. Throws `SystemError`. */
 export function open(path: string, flags: number, mode = 0o600): Fd {
   const name = cString(path);
-  return new Fd(
-    systemCall("open", path, () => libc().open(name, flags | O_CLOEXEC, mode)),
-    path,
-  );
+  let number;
+  do number = libc().open(name, flags | O_CLOEXEC, mode);
+  while (isInterrupted(number, "open", path));
+  return new Fd(number, path);
 }
 
-/** Reads up to `memory.length` bytes; 0 at the end of the file. */
-export function read(fd: Fd, memory: Uint8Array): number {
-  if (memory.length === 0) return 0;
-  return systemCall("read", fd.subject, () => libc().read(fd.number, memory, memory.length));
+/** As `open`, of what exists; undefined when there is no such file (or a part of its path is missing or no directory). */
+function openIfExists(path: string, flags: number): Fd | undefined {
+  const name = cString(path);
+  let number;
+  do number = libc().open(name, flags | O_CLOEXEC, 0);
+  while (isInterrupted(number, "open", path, missing));
+  return number === -1 ? undefined : new Fd(number, path);
 }
 
 /**
@@ -59,14 +68,17 @@ export function readAll(fd: Fd, whenBlocked?: () => void): Uint8Array {
   let length = 0;
   for (;;) {
     if (length === memory.length) {
-      const larger = new Uint8Array(memory.length * 2);
+      const larger = new Uint8Array(memory.length * 4);
       larger.set(memory);
       memory = larger;
     }
     const rest = memory.subarray(length);
-    const count = unblocked(() => read(fd, rest), whenBlocked);
+    let count;
+    do count = libc().read(fd.number, rest, rest.length);
+    while (isInterrupted(count, "read", fd.subject, whenBlocked && [EAGAIN]));
     if (count === 0) return memory.subarray(0, length);
-    length += count;
+    if (count === -1) whenBlocked?.();
+    else length += count;
   }
 }
 
@@ -81,19 +93,10 @@ export function readText(path: string): string {
   return decoder.decode(readFile(path));
 }
 
-/** True for a failure that says that nothing is at that path: a part of it is missing or no directory, or no file can have such a name. */
-function isAbsent(error: unknown): boolean {
-  return isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG");
-}
-
 /** As `readText`; undefined when there is no such file (or a part of its path is missing or no directory). */
 export function readTextIfExists(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch (error) {
-    if (isAbsent(error)) return undefined;
-    throw error;
-  }
+  using fd = openIfExists(path, O_RDONLY);
+  return fd && decoder.decode(readAll(fd));
 }
 
 /** Writes all bytes, over as many write(2) calls as it takes; `whenBlocked` waits where there is no room now (else EAGAIN). */
@@ -102,21 +105,11 @@ export function writeAll(fd: Fd, content: Uint8Array | string, whenBlocked?: () 
   let offset = 0;
   while (offset < bytes.length) {
     const rest = bytes.subarray(offset);
-    offset += unblocked(
-      () => systemCall("write", fd.subject, () => libc().write(fd.number, rest, rest.length)),
-      whenBlocked,
-    );
-  }
-}
-
-function unblocked(transfer: () => number, whenBlocked: (() => void) | undefined): number {
-  for (;;) {
-    try {
-      return transfer();
-    } catch (error) {
-      if (whenBlocked === undefined || !isErrno(error, "EAGAIN")) throw error;
-      whenBlocked();
-    }
+    let count;
+    do count = libc().write(fd.number, rest, rest.length);
+    while (isInterrupted(count, "write", fd.subject, whenBlocked && [EAGAIN]));
+    if (count === -1) whenBlocked?.();
+    else offset += count;
   }
 }
 
@@ -164,51 +157,53 @@ export function temporaryOf(path: string): string {
 
 /** fchmod(2): the permission bits exactly as given, whatever the umask. */
 export function changeMode(fd: Fd, permissions: number): void {
-  systemCall("fchmod", fd.subject, () => libc().fchmod(fd.number, permissions));
+  while (isInterrupted(libc().fchmod(fd.number, permissions), "fchmod", fd.subject));
 }
 
 /** rename(2): replaces `to` in one step. */
 export function rename(from: string, to: string): void {
   const source = cString(from);
   const target = cString(to);
-  systemCall("rename", `${from} to ${to}`, () => libc().rename(source, target));
+  while (isInterrupted(libc().rename(source, target), "rename", `${from} to ${to}`));
 }
 
 /** link(2): EEXIST when `to` is taken, which makes it a create-exclusive for a finished file. */
 export function link(from: string, to: string): void {
   const source = cString(from);
   const target = cString(to);
-  systemCall("link", `${from} to ${to}`, () => libc().link(source, target));
+  while (isInterrupted(libc().link(source, target), "link", `${from} to ${to}`));
+}
+
+/** As `link`; false when `to` is taken. */
+export function linkUnlessTaken(from: string, to: string): boolean {
+  const source = cString(from);
+  const target = cString(to);
+  let result;
+  do result = libc().link(source, target);
+  while (isInterrupted(result, "link", `${from} to ${to}`, [EEXIST]));
+  return result === 0;
 }
 
 /** symlink(2). */
 export function symlink(target: string, path: string): void {
   const content = cString(target);
   const name = cString(path);
-  systemCall("symlink", path, () => libc().symlink(content, name));
+  systemCall("symlink", path, () => rareLibc().symlink(content, name));
 }
 
-/** unlink(2). Throws `SystemError` (ENOENT when it is missing). */
-export function unlink(path: string): void {
-  const name = cString(path);
-  systemCall("unlink", path, () => libc().unlink(name));
-}
-
-/** As `unlink`; false when there was nothing to remove. */
+/** unlink(2); false when there was nothing to remove. */
 export function unlinkIfExists(path: string): boolean {
-  try {
-    unlink(path);
-    return true;
-  } catch (error) {
-    if (isAbsent(error)) return false;
-    throw error;
-  }
+  const name = cString(path);
+  let result;
+  do result = libc().unlink(name);
+  while (isInterrupted(result, "unlink", path, missing));
+  return result === 0;
 }
 
 /** rmdir(2). */
 export function rmdir(path: string): void {
   const name = cString(path);
-  systemCall("rmdir", path, () => libc().rmdir(name));
+  systemCall("rmdir", path, () => rareLibc().rmdir(name));
 }
 
 /** Makes a directory and its missing parents (mkdir -p); one that exists already is fine. */
@@ -226,16 +221,12 @@ export function makeDirectories(path: string, mode = 0o755): void {
 
 function makeDirectory(path: string, mode: number): void {
   const name = cString(path);
-  try {
-    systemCall("mkdir", path, () => libc().mkdir(name, mode));
-  } catch (error) {
-    if (!isErrno(error, "EEXIST")) throw error;
-  }
+  while (isInterrupted(libc().mkdir(name, mode), "mkdir", path, [EEXIST]));
 }
 
 /** flock(2). With LOCK_NB a held lock gives EAGAIN. The lock lives as long as the descriptor. */
 export function flock(fd: Fd, operation: number): void {
-  systemCall("flock", fd.subject, () => libc().flock(fd.number, operation));
+  while (isInterrupted(libc().flock(fd.number, operation), "flock", fd.subject));
 }
 
 /** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */
@@ -250,18 +241,28 @@ export interface DirectoryEntry {
 }
 
 const kindsByType: Readonly<Record<number, EntryKind>> = { 4: "directory", 8: "file", 10: "symlink" };
-const direntBytes = 64 * 1024;
+const direntBytes = 32 * 1024;
 
 /** The entries of a directory, without "." and "..", sorted by name. Throws `SystemError` (ENOENT when it is missing). */
 export function readDirectory(path: string): DirectoryEntry[] {
   using fd = open(path, O_RDONLY | O_DIRECTORY);
+  return entriesOf(fd);
+}
+
+/** As `readDirectory`; empty when there is no such directory. */
+export function readDirectoryIfExists(path: string): DirectoryEntry[] {
+  using fd = openIfExists(path, O_RDONLY | O_DIRECTORY);
+  return fd === undefined ? [] : entriesOf(fd);
+}
+
+function entriesOf(fd: Fd): DirectoryEntry[] {
   const memory = new Uint8Array(direntBytes);
   const view = new DataView(memory.buffer);
   const entries: DirectoryEntry[] = [];
   for (;;) {
-    const length = systemCall("getdents64", path, () =>
-      libc().syscall(SYS_getdents64, fd.number, addressOf(memory), direntBytes, 0),
-    );
+    let length;
+    do length = libc().syscall(SYS_getdents64, fd.number, addressOf(memory), direntBytes, 0);
+    while (isInterrupted(length, "getdents64", fd.subject));
     if (length === 0) break;
     // struct linux_dirent64: u64 d_ino, s64 d_off, u16 d_reclen, u8 d_type, char d_name[]
     for (let offset = 0; offset < length; offset += view.getUint16(offset + 16, true)) {
@@ -273,16 +274,6 @@ export function readDirectory(path: string): DirectoryEntry[] {
     }
   }
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** As `readDirectory`; empty when there is no such directory. */
-export function readDirectoryIfExists(path: string): DirectoryEntry[] {
-  try {
-    return readDirectory(path);
-  } catch (error) {
-    if (isAbsent(error)) return [];
-    throw error;
-  }
 }
 
 /** What stat(2) tells of a file; sizes in bytes. */
@@ -306,11 +297,19 @@ const kindsByMode: Readonly<Record<number, EntryKind>> = {
   0o120000: "symlink",
 };
 
-function statusAt(directory: number, path: Uint8Array, flags: number, subject: string): FileStatus {
+/** Undefined when the call failed with one of the error numbers `expected`. */
+function statusAt(
+  directory: number,
+  path: Uint8Array,
+  flags: number,
+  subject: string,
+  expected?: readonly number[],
+): FileStatus | undefined {
   const memory = new Uint8Array(statBytes);
-  systemCall("stat", subject, () =>
-    libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags),
-  );
+  let result;
+  do result = libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags);
+  while (isInterrupted(result, "stat", subject, expected));
+  if (result === -1) return undefined;
   const view = new DataView(memory.buffer);
   const modifiedNs = view.getBigInt64(88, true) * nsPerSecond + view.getBigInt64(96, true);
   const mode = view.getUint32(modeOffset, true);
@@ -327,35 +326,37 @@ function statusAt(directory: number, path: Uint8Array, flags: number, subject: s
 
 /** stat(2), symbolic links followed. Throws `SystemError` (ENOENT when it is missing). */
 export function status(path: string): FileStatus {
-  return statusAt(AT_FDCWD, cString(path), 0, path);
+  return statusAt(AT_FDCWD, cString(path), 0, path)!;
 }
 
 /** As `status`; undefined when there is nothing at that path. */
 export function statusIfExists(path: string): FileStatus | undefined {
-  try {
-    return status(path);
-  } catch (error) {
-    if (isAbsent(error)) return undefined;
-    throw error;
-  }
+  return statusAt(AT_FDCWD, cString(path), 0, path, missing);
 }
 
 /** fstat(2). */
 export function statusOf(fd: Fd): FileStatus {
-  return statusAt(fd.number, emptyPath, AT_EMPTY_PATH, fd.subject);
+  return statusAt(fd.number, emptyPath, AT_EMPTY_PATH, fd.subject)!;
 }
 
 /** utimensat(2): sets when a file or directory was last modified, in ns since 1970; the time of its last access stays. */
 export function setModified(path: string, modifiedNs: bigint): void {
   const name = cString(path);
-  const times = new BigInt64Array([0n, UTIME_OMIT, modifiedNs / nsPerSecond, modifiedNs % nsPerSecond]);
-  const memory = new Uint8Array(times.buffer);
-  systemCall("utimensat", path, () => libc().syscall(SYS_utimensat, AT_FDCWD, addressOf(name), addressOf(memory), 0));
+  // Two of struct timespec: s64 tv_sec, s64 tv_nsec
+  const memory = new Uint8Array(2 * 16);
+  const times = new DataView(memory.buffer);
+  times.setBigInt64(8, UTIME_OMIT, true);
+  times.setBigInt64(16, modifiedNs / nsPerSecond, true);
+  times.setBigInt64(24, modifiedNs % nsPerSecond, true);
+  let result;
+  do result = libc().syscall(SYS_utimensat, AT_FDCWD, addressOf(name), addressOf(memory), 0);
+  while (isInterrupted(result, "utimensat", path));
 }
 
 /** fstatfs(2): the magic number of the file system that holds the open file (include/uapi/linux/magic.h). */
 export function fileSystemMagic(fd: Fd): number {
   const memory = new Uint8Array(fileSystemBytes);
-  systemCall("fstatfs", fd.subject, () => libc().fstatfs(fd.number, memory));
-  return Number(new DataView(memory.buffer).getBigInt64(0, true) & 0xffff_ffffn);
+  while (isInterrupted(libc().fstatfs(fd.number, memory), "fstatfs", fd.subject));
+  // The low half of struct statfs' s64 f_type; no file system has a magic of more than 32 bits.
+  return new DataView(memory.buffer).getUint32(0, true);
 }

@@ -1,6 +1,6 @@
-import { systemCall } from "./call.ts";
+import { isInterrupted, systemCall } from "./call.ts";
 import type { Fd } from "./fd.ts";
-import { cString, libc } from "./ffi.ts";
+import { cString, libc, rareLibc } from "./ffi.ts";
 
 // include/uapi/linux/sched.h
 export const CLONE_NEWNS = 0x0002_0000;
@@ -15,12 +15,12 @@ export const MNT_DETACH = 2;
 
 /** setns(2): moves the calling thread; everything it does afterwards happens there until it is moved back. */
 export function setns(namespace: Fd, type: number): void {
-  systemCall("setns", namespace.subject, () => libc().setns(namespace.number, type));
+  while (isInterrupted(libc().setns(namespace.number, type), "setns", namespace.subject));
 }
 
 /** unshare(2): gives the calling thread fresh namespaces. */
 export function unshare(flags: number): void {
-  systemCall("unshare", "", () => libc().unshare(flags));
+  systemCall("unshare", "", () => rareLibc().unshare(flags));
 }
 
 /** mount(2); `source` and `type` may be "" where the flags need none. */
@@ -29,11 +29,11 @@ export function mount(source: string, target: string, type: string, flags: numbe
   const to = cString(target);
   const kind = type === "" ? null : cString(type);
   const options = data === "" ? null : cString(data);
-  systemCall("mount", target, () => libc().mount(from, to, kind, flags, options));
+  systemCall("mount", target, () => rareLibc().mount(from, to, kind, flags, options));
 }
 
 /** umount2(2). Throws `SystemError` (EINVAL when nothing is mounted there). */
 export function unmount(target: string, flags: number): void {
   const name = cString(target);
-  systemCall("umount2", target, () => libc().umount2(name, flags));
+  systemCall("umount2", target, () => rareLibc().umount2(name, flags));
 }

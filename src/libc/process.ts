@@ -1,13 +1,13 @@
 import { systemCall } from "./call.ts";
 import { isErrno } from "./errno.ts";
-import { libc } from "./ffi.ts";
+import { rareLibc } from "./ffi.ts";
 
 export const SIGKILL = 9;
 
 /** kill(2); a negative pid names a process group. False when there is no such process (any more). */
 export function kill(pid: number, signal: number): boolean {
   try {
-    systemCall("kill", String(pid), () => libc().kill(pid, signal));
+    systemCall("kill", String(pid), () => rareLibc().kill(pid, signal));
     return true;
   } catch (error) {
     if (isErrno(error, "ESRCH")) return false;
@@ -17,7 +17,7 @@ export function kill(pid: number, signal: number): boolean {
 
 /** The effective user id: 0 is root. */
 export function effectiveUserId(): number {
-  return libc().geteuid();
+  return rareLibc().geteuid();
 }
 
 /** Blocks this thread; for the exec path's short waits, where nothing else has to go on meanwhile. */
@@ -26,5 +26,5 @@ export function sleep(milliseconds: number): void {
     BigInt(Math.floor(milliseconds / 1000)),
     BigInt(Math.floor((milliseconds % 1000) * 1e6)),
   ]);
-  libc().nanosleep(new Uint8Array(request.buffer), null);
+  rareLibc().nanosleep(new Uint8Array(request.buffer), null);
 }

@@ -1,4 +1,4 @@
-import { systemCall } from "./call.ts";
+import { isInterrupted } from "./call.ts";
 import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { libc } from "./ffi.ts";
@@ -18,43 +18,50 @@ export const MSG_TRUNC = 0x20;
 
 /** socket(2) with SOCK_CLOEXEC; `subject` names it in later errors. */
 export function socket(domain: number, type: number, protocol: number, subject: string): Fd {
-  return new Fd(
-    systemCall("socket", subject, () => libc().socket(domain, type | SOCK_CLOEXEC, protocol)),
-    subject,
-  );
+  let number;
+  do number = libc().socket(domain, type | SOCK_CLOEXEC, protocol);
+  while (isInterrupted(number, "socket", subject));
+  return new Fd(number, subject);
 }
 
 /** connect(2); `address` is the whole struct sockaddr. A netlink socket then gets a port id and hears only that peer. */
 export function connect(fd: Fd, address: Uint8Array): void {
-  systemCall("connect", fd.subject, () => libc().connect(fd.number, address, address.length));
+  while (isInterrupted(libc().connect(fd.number, address, address.length), "connect", fd.subject));
 }
 
 /** setsockopt(2) of an int option. */
 export function setOption(fd: Fd, level: number, name: number, value: number): void {
-  const memory = new Uint8Array(new Int32Array([value]).buffer);
-  systemCall("setsockopt", fd.subject, () => libc().setsockopt(fd.number, level, name, memory, memory.length));
+  const memory = new Uint8Array(4);
+  new DataView(memory.buffer).setInt32(0, value, true);
+  setOptionBytes(fd, level, name, memory);
 }
 
 /** How long send and receive may block before they fail with EAGAIN; 0 means for ever. */
 export function setTimeouts(fd: Fd, milliseconds: number): void {
-  const timeval = new BigInt64Array([
-    BigInt(Math.floor(milliseconds / 1000)),
-    BigInt(Math.floor(milliseconds % 1000) * 1000),
-  ]);
-  const memory = new Uint8Array(timeval.buffer);
-  for (const option of [SO_RCVTIMEO, SO_SNDTIMEO]) {
-    systemCall("setsockopt", fd.subject, () => libc().setsockopt(fd.number, SOL_SOCKET, option, memory, memory.length));
-  }
+  // struct timeval: s64 tv_sec, s64 tv_usec, of which the low halves suffice.
+  const memory = new Uint8Array(16);
+  const timeval = new DataView(memory.buffer);
+  timeval.setUint32(0, Math.floor(milliseconds / 1000), true);
+  timeval.setUint32(8, Math.floor(milliseconds % 1000) * 1000, true);
+  setOptionBytes(fd, SOL_SOCKET, SO_RCVTIMEO, memory);
+  setOptionBytes(fd, SOL_SOCKET, SO_SNDTIMEO, memory);
+}
+
+function setOptionBytes(fd: Fd, level: number, name: number, memory: Uint8Array): void {
+  while (isInterrupted(libc().setsockopt(fd.number, level, name, memory, memory.length), "setsockopt", fd.subject));
 }
 
 /** send(2) of one datagram. */
 export function send(fd: Fd, memory: Uint8Array): void {
-  systemCall("send", fd.subject, () => libc().send(fd.number, memory, memory.length, 0));
+  while (isInterrupted(libc().send(fd.number, memory, memory.length, 0), "send", fd.subject));
 }
 
 /** recv(2). With MSG_TRUNC in `flags` the result is the datagram's full length even when `memory` is shorter. */
 export function receive(fd: Fd, memory: Uint8Array, flags = 0): number {
-  return systemCall("recv", fd.subject, () => libc().recv(fd.number, memory, memory.length, flags));
+  let length;
+  do length = libc().recv(fd.number, memory, memory.length, flags);
+  while (isInterrupted(length, "recv", fd.subject));
+  return length;
 }
 
 /** True when a blocking call gave up because of `setTimeouts`. */

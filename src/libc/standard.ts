@@ -1,6 +1,6 @@
 import { systemCall } from "./call.ts";
 import { Fd } from "./fd.ts";
-import { libc } from "./ffi.ts";
+import { libc, rareLibc } from "./ffi.ts";
 import { readAll, writeAll } from "./file.ts";
 
 // include/uapi/asm-generic/poll.h
@@ -42,5 +42,5 @@ function wait(fd: Fd, events: number): void {
   const view = new DataView(memory.buffer);
   view.setInt32(0, fd.number, true);
   view.setInt16(4, events, true);
-  systemCall("poll", fd.subject, () => libc().poll(memory, 1, -1));
+  systemCall("poll", fd.subject, () => rareLibc().poll(memory, 1, -1));
 }

@@ -73,12 +73,7 @@ export class HolderIndex {
     this.#staged ??= { text, path: this.#stage(text) };
     if (this.#staged.text !== text) throw new TypeError("one index serves one holder at a time");
     const lease = `${this.directory}/${name}`;
-    try {
-      file.link(this.#staged.path, lease);
-    } catch (error) {
-      if (isErrno(error, "EEXIST")) return false;
-      throw error;
-    }
+    if (!file.linkUnlessTaken(this.#staged.path, lease)) return false;
     try {
       file.rename(this.#staged.path, this.#entry(text, name));
     } catch (error) {
