@@ -6,9 +6,9 @@ import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
 import { type Exec, measurePairs, time } from "./pair.ts";
 import type { Row } from "./table.ts";
 
-const ourBin = join(import.meta.dirname, "..", "dist", "bin");
+export const ourBin = join(import.meta.dirname, "..", "dist", "bin");
 const pairsOfStart = 60;
-const pairsOfVerbs = 25;
+export const pairsOfVerbs = 25;
 
 interface PluginConf {
   readonly type: string;
@@ -18,7 +18,7 @@ interface PluginConf {
 
 export interface Case {
   readonly name: string;
-  run(): Row[];
+  run(): Row[] | Promise<Row[]>;
 }
 
 /** Every case of the bench; `goBin` is the folder of the Go originals. */
@@ -36,7 +36,8 @@ export function cases(goBin: string): Case[] {
   ];
 }
 
-function hostLocal(subnet: string): object {
+/** An IPAM section. */
+export function hostLocal(subnet: string): object {
   return { type: "host-local", subnet };
 }
 
@@ -131,13 +132,14 @@ function writeManifests(folder: string, networks: readonly { readonly name: stri
 }
 
 /** One side of a comparison: a node of its own and a folder for its state. */
-interface Side {
+export interface Side {
   readonly isOurs: boolean;
   readonly node: NodeNetns;
   readonly folder: string;
 }
 
-function withSides(prepare: (side: Side) => (run: number) => number[]): Row[] {
+/** ADD and DEL of pods on both sides in turn; `prepare` gets a side ready and returns what measures one pod on it. */
+export function withSides(prepare: (side: Side) => (run: number) => number[]): Row[] {
   using lan = new Lan({ nodes: 2 });
   const folder = mkdtempSync(join(tmpdir(), "polynic-bench-"));
   try {
@@ -159,7 +161,7 @@ function withSides(prepare: (side: Side) => (run: number) => number[]): Row[] {
 }
 
 /** Wall milliseconds of ADD and of DEL for a fresh pod on the side's node. */
-function addAndDel(
+export function addAndDel(
   side: Side,
   run: number,
   executable: string,

@@ -1,8 +1,10 @@
 // `npm run bench`: polynic beside the Go originals, pair by pair in one run; writes docs/performance.md.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ensureProgram, etcd } from "../test/kit/debian-program.ts";
 import { buildPeers } from "../test/kit/peer-tools.ts";
 import { isolated } from "../test/kit/isolation.ts";
+import { apiCases } from "./api-cases.ts";
 import { cases } from "./cases.ts";
 import { describeMachine } from "./machine.ts";
 import { renderTable, type Row } from "./table.ts";
@@ -16,6 +18,9 @@ function say(line: string): void {
 /** Outside: prepares, then starts itself again in namespaces of its own. Inside: measures. */
 async function main(): Promise<number> {
   const { bin } = await buildPeers(say);
+  await buildPeers(say, "kubernetes");
+  const problem = ensureProgram(etcd, say);
+  if (problem !== undefined) throw new Error(problem);
   if (process.env[insideMark] === undefined) {
     const child = Bun.spawn(isolated([process.execPath, import.meta.filename, ...process.argv.slice(2)]), {
       env: { ...process.env, [insideMark]: "1" },
@@ -25,10 +30,10 @@ async function main(): Promise<number> {
   }
   const only = process.argv.slice(2);
   const rows: Row[] = [];
-  for (const measure of cases(bin)) {
+  for (const measure of [...cases(bin), ...apiCases(bin)]) {
     if (only.length > 0 && !only.some((word) => measure.name.includes(word))) continue;
     say(`measuring ${measure.name}`);
-    rows.push(...measure.run());
+    rows.push(...(await measure.run()));
   }
   const table = renderTable(rows);
   process.stdout.write(`${table}\n`);

@@ -5,6 +5,8 @@ export interface Row {
   readonly theirs: readonly number[];
   /** The budget for ours/theirs, where there is one. */
   readonly target?: number;
+  /** Requests to the API server for each call, where there is one. */
+  readonly requests?: { readonly ours: number; readonly theirs: number };
 }
 
 function quantile(values: readonly number[], share: number): number {
@@ -14,7 +16,7 @@ function quantile(values: readonly number[], share: number): number {
 
 /** The rows as a Markdown table: medians and 90th percentiles, the median of the pairwise ratios, and the target. */
 export function renderTable(rows: readonly Row[]): string {
-  const lines = rows.map(({ what, ours, theirs, target }) => {
+  const lines = rows.map(({ what, ours, theirs, target, requests }) => {
     const ratios = ours.map((value, index) => value / (theirs[index] ?? Number.NaN));
     const cells = [
       what,
@@ -25,12 +27,13 @@ export function renderTable(rows: readonly Row[]): string {
       theirs.length === 0 ? "–" : `${quantile(ratios, 0.5).toFixed(2)}x`,
       target === undefined ? "" : `≤ ${target.toFixed(2)}x`,
       String(ours.length),
+      requests === undefined ? "" : `${requests.ours.toFixed(1)} / ${requests.theirs.toFixed(1)}`,
     ];
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    "| what | polynic p50 ms | p90 | Go p50 ms | p90 | ratio | target | pairs |",
-    "|---|---|---|---|---|---|---|---|",
+    "| what | polynic p50 ms | p90 | Go p50 ms | p90 | ratio | target | pairs | API requests |",
+    "|---|---|---|---|---|---|---|---|---|",
     ...lines,
   ].join("\n");
 }

@@ -37,15 +37,27 @@ export class AuditLog {
     this.#offset = statSync(this.#path).size;
   }
 
-  /** The requests since the last call that were about objects of a namespace, in order. */
+  /** The requests since the last call that were about objects of a namespace, in order. Those about others are passed over for good. */
   take(namespace: string): AuditEntry[] {
+    return this.#newEntries().filter((entry) => entry.namespace === namespace);
+  }
+
+  /** How many requests about objects of each namespace there were since the last call, by users that `counts`. */
+  countByNamespace(counts: (user: string) => boolean): Map<string, number> {
+    const sums = new Map<string, number>();
+    for (const { namespace, user } of this.#newEntries())
+      if (counts(user)) sums.set(namespace, (sums.get(namespace) ?? 0) + 1);
+    return sums;
+  }
+
+  #newEntries(): AuditEntry[] {
     return this.#newLines()
       .map((text) => JSON.parse(text) as Line)
-      .filter(({ stage, objectRef }) => stage === "RequestReceived" && objectRef?.namespace === namespace)
+      .filter(({ stage }) => stage === "RequestReceived")
       .map(({ verb, objectRef, user, userAgent }) => ({
         verb,
         resource: [objectRef?.resource, objectRef?.subresource].filter((part) => part !== undefined).join("/"),
-        namespace,
+        namespace: objectRef?.namespace ?? "",
         name: objectRef?.name ?? "",
         user: user?.username ?? "",
         userAgent: userAgent ?? "",
