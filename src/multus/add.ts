@@ -13,6 +13,7 @@ import { deleteEntries } from "./detach.ts";
 import { type JournalEntry, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { type Attachment, makePlan, type Plan } from "./plan.ts";
+import { preloadPlugins } from "./preload.ts";
 import { waitForReadiness } from "./readiness.ts";
 import { podDevices } from "./devices.ts";
 import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
@@ -39,7 +40,9 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     await clearEarlier(session, call);
     markSettled(session.conf.cniDir, call.containerId, session.log);
     subject.cluster = await openCluster(session);
-    subject.pod = await findPod(subject.cluster, identity);
+    const lookup = findPod(subject.cluster, identity);
+    preloadPlugins(session);
+    subject.pod = await lookup;
     const plan = await planFor(session, call, subject);
     warn(session, subject, plan.warnings);
     return await attachAll(session, call, plan.attachments, subject);
