@@ -5,6 +5,9 @@ import type { Verb } from "./version.ts";
 /** Environment variables as a plain record: the process's own, or a test's. An empty value counts as missing. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Counts how often polynic is already above us among the calling processes; foreign plugins hand it on with their environment. */
+export const depthVariable = "POLYNIC_DEPTH";
+
 /** What the environment of a plugin call says (spec "Parameters"); what was not given is "". */
 export interface Request {
   /** CNI_COMMAND as given: only `verbOf` says whether it is a verb, since upstream looks at the config first. */

@@ -3,7 +3,7 @@ import { getField } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonValue, parse } from "../json/value.ts";
 import { type ChildOutcome, runChild } from "./child-process.ts";
-import { type Environment } from "./environment.ts";
+import { depthVariable, type Environment } from "./environment.ts";
 import { CniError, code } from "./error.ts";
 import { findPlugin } from "./find-plugin.ts";
 import type { Invocation } from "./invoke.ts";
@@ -38,8 +38,6 @@ const inheritedVariables = [
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Counts how often polynic is already above us among the calling processes; foreign plugins hand it on with their environment. */
-const depthVariable = "POLYNIC_DEPTH";
 /** A plugin in a plugin in a plugin happens; more is one that calls itself. */
 const depthLimit = 8;
 

@@ -36,7 +36,7 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     // Before anything is looked up: no network can be attached to a namespace that is not there.
     call.netns.open();
     await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
-    using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
+    using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
     await clearEarlier(session, call);
     markSettled(session.conf.cniDir, call.containerId, session.log);
     subject.cluster = await openCluster(session);
@@ -108,7 +108,7 @@ async function attachAll(
     await reportSuccess(session, subject, settled);
     // The caller still has to hand the result over; when it can't, there is no lock any more.
     call.undo.push("all attachments", async () => {
-      using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId);
+      using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
       await takeBack(session, call, begun);
     });
     return settled[0]?.result ?? emptyResult;

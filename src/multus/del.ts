@@ -21,7 +21,11 @@ export async function del(call: DelCall<MultusConf>): Promise<void> {
   const session = openSession(call, conf);
   const where = `Multus: ${podLabel(podIdentity(call.args))}`;
   try {
-    using _lock = await ContainerLock.take(conf.cniDir, call.containerId);
+    // From within a call of the same container: that one deletes everything, or takes it back.
+    using lock = session.isNested
+      ? ContainerLock.tryTake(conf.cniDir, call.containerId)
+      : await ContainerLock.take(conf.cniDir, call.containerId);
+    if (lock === undefined) return;
     throwJoined((await deleteAll(session, call)).map(({ error }) => error));
     removeJournal(conf.cniDir, call.containerId);
     markSettled(conf.cniDir, call.containerId, session.log);

@@ -40,6 +40,13 @@ test("who waits gets the lock when it is given back", async () => {
   expect(order).toEqual(["first", "second"]);
 });
 
+test("a call from within a call of the same container is refused at once: neither could ever go on", async () => {
+  using _lock = await ContainerLock.take(cniDir, "a", true);
+  await expect(ContainerLock.take(cniDir, "a", true)).rejects.toThrow(
+    expect.objectContaining({ code: 7, message: expect.stringContaining("called again for container a") as unknown }),
+  );
+});
+
 test("never two at once, however many want it", async () => {
   let holders = 0;
   let most = 0;

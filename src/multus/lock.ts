@@ -36,11 +36,15 @@ export class ContainerLock implements Disposable {
     return fd === undefined ? undefined : new ContainerLock(path, fd);
   }
 
-  /** Waits up to a minute; then throws `CniError` code 11, since whoever holds it (a slow foreign plugin) still works on the container. */
-  static async take(cniDir: string, containerId: string): Promise<ContainerLock> {
+  /**
+   * Waits up to a minute; then throws `CniError` code 11, since whoever holds it (a slow foreign plugin) still works on the container. In a
+   * process that polynic itself has started (`isNested`) the holder is a parent, which would wait for us: that is code 7 at once.
+   */
+  static async take(cniDir: string, containerId: string, isNested = false): Promise<ContainerLock> {
     for (let waitedMs = 0, pauseMs = firstPauseMs; waitedMs < waitMs; waitedMs += pauseMs) {
       const lock = ContainerLock.tryTake(cniDir, containerId);
       if (lock !== undefined) return lock;
+      if (isNested) throw calledAgain(containerId);
       await Bun.sleep(pauseMs);
       pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
     }
@@ -58,6 +62,14 @@ export class ContainerLock implements Disposable {
       this.fd[Symbol.dispose]();
     }
   }
+}
+
+function calledAgain(containerId: string): CniError {
+  return new CniError(
+    code.invalidConfig,
+    `multus was called again for container ${containerId} by a plugin that it had called for it`,
+    "one of the pod's networks leads back to the dispatcher: look for a config whose delegate is multus",
+  );
 }
 
 /** The containers that have a lock: a call is running, or one was killed. */

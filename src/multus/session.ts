@@ -1,6 +1,6 @@
 import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
 import { argument, type CniArgs } from "../cni/args.ts";
-import type { Environment } from "../cni/environment.ts";
+import { depthVariable, type Environment } from "../cni/environment.ts";
 import { code, CniError } from "../cni/error.ts";
 import type { Call, Runtime } from "../cni/plugin.ts";
 import { ResultCache } from "../cni/result-cache.ts";
@@ -21,6 +21,8 @@ export interface Session {
   readonly cache: ResultCache;
   /** Where foreign plugins are searched: binDir before CNI_PATH, as Multus has it. */
   readonly path: readonly string[];
+  /** A plugin that polynic called has called us. */
+  readonly isNested: boolean;
 }
 
 /** A session of a call; nothing is opened but what a delegate will need. */
@@ -39,6 +41,7 @@ export function openSession(call: Call, conf: MultusConf): Session {
     runtime,
     cache: new ResultCache(conf.cniDir),
     path: [conf.binDir, ...call.path.filter((folder) => folder !== conf.binDir)],
+    isNested: Number(call.runtime.environment[depthVariable] ?? "0") > 0,
   };
 }
 
