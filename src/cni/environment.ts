@@ -25,7 +25,8 @@ export interface Request {
 
 interface Rule {
   readonly name: string;
-  readonly requiredBy: readonly Verb[];
+  /** Verbs. */
+  readonly requiredBy: readonly string[];
   /** Runs only where the variable is required and given, as upstream has it. */
   readonly validate?: (value: string) => void;
 }
@@ -67,22 +68,23 @@ export function netnsOverrideOf(environment: Environment): boolean {
 
 /** CNI_PATH as a list of directories. */
 export function splitPath(text: string): string[] {
-  return text.split(":").filter((directory) => directory !== "");
+  const directories: string[] = [];
+  for (const directory of text.split(":")) if (directory !== "") directories.push(directory);
+  return directories;
 }
 
 const verbs: readonly Verb[] = ["ADD", "DEL", "CHECK", "STATUS", "GC", "VERSION"];
 
 /** The request's verb. Throws `CniError` code 4 for any other command. */
 export function verbOf(request: Request): Verb {
-  const verb = verbs.find((known) => known === request.command);
-  if (verb === undefined) throw new CniError(code.invalidEnvironment, `unknown CNI_COMMAND: ${request.command}`);
-  return verb;
+  for (const verb of verbs) if (verb === request.command) return verb;
+  throw new CniError(code.invalidEnvironment, `unknown CNI_COMMAND: ${request.command}`);
 }
 
 function requireVariables(environment: Environment, command: string): void {
   const missing: string[] = [];
   for (const { name, requiredBy, validate } of rules) {
-    if (!requiredBy.some((verb) => verb === command)) continue;
+    if (!requiredBy.includes(command)) continue;
     const value = environment[name] ?? "";
     if (value === "") missing.push(name);
     else validate?.(value);

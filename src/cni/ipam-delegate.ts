@@ -4,7 +4,7 @@ import type { Invocation } from "./invoke.ts";
 import type { Ipam } from "./ipam.ts";
 import type { NetConf } from "./net-conf.ts";
 import type { Runtime } from "./plugin.ts";
-import { emptyResult, type Result } from "./result.ts";
+import { emptyResult, type Result, type ResultIp } from "./result.ts";
 import { withValidAttachments } from "./valid-attachments.ts";
 import type { Verb } from "./version.ts";
 
@@ -66,7 +66,8 @@ const noIpam: Ipam = {
 /** Which interface an address goes to is the main plugin's business: an index that an IPAM plugin gave would point nowhere. */
 function withoutInterfaces(result: Result | undefined, type: string): Result {
   if (result === undefined) throw new CniError(code.internal, `IPAM plugin ${type} gave no result`);
-  const ips = result.ips.map(({ address, gateway }) => (gateway === undefined ? { address } : { address, gateway }));
+  const ips: ResultIp[] = [];
+  for (const { address, gateway } of result.ips) ips.push(gateway === undefined ? { address } : { address, gateway });
   return { ...result, interfaces: [], ips };
 }
 

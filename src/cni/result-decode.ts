@@ -153,7 +153,12 @@ function from03({ interfaces, ips, routes, dns }: Infer<ReturnType<typeof schema
 
 /** Without what says nothing: absent values, and "" where Go writes it for an absent one. */
 export function present<T>(entries: { readonly [Key in keyof T]: T[Key] | undefined }): T {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== "")) as T;
+  const kept: Partial<T> = {};
+  for (const name in entries) {
+    const value = entries[name];
+    if (value !== undefined && value !== "") kept[name] = value;
+  }
+  return kept as T;
 }
 
 /** What was decoded by `dnsSchema`, without what says nothing: "" and empty lists. */

@@ -127,13 +127,19 @@ function encodeDns({ nameservers, domain, search, options }: Dns): JsonObject {
 
 /** The entries that are there, in order. */
 function object(entries: Readonly<Record<string, JsonValue | undefined>>): JsonObject {
-  return Object.fromEntries(
-    Object.entries(entries).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined),
-  );
+  const present: Record<string, JsonValue> = {};
+  for (const name in entries) {
+    const value = entries[name];
+    if (value !== undefined) present[name] = value;
+  }
+  return present;
 }
 
 function list<T>(items: readonly T[], encode: (item: T) => JsonObject): JsonObject[] | undefined {
-  return items.length === 0 ? undefined : items.map((item) => encode(item));
+  if (items.length === 0) return undefined;
+  const encoded: JsonObject[] = [];
+  for (const item of items) encoded.push(encode(item));
+  return encoded;
 }
 
 function strings(items: readonly string[] | undefined): string[] | undefined {

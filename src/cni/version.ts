@@ -12,7 +12,8 @@ export const impliedVersion: CniVersion = "0.1.0";
 
 /** The version itself; undefined for any other text. */
 export function asVersion(text: string): CniVersion | undefined {
-  return versions.find((known) => known === text);
+  for (const known of versions) if (known === text) return known;
+  return undefined;
 }
 
 /** True when `version` is `minimum` or newer. */

@@ -1,4 +1,4 @@
-const byteCounts = new Set([6, 8, 20]);
+const byteCounts = [6, 8, 20];
 const separated = /^[0-9a-f]{2}([:-][0-9a-f]{2})+$/i;
 const dotted = /^[0-9a-f]{4}(\.[0-9a-f]{4})+$/i;
 
@@ -10,10 +10,13 @@ export function parseMac(text: string): Uint8Array | undefined {
   const isSeparated = separated.test(text) && !(text.includes(":") && text.includes("-"));
   if (!isSeparated && !dotted.test(text)) return undefined;
   const bytes = Uint8Array.fromHex(text.replaceAll(/[:.-]/g, ""));
-  return byteCounts.has(bytes.length) ? bytes : undefined;
+  return byteCounts.includes(bytes.length) ? bytes : undefined;
 }
 
 /** Lower-case colon form, e.g. "02:00:5e:10:00:01"; "" for no bytes. */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  const digits = bytes.toHex();
+  let text = digits.slice(0, 2);
+  for (let at = 2; at < digits.length; at += 2) text += `:${digits.slice(at, at + 2)}`;
+  return text;
 }

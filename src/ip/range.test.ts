@@ -17,9 +17,18 @@ function read(text: string): range.IpRange {
   return value;
 }
 
-function walk(ranges: readonly string[], after?: string): string[] {
-  const steps = range.walkRanges(ranges.map(read), after === undefined ? undefined : ip(after));
-  return Array.from(steps, (step) => `${step.index}:${formatIp(step.ip)}`);
+/** One round. */
+function walk(texts: readonly string[], after?: string): string[] {
+  const [first, ...more] = texts.map(read);
+  const ranges: range.IpRanges = [first!, ...more];
+  const textOf = ({ index, ip }: range.RangeStep) => `${index}:${formatIp(ip)}`;
+  let step = range.firstStep(ranges, after === undefined ? undefined : ip(after));
+  const steps = [textOf(step)];
+  for (;;) {
+    step = range.nextStep(ranges, step);
+    if (textOf(step) === steps[0]) return steps;
+    steps.push(textOf(step));
+  }
 }
 
 // Columns: subnet, what hosts may have (undefined: too small), the whole network, its size.
@@ -77,23 +86,21 @@ test.each([
   expect(walk(two, after)).toEqual(want);
 });
 
-test("a walk ends at the top of the address space, and one over no ranges is empty", () => {
+test("a walk ends at the top of the address space", () => {
   expect(walk(["255.255.255.254-255.255.255.255"], "255.255.255.255")).toEqual([
     "0:255.255.255.254",
     "0:255.255.255.255",
   ]);
-  expect(walk([])).toEqual([]);
-  expect(walk([], "10.0.0.1")).toEqual([]);
 });
 
 test("a walk meets every address exactly once wherever it begins", () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(sizes, fc.nat(), (sizes, pick) => {
-      const ranges = sizes.map((size, i) => read(`10.0.${i}.1-10.0.${i}.${size}`));
-      const all = Array.from(range.walkRanges(ranges), (step) => formatIp(step.ip));
+      const ranges = sizes.map((size, i) => `10.0.${i}.1-10.0.${i}.${size}`);
+      const all = walk(ranges);
       const after = all[pick % all.length] ?? "";
-      const round = Array.from(range.walkRanges(ranges, ip(after)), (step) => formatIp(step.ip));
+      const round = walk(ranges, after.slice(2));
       expect(round.at(-1)).toBe(after);
       expect([...round].sort()).toEqual([...all].sort());
     }),
@@ -101,6 +108,6 @@ test("a walk meets every address exactly once wherever it begins", () => {
 });
 
 test("the first steps into a huge IPv6 range come at once", () => {
-  const first = range.walkRanges([read("2001:db8::-2001:db8:ffff::")], ip("2001:db8::ff")).next();
-  expect(first.value && formatIp(first.value.ip)).toBe("2001:db8::100");
+  const first = range.firstStep([read("2001:db8::-2001:db8:ffff::")], ip("2001:db8::ff"));
+  expect(formatIp(first.ip)).toBe("2001:db8::100");
 });

@@ -1,4 +1,4 @@
-import { addIp, compareIp, formatIp, type Ip } from "./address.ts";
+import { compareIp, formatIp, type Ip } from "./address.ts";
 import { lastIp, networkOf, type Prefix } from "./prefix.ts";
 
 /** The addresses from `first` to `last`, both included; both of one family and in order. */
@@ -51,36 +51,31 @@ export function rangesOverlap(a: IpRange, b: IpRange): boolean {
   return compareIp(a.first, b.last) <= 0 && compareIp(b.first, a.last) <= 0;
 }
 
-/** One address on a walk, and which of the ranges it came from (counted from 0). */
+/** Ranges of which there is at least one; they must not overlap. */
+export type IpRanges = readonly [IpRange, ...IpRange[]];
+
+/** One address on a round over a list of ranges, and which of them it came from (counted from 0). */
 export interface RangeStep {
   readonly ip: Ip;
   readonly index: number;
 }
 
-/**
- * Every address of a list of ranges exactly once, in list order, as a round: it begins behind `after`, or with the first address
- * when `after` is absent or in none of the ranges, goes over the end back to the beginning, and ends with `after` itself. Ranges
- * must not overlap. Lazy: a walk over an IPv6 /64 costs no more than the steps taken.
- */
-export function* walkRanges(ranges: readonly IpRange[], after?: Ip): Generator<RangeStep, void, undefined> {
-  const index = after === undefined ? -1 : ranges.findIndex((range) => rangeContains(range, after));
-  const current = ranges[index];
-  if (after === undefined || current === undefined) {
-    for (const [each, range] of ranges.entries()) yield* steps(range, each);
-    return;
+/** Where a round begins: behind `after`, or with the first address when `after` is absent or in none of the ranges. */
+export function firstStep(ranges: IpRanges, after?: Ip): RangeStep {
+  if (after !== undefined) {
+    for (let index = 0; index < ranges.length; index++) {
+      if (rangeContains(ranges[index]!, after)) return nextStep(ranges, { ip: after, index });
+    }
   }
-  const next = addIp(after, 1n);
-  const rest = next === undefined ? undefined : rangeBetween(next, current.last);
-  if (rest !== undefined) yield* steps(rest, index);
-  for (let hop = 1; hop < ranges.length; hop++) {
-    const each = (index + hop) % ranges.length;
-    const range = ranges[each];
-    if (range !== undefined) yield* steps(range, each);
-  }
-  yield* steps({ first: current.first, last: after }, index);
+  return { ip: ranges[0].first, index: 0 };
 }
 
-function* steps(range: IpRange, index: number): Generator<RangeStep, void, undefined> {
-  const { family } = range.first;
-  for (let value = range.first.value; value <= range.last.value; value++) yield { ip: { family, value }, index };
+/**
+ * The address behind a step of a round: the next of its range, behind that the first of the next range, and of the first one behind the
+ * last. Taken until it comes back to where it began, a round meets every address exactly once.
+ */
+export function nextStep(ranges: IpRanges, { ip, index }: RangeStep): RangeStep {
+  if (ip.value < ranges[index]!.last.value) return { ip: { family: ip.family, value: ip.value + 1n }, index };
+  const next = (index + 1) % ranges.length;
+  return { ip: ranges[next]!.first, index: next };
 }

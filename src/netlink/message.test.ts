@@ -11,14 +11,14 @@ const addLink = request("add link net1", 16, 0x600, (body) => {
 
 describe("encodeMessages (byte tables of a little-endian machine)", () => {
   test("header, fixed struct and attributes", () => {
-    expect(encodeMessages([addLink], 7, () => 4).toHex()).toBe(
+    expect(encodeMessages([addLink], 7, 0, 4).toHex()).toBe(
       `2c000000100005060700000000000000${"00".repeat(16)}090003006e65743100000000`,
     );
   });
 
   test("each message of a batch starts aligned and counts on", () => {
     const odd = { label: "odd", type: 20, flags: 0, body: new Uint8Array([1, 2, 3, 4, 5]) };
-    expect(encodeMessages([odd, odd], 0xffff_ffff, (position) => position * 4).toHex()).toBe(
+    expect(encodeMessages([odd, odd], 0xffff_ffff, 1, 4).toHex()).toBe(
       "1500000014000100ffffffff000000000102030405000000150000001400050000000000000000000102030405000000",
     );
   });
@@ -34,10 +34,7 @@ describe("decodeMessages", () => {
     });
     fc.assert(
       fc.property(fc.array(message), (requests) => {
-        const messages = decodeMessages(
-          encodeMessages(requests, 1, () => 0),
-          "x",
-        );
+        const messages = decodeMessages(encodeMessages(requests, 1, 0, 0), "x");
         expect(messages.map(({ type, flags, body }) => ({ label: "x", type, flags, body }))).toEqual(
           requests.map((each) => ({ ...each, flags: each.flags | 1 })),
         );

@@ -41,25 +41,30 @@ export function messageBytes(request: NetlinkRequest): number {
 }
 
 /**
- * The requests as one datagram, numbered from `firstSequence`. `extraFlags` gets a request's position and returns what its
- * header carries besides its own flags and NLM_F_REQUEST. The port id is left 0: the kernel knows the sender.
+ * The requests as one datagram, numbered from `firstSequence`. The header of the one at position `flagged` carries `extraFlags` besides
+ * what each carries, its own flags and NLM_F_REQUEST. The port id is left 0: the kernel knows the sender.
  */
 export function encodeMessages(
   requests: readonly NetlinkRequest[],
   firstSequence: number,
-  extraFlags: (position: number) => number,
+  flagged: number,
+  extraFlags: number,
 ): Uint8Array {
-  const memory = new Uint8Array(requests.reduce((sum, request) => sum + messageBytes(request), 0));
+  let bytes = 0;
+  for (const request of requests) bytes += messageBytes(request);
+  const memory = new Uint8Array(bytes);
   const view = new DataView(memory.buffer);
   let offset = 0;
-  for (const [position, request] of requests.entries()) {
+  let position = 0;
+  for (const request of requests) {
     // struct nlmsghdr: u32 nlmsg_len, u16 nlmsg_type, u16 nlmsg_flags, u32 nlmsg_seq, u32 nlmsg_pid
     view.setUint32(offset, messageHeaderBytes + request.body.length, hostOrder);
     view.setUint16(offset + 4, request.type, hostOrder);
-    view.setUint16(offset + 6, request.flags | NLM_F_REQUEST | extraFlags(position), hostOrder);
+    view.setUint16(offset + 6, request.flags | NLM_F_REQUEST | (position === flagged ? extraFlags : 0), hostOrder);
     view.setUint32(offset + 8, (firstSequence + position) >>> 0, hostOrder);
     memory.set(request.body, offset + messageHeaderBytes);
     offset += messageBytes(request);
+    position += 1;
   }
   return memory;
 }

@@ -72,7 +72,9 @@ export class NetlinkSocket implements Disposable {
    * error, or undefined for success. Throws only when the conversation itself breaks down.
    */
   requestAll(requests: readonly NetlinkRequest[], frame?: Frame): (NetlinkError | undefined)[] {
-    return this.exchange(requests, frame).map((outcome) => outcome.error);
+    const errors: (NetlinkError | undefined)[] = [];
+    for (const { error } of this.exchange(requests, frame)) errors.push(error);
+    return errors;
   }
 
   /**
@@ -88,7 +90,9 @@ export class NetlinkSocket implements Disposable {
       if (error !== undefined) throw error;
       return rest;
     }
-    return chunks(requests).flatMap((chunk) => this.#exchangeOnce(chunk, chunk.length - 1));
+    const outcomes: Outcome[] = [];
+    for (const chunk of chunks(requests)) outcomes.push(...this.#exchangeOnce(chunk, chunk.length - 1));
+    return outcomes;
   }
 
   /** Sends a GET request and returns its one reply. Throws the kernel's error (ENODEV, ENOENT, …) when there is no such object. */
@@ -131,39 +135,34 @@ export class NetlinkSocket implements Disposable {
   #exchangeOnce(requests: readonly NetlinkRequest[], last: number, lastFlags = NLM_F_ACK): Outcome[] {
     const first = this.#reserveSequence(requests.length);
     const operation = requests[last]?.label ?? "";
-    this.#transport.send(
-      encodeMessages(requests, first, (position) => (position === last ? lastFlags : 0)),
-      operation,
-    );
-    const replies: NetlinkMessage[][] = requests.map(() => []);
-    const errors: (NetlinkError | undefined)[] = requests.map(() => undefined);
+    this.#transport.send(encodeMessages(requests, first, last, lastFlags), operation);
+    const outcomes: { replies: NetlinkMessage[]; error: NetlinkError | undefined }[] = [];
+    while (outcomes.length < requests.length) outcomes.push({ replies: [], error: undefined });
     for (let done = false; !done;) {
       for (const message of this.#receive(operation)) {
         const position = message.sequence - first;
         const request = requests[position];
+        const outcome = outcomes[position];
         // A number of no request here: the late answer to one that had timed out.
-        if (request === undefined || message.type === NLMSG_NOOP) continue;
+        if (request === undefined || outcome === undefined || message.type === NLMSG_NOOP) continue;
         if (message.type === NLMSG_OVERRUN) throw overrun(operation);
         if (message.type !== NLMSG_ERROR) {
-          replies[position]?.push(message);
+          outcome.replies.push(message);
           done ||= position === last && lastFlags === 0;
           continue;
         }
-        errors[position] ??= acknowledgementError(message, request);
+        outcome.error ??= acknowledgementError(message, request);
         const framed = last < requests.length - 1;
-        done ||= position >= last || (framed && position === 0 && errors[0] !== undefined);
+        done ||= position >= last || (framed && position === 0 && outcome.error !== undefined);
       }
     }
-    return requests.map((_, position) => ({ replies: replies[position] ?? [], error: errors[position] }));
+    return outcomes;
   }
 
   /** Undefined when the kernel interrupted it or dropped parts. */
   #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
     const sequence = this.#reserveSequence(1);
-    this.#transport.send(
-      encodeMessages([request], sequence, () => NLM_F_DUMP),
-      request.label,
-    );
+    this.#transport.send(encodeMessages([request], sequence, 0, NLM_F_DUMP), request.label);
     const messages: NetlinkMessage[] = [];
     for (let intact = true; ;) {
       const part = this.#receivePart(request.label);

@@ -10,13 +10,7 @@ test("a request reads as a table with its nests indented", () => {
     body.text(3, "net1");
     body.nested(18, (info) => info.u8(1, 0x41));
   });
-  expect(
-    formatDatagram(
-      "sent",
-      NETLINK_ROUTE,
-      encodeMessages([message], 1, () => 4),
-    ),
-  ).toMatchInlineSnapshot(`
+  expect(formatDatagram("sent", NETLINK_ROUTE, encodeMessages([message], 1, 0, 4))).toMatchInlineSnapshot(`
     "sent
     ----------------        ------------------
     |  0000000056  |        | message length |
@@ -46,7 +40,7 @@ test("whatever comes in, a text comes out", () => {
       const body = formatDatagram(
         "received",
         protocol,
-        encodeMessages([{ label: "", type: 16, flags: 2, body: bytes }], 1, () => 0),
+        encodeMessages([{ label: "", type: 16, flags: 2, body: bytes }], 1, 0, 0),
       );
       expect(body.endsWith("\n")).toBe(true);
       expect(formatDatagram("received", protocol, bytes)).toBeTypeOf("string");

@@ -29,18 +29,17 @@ export interface Transport extends Disposable {
  * where the kernel has them (4.12, 4.20); `subject` names the socket in errors.
  */
 export function openTransport(protocol: number, subject: string): Transport {
-  return conversation(`open netlink socket of ${subject}`, () => {
-    const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol, subject);
-    try {
-      libc.setTimeouts(fd, answerTimeoutMs);
-      for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) setIfKnown(fd, option);
-      libc.connect(fd, kernelAddress());
-      return new KernelTransport(fd, protocol);
-    } catch (error) {
-      fd[Symbol.dispose]();
-      throw error;
-    }
-  });
+  let fd: Fd | undefined;
+  try {
+    fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol, subject);
+    libc.setTimeouts(fd, answerTimeoutMs);
+    for (const option of [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK]) setIfKnown(fd, option);
+    libc.connect(fd, kernelAddress());
+    return new KernelTransport(fd, protocol);
+  } catch (error) {
+    fd?.[Symbol.dispose]();
+    throw failure(`open netlink socket of ${subject}`, error);
+  }
 }
 
 /** One for all sockets of the thread: nothing else runs between a receive and the copy out of it. */
@@ -57,10 +56,12 @@ class KernelTransport implements Transport {
 
   send(datagram: Uint8Array, operation: string): void {
     if (tracing) trace("sent", this.#protocol, datagram);
-    conversation(operation, () => {
+    try {
       if (datagram.length > defaultSendBytes) this.#enlargeSendBuffer(datagram.length * 2);
       libc.send(this.#fd, datagram);
-    });
+    } catch (error) {
+      throw failure(operation, error);
+    }
   }
 
   /** Root of a user namespace may not exceed net.core.wmem_max; what is still too long then is refused by send(2), EMSGSIZE. */
@@ -74,12 +75,20 @@ class KernelTransport implements Transport {
   }
 
   receive(operation: string): Uint8Array {
-    const length = conversation(operation, () => libc.receive(this.#fd, scratch, libc.MSG_TRUNC));
+    const length = this.#receiveIntoScratch(operation);
     if (length > scratch.length)
       throw new NetlinkError(operation, EMSGSIZE, { note: `an answer of ${length} bytes exceeds ${scratch.length}` });
     const datagram = scratch.slice(0, length);
     if (tracing) trace("received", this.#protocol, datagram);
     return datagram;
+  }
+
+  #receiveIntoScratch(operation: string): number {
+    try {
+      return libc.receive(this.#fd, scratch, libc.MSG_TRUNC);
+    } catch (error) {
+      throw failure(operation, error);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -103,15 +112,11 @@ function setIfKnown(fd: Fd, option: number): void {
   }
 }
 
-/** Runs system calls for `operation`; their failures become `NetlinkError`. */
-function conversation<T>(operation: string, body: () => T): T {
-  try {
-    return body();
-  } catch (cause) {
-    if (!(cause instanceof SystemError)) throw cause;
-    if (libc.isTimeout(cause))
-      throw new NetlinkError(operation, ETIMEDOUT, { note: `no answer within ${answerTimeoutMs} ms`, cause });
-    if (cause.code === "ENOBUFS") throw overrun(operation, cause);
-    throw new NetlinkError(operation, errnoNumber(cause.code), { note: cause.call, cause });
-  }
+/** A failed system call of `operation` as `NetlinkError`, anything else as it is. */
+function failure(operation: string, cause: unknown): unknown {
+  if (!(cause instanceof SystemError)) return cause;
+  if (libc.isTimeout(cause))
+    return new NetlinkError(operation, ETIMEDOUT, { note: `no answer within ${answerTimeoutMs} ms`, cause });
+  if (cause.code === "ENOBUFS") return overrun(operation, cause);
+  return new NetlinkError(operation, errnoNumber(cause.code), { note: cause.call, cause });
 }

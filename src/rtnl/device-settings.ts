@@ -61,7 +61,7 @@ export function encodeDevice(settings: DeviceSettings & BirthSettings, encoder: 
   // struct ifinfomsg: u8 ifi_family, u8 pad, u16 ifi_type, s32 ifi_index, u32 ifi_flags, u32 ifi_change
   const header = encoder.struct(ifinfomsgBytes);
   header.setInt32(4, index, hostOrder);
-  const [flags, change] = flagsOf(settings);
+  const { flags, change } = flagsOf(settings);
   header.setUint32(8, flags, hostOrder);
   header.setUint32(12, change, hostOrder);
   encodeAttributes(settings, encoder);
@@ -73,35 +73,30 @@ function encodeAttributes(settings: DeviceSettings & BirthSettings, encoder: Att
   if (mac !== undefined) encoder.bytes(IFLA_ADDRESS, mac);
   // Without the NUL: the kernel would keep it as part of the alias.
   if (alias !== undefined) encoder.bytes(IFLA_IFALIAS, textEncoder.encode(alias));
-  const numbers: readonly [number, number | undefined][] = [
-    [IFLA_MTU, settings.mtu],
-    [IFLA_LINK, settings.parent],
-    [IFLA_MASTER, settings.master],
-    [IFLA_TXQLEN, settings.txQueueLength],
-    [IFLA_GROUP, settings.group],
-    [IFLA_NET_NS_FD, settings.netnsFd],
-    [IFLA_NUM_TX_QUEUES, settings.txQueues],
-    [IFLA_NUM_RX_QUEUES, settings.rxQueues],
-  ];
-  for (const [type, value] of numbers) if (value !== undefined) encoder.u32(type, value);
+  if (settings.mtu !== undefined) encoder.u32(IFLA_MTU, settings.mtu);
+  if (settings.parent !== undefined) encoder.u32(IFLA_LINK, settings.parent);
+  if (settings.master !== undefined) encoder.u32(IFLA_MASTER, settings.master);
+  if (settings.txQueueLength !== undefined) encoder.u32(IFLA_TXQLEN, settings.txQueueLength);
+  if (settings.group !== undefined) encoder.u32(IFLA_GROUP, settings.group);
+  if (settings.netnsFd !== undefined) encoder.u32(IFLA_NET_NS_FD, settings.netnsFd);
+  if (settings.txQueues !== undefined) encoder.u32(IFLA_NUM_TX_QUEUES, settings.txQueues);
+  if (settings.rxQueues !== undefined) encoder.u32(IFLA_NUM_RX_QUEUES, settings.rxQueues);
   if (settings.parentNetnsId !== undefined) encoder.i32(IFLA_LINK_NETNSID, settings.parentNetnsId);
 }
 
 /** ifi_flags and ifi_change: only the bits of the second are looked at. */
-function flagsOf(settings: DeviceSettings): readonly [number, number] {
-  const bits: readonly [number, boolean | undefined][] = [
-    [IFF_UP, settings.up],
-    [IFF_PROMISC, settings.promisc],
-    [IFF_ALLMULTI, settings.allmulti],
-    [IFF_NOARP, settings.noarp],
-    [IFF_MULTICAST, settings.multicast],
-  ];
+function flagsOf(settings: DeviceSettings): { readonly flags: number; readonly change: number } {
+  const { up, promisc, allmulti, noarp, multicast } = settings;
   let flags = 0;
   let change = 0;
-  for (const [bit, value] of bits) {
-    if (value === undefined) continue;
-    change |= bit;
-    if (value) flags |= bit;
-  }
-  return [flags, change];
+  const decide = (bit: number, value: boolean | undefined): void => {
+    if (value !== undefined) change |= bit;
+    if (value === true) flags |= bit;
+  };
+  decide(IFF_UP, up);
+  decide(IFF_PROMISC, promisc);
+  decide(IFF_ALLMULTI, allmulti);
+  decide(IFF_NOARP, noarp);
+  decide(IFF_MULTICAST, multicast);
+  return { flags, change };
 }

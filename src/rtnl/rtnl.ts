@@ -30,8 +30,7 @@ export class Rtnl implements Disposable {
    * together only what may happen without what comes before it.
    */
   run(...requests: readonly NetlinkRequest[]): void {
-    const error = this.#socket.requestAll(requests).find((each) => each !== undefined);
-    if (error !== undefined) throw error;
+    for (const error of this.#socket.requestAll(requests)) if (error !== undefined) throw error;
   }
 
   /** As `run`, for callers that go on over failures: one result for each request, in order; undefined for success. */

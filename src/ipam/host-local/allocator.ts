@@ -1,6 +1,6 @@
 import { equalIp, type Ip } from "../../ip/address.ts";
 import type { Prefix } from "../../ip/prefix.ts";
-import { rangeContains, rangeSize, walkRanges } from "../../ip/range.ts";
+import { firstStep, nextStep, rangeContains, rangeSize } from "../../ip/range.ts";
 import type { Range, RangeSet } from "./range-set.ts";
 
 /** An address that may be leased, as it goes into a result. */
@@ -10,15 +10,26 @@ export interface Candidate {
 }
 
 /**
- * The addresses of a set in the order in which they are tried: from the one behind `last` (the address leased last; the set's first
- * when that is unknown or no longer in the set), round over all ranges, `last` itself at the end. Each address once, gateways
- * never. Lazy, so the size of an IPv6 subnet costs nothing.
+ * The first address of a set that `accept` takes, undefined when it takes none. They are tried from the one behind `last` (the address
+ * leased last; from the set's first when that is unknown or no longer in the set), round over all ranges, `last` itself at the end; each
+ * once, gateways never.
  */
-export function* candidates(set: RangeSet, last: Ip | undefined): Generator<Candidate, void, undefined> {
-  for (const { ip, index } of walkRanges(set, last)) {
-    const range = set[index];
-    if (range !== undefined && !equalIp(ip, range.gateway)) yield candidate(range, ip);
-  }
+export function firstCandidate(
+  set: RangeSet,
+  last: Ip | undefined,
+  accept: (candidate: Candidate) => boolean,
+): Candidate | undefined {
+  const start = firstStep(set, last);
+  let step = start;
+  do {
+    const range = set[step.index]!;
+    if (!equalIp(step.ip, range.gateway)) {
+      const each = candidate(range, step.ip);
+      if (accept(each)) return each;
+    }
+    step = nextStep(set, step);
+  } while (!equalIp(step.ip, start.ip));
+  return undefined;
 }
 
 /** One address of the range with the prefix length and the gateway of its subnet. */

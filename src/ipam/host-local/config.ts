@@ -73,18 +73,16 @@ export function parseConfig(conf: NetConf, args: CniArgs, verb: Verb): HostLocal
   if (ipam === undefined) throw new CniError(code.invalidConfig, "IPAM config missing 'ipam' key (at $.ipam)");
   refuseUnknownArgs(args, ["IP"]);
   const requested = [...requestedByArgs(args), ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])];
-  const sets = [
-    ...(runtimeConfig?.ipRanges ?? []).map(setAt("$.runtimeConfig.ipRanges")),
-    ...(ipam.subnet === undefined ? [] : [{ ranges: [ipam], pathOf: () => "$.ipam" }]),
-    ...ipam.ranges.map(setAt("$.ipam.ranges")),
-  ];
+  const sets: RangeSetConfig[] = setsAt("$.runtimeConfig.ipRanges", runtimeConfig?.ipRanges ?? []);
+  if (ipam.subnet !== undefined) sets.push({ ranges: [ipam], pathOf: () => "$.ipam" });
+  sets.push(...setsAt("$.ipam.ranges", ipam.ranges));
   if (sets.length === 0 && !(verb === "STATUS" && capabilities?.["ipRanges"] === true)) {
     throw new CniError(code.invalidConfig, "no IP ranges specified (at $.ipam)", "expected ipam.ranges or ipam.subnet");
   }
   return {
     sets: completeSets(conf, sets),
-    requested: requested.filter((ip, index) => requested.findIndex((other) => equalIp(ip, other)) === index),
-    routes: ipam.routes.map((route) => present<ResultRoute>(route)),
+    requested: distinct(requested),
+    routes: routesOf(ipam.routes),
     dataDir: ipam.dataDir || defaultDataDir,
     resolvConf: ipam.resolvConf,
   };
@@ -98,31 +96,54 @@ export function dataDirOf(conf: NetConf): string {
 }
 
 function completeSets(conf: NetConf, configs: readonly RangeSetConfig[]): RangeSet[] {
-  const sets = configs.map((config, index) => {
+  const sets: RangeSet[] = [];
+  const firsts: Ip[] = [];
+  for (const config of configs) {
     try {
-      return completeSet(config);
+      const set = completeSet(config);
+      sets.push(set);
+      firsts.push(set[0].first);
     } catch (error) {
-      throw CniError.from(error).within(`invalid range set ${index}: `);
+      throw CniError.from(error).within(`invalid range set ${sets.length}: `);
     }
-  });
-  requireOnePerFamily(
-    conf.cniVersion,
-    sets.map(([range]) => range.first),
-    "$.ipam.ranges",
-  );
-  for (const [index, set] of sets.entries()) {
-    const other = sets.findIndex((later, at) => at > index && setsOverlap(set, later));
-    if (other < 0) continue;
-    const where = configs[other]?.pathOf(0) ?? "";
-    throw new CniError(code.invalidConfig, `range set ${index} overlaps with ${other} (at ${where})`);
+  }
+  requireOnePerFamily(conf.cniVersion, firsts, "$.ipam.ranges");
+  for (let index = 0; index < sets.length; index++) {
+    for (let later = index + 1; later < sets.length; later++) {
+      if (!setsOverlap(sets[index]!, sets[later]!)) continue;
+      const where = configs[later]?.pathOf(0) ?? "";
+      throw new CniError(code.invalidConfig, `range set ${index} overlaps with ${later} (at ${where})`);
+    }
   }
   return sets;
 }
 
 type DecodedRange = Infer<ReturnType<typeof struct<typeof rangeEntries>>>;
 
-function setAt(base: string): (ranges: readonly DecodedRange[], index: number) => RangeSetConfig {
-  return (ranges, index) => ({ ranges, pathOf: (range) => `${base}[${index}][${range}]` });
+function setsAt(base: string, list: readonly (readonly DecodedRange[])[]): RangeSetConfig[] {
+  const sets: RangeSetConfig[] = [];
+  for (const ranges of list) {
+    const path = `${base}[${sets.length}]`;
+    sets.push({ ranges, pathOf: (range) => `${path}[${range}]` });
+  }
+  return sets;
+}
+
+function distinct(ips: readonly Ip[]): Ip[] {
+  const found: Ip[] = [];
+  for (const ip of ips) if (!holds(found, ip)) found.push(ip);
+  return found;
+}
+
+function holds(ips: readonly Ip[], ip: Ip): boolean {
+  for (const each of ips) if (equalIp(each, ip)) return true;
+  return false;
+}
+
+function routesOf(decoded: readonly Infer<typeof routeSchema>[]): ResultRoute[] {
+  const routes: ResultRoute[] = [];
+  for (const route of decoded) routes.push(present<ResultRoute>(route));
+  return routes;
 }
 
 function requestedByArgs(args: CniArgs): Ip[] {

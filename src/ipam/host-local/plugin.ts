@@ -4,7 +4,7 @@ import type { Result } from "../../cni/result.ts";
 import { equalIp, formatIp, type Ip, parseIp } from "../../ip/address.ts";
 import { SystemError } from "../../libc/errno.ts";
 import { readText } from "../../libc/file.ts";
-import { type Candidate, candidate, candidates, capacity } from "./allocator.ts";
+import { type Candidate, candidate, capacity, firstCandidate } from "./allocator.ts";
 import { dataDirOf, type HostLocalConfig, parseConfig } from "./config.ts";
 import { describeHolder, formatHolder, type Holder, parseHolder } from "./lease.ts";
 import { formatSet, rangeFor, type RangeSet } from "./range-set.ts";
@@ -33,23 +33,32 @@ export const plugin: Plugin<HostLocalConfig> = {
 function add(call: AddCall<HostLocalConfig>): Result {
   const { config, conf } = call;
   const dns = config.resolvConf === "" ? {} : parseResolvConf(readText(config.resolvConf));
-  const open = new Set(config.requested);
+  const open = [...config.requested];
+  const ips: Candidate[] = [];
   using store = LeaseStore.open(config.dataDir, conf.name);
-  const ips = config.sets.map((set, index) => {
-    const wanted = [...open].find((ip) => rangeFor(set, ip) !== undefined);
-    if (wanted !== undefined) open.delete(wanted);
+  for (const set of config.sets) {
+    const index = ips.length;
+    const wanted = takeOut(open, set);
     try {
-      return wanted === undefined ? leaseAny(call, store, set, index) : leaseWanted(call, store, set, index, wanted);
+      ips.push(wanted === undefined ? leaseAny(call, store, set, index) : leaseWanted(call, store, set, index, wanted));
     } catch (error) {
       throw toCniError(error).within(`failed to allocate for range ${index}: `);
     }
-  });
-  if (open.size > 0) {
-    const unused = [...open].map(formatIp).join(" ");
+  }
+  if (open.length > 0) {
+    const unused = open.map(formatIp).join(" ");
     const details = `one address is leased from each of the range sets ${config.sets.map(formatSet).join(" and ")}`;
     throw new CniError(code.invalidConfig, `failed to allocate all requested IPs: ${unused}`, details);
   }
   return { interfaces: [], ips, routes: config.routes, dns };
+}
+
+/** The first of the addresses that is of the set, and no longer among them; undefined when there is none. */
+function takeOut(ips: Ip[], set: RangeSet): Ip | undefined {
+  for (let index = 0; index < ips.length; index++) {
+    if (rangeFor(set, ips[index]!) !== undefined) return ips.splice(index, 1)[0];
+  }
+  return undefined;
 }
 
 function leaseWanted(
@@ -90,10 +99,7 @@ function leaseNext(
   set: RangeSet,
   index: number,
 ): Candidate | undefined {
-  for (const each of candidates(set, store.lastReserved(index))) {
-    if (take(call, store, index, each.address.ip)) return each;
-  }
-  return undefined;
+  return firstCandidate(set, store.lastReserved(index), ({ address }) => take(call, store, index, address.ip));
 }
 
 function take(call: AddCall<HostLocalConfig>, store: LeaseStore, index: number, ip: Ip): boolean {
@@ -122,11 +128,11 @@ function exhausted(store: LeaseStore, set: RangeSet): CniError {
   const size = capacity(set);
   if (size === 0n) return new CniError(code.notAvailable, text, "it has nothing but its gateway");
   const shown: string[] = [];
-  for (const { address } of candidates(set, undefined)) {
+  firstCandidate(set, undefined, ({ address }) => {
     const held = store.holderOf(address.ip);
     if (held !== undefined) shown.push(`${formatIp(address.ip)} by ${describeHolder(held.text)}`);
-    if (shown.length === shownHolders) break;
-  }
+    return shown.length === shownHolders;
+  });
   const more = size > BigInt(shown.length) ? "; and so on" : "";
   return new CniError(code.notAvailable, text, `its ${size} addresses are leased: ${shown.join("; ")}${more}`);
 }
@@ -179,10 +185,7 @@ function isExhausted(store: LeaseStore, set: RangeSet): boolean {
   const names = store.names();
   if (capacity(set) > names.length) return false;
   const taken = new Set(names);
-  for (const { address } of candidates(set, undefined)) {
-    if (!taken.has(formatIp(address.ip))) return false;
-  }
-  return true;
+  return firstCandidate(set, undefined, ({ address }) => !taken.has(formatIp(address.ip))) === undefined;
 }
 
 /** Gives back what attachments hold that the runtime no longer knows. A file that names no container is a person's, and stays. */

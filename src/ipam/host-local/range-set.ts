@@ -31,23 +31,27 @@ export interface RangeSetConfig {
  * end is the last address that a host may have. Throws `CniError` code 7 with upstream's texts and the JSON path.
  */
 export function completeSet({ ranges, pathOf }: RangeSetConfig): RangeSet {
-  const [first, ...rest] = ranges.map((range, index) => completeRange(range, pathOf(index)));
+  const complete: Range[] = [];
+  for (const range of ranges) complete.push(completeRange(range, pathOf(complete.length)));
+  const [first, ...rest] = complete;
   if (first === undefined) throw invalid("empty range set", pathOf(0));
-  const set: RangeSet = [first, ...rest];
-  for (const [index, range] of rest.entries()) {
-    if (range.first.family !== first.first.family) throw invalid("mixed address families", pathOf(index + 1));
+  for (let index = 1; index < complete.length; index++) {
+    if (complete[index]!.first.family !== first.first.family) throw invalid("mixed address families", pathOf(index));
   }
-  for (const [index, range] of set.entries()) {
-    const other = set.slice(index + 1).find((later) => rangesOverlap(range, later));
-    if (other === undefined) continue;
-    throw invalid(`subnets ${formatRange(range)} and ${formatRange(other)} overlap`, pathOf(set.indexOf(other)));
+  for (let index = 0; index < complete.length; index++) {
+    for (let later = index + 1; later < complete.length; later++) {
+      if (!rangesOverlap(complete[index]!, complete[later]!)) continue;
+      const pair = `${formatRange(complete[index]!)} and ${formatRange(complete[later]!)}`;
+      throw invalid(`subnets ${pair} overlap`, pathOf(later));
+    }
   }
-  return set;
+  return [first, ...rest];
 }
 
 /** The range of the set that holds the address; undefined when none does. */
 export function rangeFor(set: RangeSet, ip: Ip): Range | undefined {
-  return set.find((range) => rangeContains(range, ip));
+  for (const range of set) if (rangeContains(range, ip)) return range;
+  return undefined;
 }
 
 /** True when the two sets share an address. */

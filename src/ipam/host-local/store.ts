@@ -72,7 +72,8 @@ export class LeaseStore implements Disposable {
   /** The addresses that the holder has; when there are none, those that an old version leased to its container. */
   leasesOf({ containerId, ifName }: Holder): Lease[] {
     for (const text of [formatHolder({ containerId, ifName }), containerId]) {
-      const leases = this.#index.find(text).map((name) => ({ name, text }));
+      const leases: Lease[] = [];
+      for (const name of this.#index.find(text)) leases.push({ name, text });
       if (leases.length > 0) return leases;
     }
     return [];

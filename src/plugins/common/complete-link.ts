@@ -1,6 +1,6 @@
 import { CniError, code } from "../../cni/error.ts";
 import type { AddCall } from "../../cni/plugin.ts";
-import type { Dns, Result } from "../../cni/result.ts";
+import type { Dns, Result, ResultIp } from "../../cni/result.ts";
 import { formatMac } from "../../ip/mac.ts";
 import type { Netns } from "../../netns/netns.ts";
 import type { Link } from "../../rtnl/link.ts";
@@ -51,7 +51,8 @@ export function configureLink(
   given: Result,
   { dns, detectDuplicates, upCures }: CompleteOptions,
 ): Result {
-  const ips = given.ips.map((ip) => ({ ...ip, interface: 0 }));
+  const ips: ResultIp[] = [];
+  for (const ip of given.ips) ips.push({ ...ip, interface: 0 });
   const result = { interfaces: [entryOf(pod, link)], ips, routes: given.routes, dns: chooseDns(dns, given.dns) };
   configureInterface(pod, link, result, 0, {
     log,

@@ -61,21 +61,23 @@ export function configureInterface(
 ): void {
   const ips = ipsOf(result, index, link.name);
   const routes = planRoutes(result.routes, ips, link);
-  const prefixes = ips.map(({ address }) => address);
-  const hasIpv6 = prefixes.some(({ ip }) => ip.family === 6);
+  const prefixes: Prefix[] = [];
+  let hasIpv6 = false;
+  for (const { address } of ips) {
+    prefixes.push(address);
+    hasIpv6 ||= address.ip.family === 6;
+  }
   const { generation } = prepareInterface(pod, link.name, { ...options, hasIpv6 });
   const linkLocal = hasIpv6 && !options.detectDuplicates && generation === "eui64" ? linkLocalOf(link) : undefined;
   // The kernel would probe for its own link-local address: keep it from making one, and make the same one without probing. That is done
   // behind "up", so that routers are solicited at once.
-  const [hold, release] =
-    linkLocal === undefined ? [[], []] : [[generate(link, "none")], linkLocalSteps(link, linkLocal)];
-  run(pod, [
-    ...hold,
-    ...prefixes.map((prefix) => address(link, prefix, options.detectDuplicates)),
-    up(link, options.upCures ?? noCures),
-    ...release,
-    ...routes.map((spec) => route(link, spec, prefixes)),
-  ]);
+  const steps: Step[] = [];
+  if (linkLocal !== undefined) steps.push(generate(link, "none"));
+  for (const prefix of prefixes) steps.push(address(link, prefix, options.detectDuplicates));
+  steps.push(up(link, options.upCures ?? noCures));
+  if (linkLocal !== undefined) steps.push(...linkLocalSteps(link, linkLocal));
+  for (const spec of routes) steps.push(route(link, spec, prefixes));
+  run(pod, steps);
   if (hasIpv6 && options.detectDuplicates) awaitDetection(pod, link, prefixes, options.log);
 }
 
@@ -86,21 +88,33 @@ export function bringUp(pod: Netns, link: Link, cures: () => Cures = noCures): v
 
 function ipsOf({ interfaces, ips }: Addressing, index: number, ifName: string): ResultIp[] {
   if (interfaces.length === 0) throw new CniError(code.internal, "no interfaces to configure");
-  const own = ips.filter((ip) => ip.interface !== undefined);
-  const stray = own.find((ip) => ip.interface !== index);
-  if (stray === undefined) {
-    return own.filter((ip, at) => own.findIndex((other) => equalPrefix(ip.address, other.address)) === at);
+  const own: ResultIp[] = [];
+  for (const ip of ips) {
+    if (ip.interface === undefined) continue;
+    if (ip.interface !== index) throw strayIp(ip, index, ifName);
+    if (!holds(own, ip)) own.push(ip);
   }
-  throw new CniError(
+  return own;
+}
+
+function holds(ips: readonly ResultIp[], { address }: ResultIp): boolean {
+  for (const each of ips) if (equalPrefix(each.address, address)) return true;
+  return false;
+}
+
+function strayIp(ip: ResultIp, index: number, ifName: string): CniError {
+  return new CniError(
     code.internal,
-    `failed to add IP addr ${formatPrefix(stray.address)} to "${ifName}": it is meant for interface ${stray.interface} of the result, this one is ${index}`,
+    `failed to add IP addr ${formatPrefix(ip.address)} to "${ifName}": it is meant for interface ${ip.interface} of the result, this one is ${index}`,
   );
 }
 
 function run(pod: Netns, steps: readonly Step[]): void {
-  const errors = pod.rtnl.batch(steps.map(({ request }) => request));
-  for (const [position, step] of steps.entries()) {
-    const error = errors[position];
+  const requests: NetlinkRequest[] = [];
+  for (const { request } of steps) requests.push(request);
+  const errors = pod.rtnl.batch(requests);
+  for (const step of steps) {
+    const error = errors.shift();
     if (error !== undefined && error.code !== step.fine) throw explain(step.operation(), error, step.cures());
   }
 }

@@ -19,7 +19,8 @@ const ethernetBytes = 6;
  * "cannot assign requested address"); those it overrides are not looked at, as upstream has it.
  */
 export function chooseMac(wishes: readonly MacWish[]): Uint8Array | undefined {
-  const wish = wishes.findLast(({ text }) => text !== undefined && text !== "");
+  let wish: MacWish | undefined;
+  for (const each of wishes) if (each.text !== undefined && each.text !== "") wish = each;
   if (wish?.text === undefined) return undefined;
   const mac = parseMac(wish.text);
   const problem = mac === undefined ? "expected six bytes in hexadecimal such as 02:00:5e:10:00:01" : flawOf(mac);

@@ -25,16 +25,24 @@ export function planRoutes(routes: readonly ResultRoute[], ips: readonly ResultI
     const key = keyOf(spec);
     const plan = plans.get(key) ?? { spec, gateways: [] };
     plans.set(key, plan);
-    if (!plan.gateways.some((known) => isSameGateway(known, gateway))) plan.gateways.push(gateway);
+    addGateway(plan.gateways, gateway);
   }
-  return [...plans.values()].map(({ spec, gateways }) => withGateways(spec, gateways, device));
+  const specs: RouteSpec[] = [];
+  for (const { spec, gateways } of plans.values()) specs.push(withGateways(spec, gateways, device));
+  return specs;
+}
+
+function addGateway(gateways: (Ip | undefined)[], gateway: Ip | undefined): void {
+  for (const known of gateways) if (isSameGateway(known, gateway)) return;
+  gateways.push(gateway);
 }
 
 /** The gateway that a route is to go over: its own, else the interface's first of that family; undefined for none. */
 export function gatewayOf(route: ResultRoute, ips: readonly ResultIp[]): Ip | undefined {
   if (route.gw !== undefined) return route.gw;
   if ((route.scope ?? 0) >= RT_SCOPE_LINK) return undefined;
-  return ips.find(({ gateway }) => gateway?.family === route.dst.ip.family)?.gateway;
+  for (const { gateway } of ips) if (gateway?.family === route.dst.ip.family) return gateway;
+  return undefined;
 }
 
 function specOf({ dst, scope, table, priority, mtu, advmss }: ResultRoute): RouteSpec {

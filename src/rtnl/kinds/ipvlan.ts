@@ -1,4 +1,4 @@
-import type { Kind } from "./kind.ts";
+import { type Kind, nameOf } from "./kind.ts";
 
 // include/uapi/linux/if_link.h
 const IFLA_IPVLAN_MODE = 1;
@@ -21,9 +21,6 @@ export interface Ipvlan {
   readonly flag?: IpvlanFlag | undefined;
 }
 
-const modeNames = new Map<number, IpvlanMode>(Object.entries(modes).map(([name, mode]) => [mode, name as IpvlanMode]));
-const flagNames = new Map<number, IpvlanFlag>(Object.entries(flags).map(([name, flag]) => [flag, name as IpvlanFlag]));
-
 /** drivers/net/ipvlan/ipvlan_main.c */
 export const ipvlan: Kind<Ipvlan> = {
   encode(data, encoder) {
@@ -35,8 +32,8 @@ export const ipvlan: Kind<Ipvlan> = {
     let mode: IpvlanMode | undefined;
     let flag: IpvlanFlag | undefined;
     while (attributes.next()) {
-      if (attributes.type === IFLA_IPVLAN_MODE) mode = modeNames.get(attributes.u16());
-      else if (attributes.type === IFLA_IPVLAN_FLAGS) flag = flagNames.get(attributes.u16());
+      if (attributes.type === IFLA_IPVLAN_MODE) mode = nameOf(modes, attributes.u16());
+      else if (attributes.type === IFLA_IPVLAN_FLAGS) flag = nameOf(flags, attributes.u16());
     }
     return { kind: "ipvlan", mode, flag };
   },

@@ -1,4 +1,4 @@
-import type { Kind } from "./kind.ts";
+import { type Kind, nameOf } from "./kind.ts";
 
 // include/uapi/linux/if_link.h
 const IFLA_MACVLAN_MODE = 1;
@@ -22,8 +22,6 @@ export interface Macvlan {
   readonly broadcastQueueLength?: number | undefined;
 }
 
-const names = new Map<number, MacvlanMode>(Object.entries(modes).map(([name, mode]) => [mode, name as MacvlanMode]));
-
 /** drivers/net/macvlan.c */
 export const macvlan: Kind<Macvlan> = {
   encode(data, encoder) {
@@ -37,7 +35,7 @@ export const macvlan: Kind<Macvlan> = {
     let flags: number | undefined;
     let broadcastQueueLength: number | undefined;
     while (attributes.next()) {
-      if (attributes.type === IFLA_MACVLAN_MODE) mode = names.get(attributes.u32());
+      if (attributes.type === IFLA_MACVLAN_MODE) mode = nameOf(modes, attributes.u32());
       else if (attributes.type === IFLA_MACVLAN_FLAGS) flags = attributes.u16();
       else if (attributes.type === IFLA_MACVLAN_BC_QUEUE_LEN) broadcastQueueLength = attributes.u32();
     }
