@@ -98,6 +98,8 @@ export function build() {
       "--bytecode",
       "--format=esm",
       "--splitting",
+      // Each chunk that a call loads costs it 10 microseconds; small ones without side effects ride along with others.
+      "--min-chunk-size=4096",
       "--sourcemap",
       "--production",
       "--no-compile-autoload-dotenv",
