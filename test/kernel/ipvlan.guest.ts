@@ -327,6 +327,7 @@ function scribe(asked: string[]): Plugin {
   };
   return {
     name: "scribe",
+    isIpam: true,
     parse: () => undefined,
     add: () => {
       asked.push("ADD");
@@ -366,9 +367,9 @@ const ending: GuestCases = {
   "CHECK finds another kind, MTU, master, address, and a link that is gone": async () => {
     using site = new GuestSite();
     site.node().ip("link add eth1 type dummy");
-    const config = ipvlan(dual(5));
+    const config = ipvlan({ mtu: 1400, ...dual(5) });
     const rows: readonly (readonly [string[], JsonObject, RegExp])[] = [
-      [[], { mtu: 1400 }, /^CniError: Container IPVlan MTU 1500 does not match expected value: 1400/],
+      [["link set net1 mtu 1300"], {}, /^CniError: container ipvlan MTU 1300 does not match expected value: 1400/],
       [[], { master: "eth1" }, /^CniError: container ipvlan net1 is not on master eth1/],
       [[], { master: "eth2" }, /^CniError: failed to lookup master "eth2": Link not found/],
       [[], { flag: "vepa" }, /^CniError: Container IPVlan flag bridge does not match expected value: vepa/],

@@ -284,6 +284,7 @@ function scribe(asked: string[], hasLink: () => boolean): Plugin {
   };
   return {
     name: "scribe",
+    isIpam: true,
     parse: () => undefined,
     add: () => {
       heard("ADD")();
@@ -339,10 +340,10 @@ const ending: GuestCases = {
   "CHECK finds another kind, id, MTU, master, address, and a link that is gone": async () => {
     using site = new GuestSite();
     site.node().ip("link add eth1 type dummy");
-    const config = vlan(100, dual(5));
+    const config = vlan(100, { mtu: 1400, ...dual(5) });
     const rows: readonly (readonly [string[], JsonObject, RegExp])[] = [
       [[], { vlanId: 101 }, /^CniError: container vlan id 100 does not match expected value: 101/],
-      [[], { mtu: 1400 }, /^CniError: container vlan MTU 1500 does not match expected value: 1400/],
+      [["link set net1 mtu 1300"], {}, /^CniError: container vlan MTU 1300 does not match expected value: 1400/],
       [[], { master: "eth1" }, /^CniError: container vlan net1 is not on master eth1/],
       [[], { master: "eth2" }, /^CniError: Link not found: master "eth2"/],
       [["addr del 192.0.2.5/24 dev net1"], {}, /Failed to match addr 192\.0\.2\.5\/24 on interface net1: it has 2001/],
