@@ -84,7 +84,8 @@ export class ResultCache {
     const content = stringify(toJson(attachment, version));
     touching(path, () => {
       makeDirectories(this.#folder, 0o700);
-      replaceFile(path, content, 0o600, temporaryOf(path));
+      // A power cut ends the containers too, and DEL does without a result that it can't read.
+      replaceFile(path, content, 0o600, temporaryOf(path), false);
     });
   }
 
