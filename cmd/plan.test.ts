@@ -100,7 +100,7 @@ describe("polynic plan", () => {
     [
       "a pod that is not there",
       () => ["-f", examples, "wep"],
-      "no pod default/wep in the manifests; they have default/web",
+      "no pod default/wep in the manifests; they have default/",
     ],
     [
       "a config without a dispatcher",
