@@ -9,6 +9,7 @@ const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>
   macvlan: () => import("./macvlan/plugin.ts"),
   passthru: () => import("./passthru/plugin.ts"),
   sbr: () => import("./sbr/plugin.ts"),
+  portmap: () => import("./portmap/plugin.ts"),
   static: () => import("../ipam/static/plugin.ts"),
   tuning: () => import("./tuning/plugin.ts"),
   vlan: () => import("./vlan/plugin.ts"),

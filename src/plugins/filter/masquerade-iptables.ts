@@ -4,7 +4,7 @@ import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { isIptablesError, listNat, restoreNat } from "./iptables.ts";
 import { chainName, isChainName, parseXtComment, xtComment, type Owner } from "./names.ts";
-import { readLegacyNat, readNativeNat, removeLegacy, removeNative } from "./nat-table.ts";
+import { type NatScope, readLegacyNat, readNativeNat, removeLegacy, removeNative } from "./nat-table.ts";
 import { parseNat, quote, type NatRule, type NatTable, type Removal } from "./nat-rules.ts";
 
 // Masquerading by iptables, laid out as upstream lays it out: for each container and network a chain that lets pass what stays in
@@ -49,7 +49,7 @@ export async function deleteMasqueradeChain(
   const isOurs = (jump: NatRule<unknown>) =>
     (jump.comment ?? comment) === comment && (addresses === undefined || addresses.some((one) => isFrom(jump, one)));
   await forEachVersion(async (version) => {
-    removeNative(host, version, name, (nat) => pick(nat, [name], isOurs));
+    removeNative(host, version, scopeOf(name), (nat) => pick(nat, [name], isOurs));
     await removeLegacy(host, version, (nat) => pick(nat, [name], isOurs), log);
   });
 }
@@ -91,10 +91,14 @@ export async function withoutMasqueradeChain(
       missing = missing.filter((address) => !jumps.some((jump) => isFrom(jump, address)));
     };
     const isOpen = () => missing.some(({ ip }) => ip.family === version);
-    if (isOpen()) settle(readNativeNat(host, version, name));
+    if (isOpen()) settle(readNativeNat(host, version, scopeOf(name)));
     if (isOpen()) settle(await readLegacyNat(host, version, log));
   }
   return missing;
+}
+
+function scopeOf(name: string): NatScope {
+  return { chain: name, from: ["POSTROUTING"] };
 }
 
 /** `-N` refuses a chain that is there: that is how a repeated call is told from a first one. */

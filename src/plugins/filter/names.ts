@@ -3,9 +3,9 @@
 
 /** iptables allows 28 bytes for a chain's name, and 255 for a comment (XT_MAX_COMMENT_LEN counts the NUL). */
 const chainNameBytes = 28;
-const xtCommentBytes = 255;
+export const xtCommentBytes = 255;
 /** nft's own limit. */
-const nftCommentBytes = 128;
+export const nftCommentBytes = 128;
 const hashDigits = 16;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -78,7 +78,7 @@ function sha512(text: string): string {
 }
 
 /** At most so many bytes, and no broken character at the end. */
-function cut(text: string, bytesMax: number): string {
+export function cut(text: string, bytesMax: number): string {
   const bytes = encoder.encode(text);
   return bytes.length <= bytesMax ? text : decoder.decode(bytes.subarray(0, bytesMax)).replace(/\uFFFD+$/, "");
 }

@@ -1,10 +1,12 @@
 import { ipFromBytes, widthOf } from "../../ip/address.ts";
 import { networkOf, parsePrefix, type Prefix } from "../../ip/prefix.ts";
+import { hostOrder } from "../../netlink/constants.ts";
 import type { Extension, ListedExpression } from "../../nft/expression.ts";
 import type { ListedRule } from "../../nft/object.ts";
 import { cText } from "../../nft/userdata.ts";
+import { type Forward, readForward, readForwardWords } from "./forward.ts";
 
-// Rules of table nat, as far as masquerading is concerned, from either of the places where iptables keeps them: nf_tables, which we
+// Rules of table nat, as far as masquerading and port mappings are concerned, from either of the places where iptables keeps them: nf_tables, which we
 // read ourselves, or the x_tables of old, which only its own binary can list.
 
 /** One rule; `handle` is what removes it: the rule in nf_tables, or its line for `-D`. */
@@ -16,6 +18,10 @@ export interface NatRule<Handle> {
   readonly source?: Prefix;
   readonly destination?: Prefix;
   readonly comment?: string;
+  /** Where the rule sends packets to. */
+  readonly forward?: Forward;
+  /** The bits of the mark that the rule sets, or that it masquerades for. */
+  readonly mark?: number;
   readonly handle: Handle;
 }
 
@@ -49,9 +55,14 @@ export function readNatRule(rule: ListedRule): NatRule<ListedRule> {
   const comment = commentOf(rule);
   const source = prefixAt(expressions, version, version === 4 ? 12 : 8);
   const destination = prefixAt(expressions, version, version === 4 ? 16 : 24);
+  const target = targetOf(expressions);
+  const forward = target === "DNAT" ? readForward(expressions, version) : undefined;
+  const mark = target === "MARK" || target === "MASQUERADE" ? markOf(expressions) : undefined;
   return {
     chain: rule.chain.name,
-    target: targetOf(expressions),
+    target,
+    ...(forward === undefined ? {} : { forward }),
+    ...(mark === undefined ? {} : { mark }),
     ...(source === undefined ? {} : { source }),
     ...(destination === undefined ? {} : { destination }),
     ...(comment === undefined ? {} : { comment }),
@@ -73,9 +84,13 @@ function parseRule(handle: string): NatRule<string> {
   const source = parsePrefix(after("-s") ?? "");
   const destination = parsePrefix(after("-d") ?? "");
   const comment = after("--comment");
+  const forward = readForwardWords(words);
+  const mark = parseMark(after("--set-xmark") ?? after("--mark") ?? "");
   return {
     chain: words[0] ?? "",
     target: after("-j") ?? after("-g") ?? "",
+    ...(forward === undefined ? {} : { forward }),
+    ...(mark === undefined ? {} : { mark }),
     ...(source === undefined ? {} : { source }),
     ...(destination === undefined ? {} : { destination }),
     ...(comment === undefined ? {} : { comment }),
@@ -94,8 +109,45 @@ function targetOf(expressions: readonly ListedExpression[]): string {
     if (one.kind === "verdict") return one.chain ?? one.verdict.toUpperCase();
     if (one.kind === "target") return one.extension;
     if (one.kind === "masq") return "MASQUERADE";
+    if (one.kind === "nat") return one.type.toUpperCase();
+    if (one.kind === "meta" && one.direction === "set" && one.key === "mark") return "MARK";
   }
   return "";
+}
+
+/** `0x2000/0x2000`: these bits and no others. */
+function parseMark(text: string): number | undefined {
+  const [value = "", mask = value] = text.split("/");
+  return value !== "" && Number(value) === Number(mask) ? Number(value) : undefined;
+}
+
+/** As an extension (struct xt_mark_tginfo2, struct xt_mark_mtinfo1: u32 mark, u32 mask), or as nf_tables' own expressions. */
+function markOf(expressions: readonly ListedExpression[]): number | undefined {
+  for (const [at, one] of expressions.entries()) {
+    const isExtension =
+      one.kind === "target" ? one.extension === "MARK" : one.kind === "match" && one.extension === "mark";
+    if (isExtension) return sameWords((one as Extension).info.subarray(0, 8));
+    const next = expressions[at + 1];
+    if (one.kind !== "bitwise" || next === undefined) continue;
+    // Set: all bits but these are kept, and these are set. Matched: these bits are looked at, and they are all set.
+    if (next.kind === "meta" && next.key === "mark" && next.direction === "set") return wordOf(one.xor);
+    if (next.kind === "cmp" && isMarkLoaded(expressions[at - 1]))
+      return sameWords(Uint8Array.of(...one.mask, ...next.value));
+  }
+  return undefined;
+}
+
+function isMarkLoaded(one: ListedExpression | undefined): boolean {
+  return one?.kind === "meta" && one.key === "mark" && one.direction === "load";
+}
+
+function sameWords(bytes: Uint8Array): number | undefined {
+  const [first, second] = [wordOf(bytes.subarray(0, 4)), wordOf(bytes.subarray(4, 8))];
+  return first === second ? first : undefined;
+}
+
+function wordOf(bytes: Uint8Array): number | undefined {
+  return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, hostOrder) : undefined;
 }
 
 /** iptables-nft stores comments as those of x_tables, or, in some versions, as nft's. */

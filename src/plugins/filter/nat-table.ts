@@ -6,7 +6,7 @@ import type { Nft } from "../../nft/nft.ts";
 import { chain, table, type ListedRule, type Table } from "../../nft/object.ts";
 import { Transaction } from "../../nft/transaction.ts";
 import { isIptablesError, listNat, restoreNat, type Variant } from "./iptables.ts";
-import { parseNat, readNatRule, type NatTable, type Removal } from "./nat-rules.ts";
+import { parseNat, readNatRule, type NatRule, type NatTable, type Removal } from "./nat-rules.ts";
 import { nftIfAvailable } from "./nft-of.ts";
 
 // Table nat is in nf_tables when the host's iptables is iptables-nft, and then we read it, and remove from it, ourselves: by handle, in
@@ -18,19 +18,45 @@ type Version = 4 | 6;
 /** Answers a table with what to remove from it. */
 type Select = <Handle>(nat: NatTable<Handle>) => Removal<Handle>;
 
-/** Table nat of nf_tables: with `name`, that chain and POSTROUTING only. Undefined where there is none, or not that chain. */
-export function readNativeNat(host: Netns, version: Version, name?: string): NatTable<ListedRule> | undefined {
+/** Part of the table: a chain, and those whose rules lead there. */
+export interface NatScope {
+  readonly chain: string;
+  readonly from: readonly string[];
+}
+
+/** Table nat of nf_tables, or what `scope` says of it. Undefined where there is none, or not that chain. */
+export function readNativeNat(host: Netns, version: Version, scope?: NatScope): NatTable<ListedRule> | undefined {
   const nft = nftIfAvailable(host);
-  return nft === undefined ? undefined : read(nft, natOf(version), name);
+  return nft === undefined ? undefined : read(nft, natOf(version), scope);
+}
+
+/** As `readNativeNat`, for these chains; those that are missing have no rules, and only those that are there are named. */
+export function readNativeChains(
+  host: Netns,
+  version: Version,
+  names: readonly string[],
+): NatTable<ListedRule> | undefined {
+  const nft = nftIfAvailable(host);
+  if (nft === undefined) return undefined;
+  const nat = natOf(version);
+  const chains: string[] = [];
+  const rules: NatRule<ListedRule>[] = [];
+  for (const name of names) {
+    const one = chain(nat, name);
+    if (!nft.hasChain(one)) continue;
+    chains.push(name);
+    for (const rule of nft.rules(one)) rules.push(readNatRule(rule));
+  }
+  return { chains, rules };
 }
 
 /** Removes what `select` picks from table nat of nf_tables, of which it is shown as much as `readNativeNat` reads. */
-export function removeNative(host: Netns, version: Version, name: string | undefined, select: Select): void {
+export function removeNative(host: Netns, version: Version, scope: NatScope | undefined, select: Select): void {
   const nft = nftIfAvailable(host);
   nft?.update(() => {
     const transaction = new Transaction();
     const nat = natOf(version);
-    const present = read(nft, nat, name);
+    const present = read(nft, nat, scope);
     if (present === undefined) return transaction;
     const { rules, chains } = select(present);
     for (const rule of rules) transaction.delete(rule);
@@ -62,14 +88,14 @@ export async function removeLegacy(host: Netns, version: Version, select: Select
   await restoreNat(host, version, lines, found.variant);
 }
 
-function read(nft: Nft, nat: Table, name: string | undefined): NatTable<ListedRule> | undefined {
-  if (name === undefined) {
+function read(nft: Nft, nat: Table, scope: NatScope | undefined): NatTable<ListedRule> | undefined {
+  if (scope === undefined) {
     const chains = nft.chains(nat).map((one) => one.name);
     return chains.length === 0 ? undefined : { chains, rules: nft.rules(nat).map(readNatRule) };
   }
-  if (!nft.hasChain(chain(nat, name))) return undefined;
-  const rules = ["POSTROUTING", name].flatMap((one) => nft.rules(chain(nat, one)));
-  return { chains: [name], rules: rules.map(readNatRule) };
+  if (!nft.hasChain(chain(nat, scope.chain))) return undefined;
+  const rules = [...scope.from, scope.chain].flatMap((one) => nft.rules(chain(nat, one)));
+  return { chains: [scope.chain], rules: rules.map(readNatRule) };
 }
 
 function natOf(version: Version): Table {
@@ -77,7 +103,7 @@ function natOf(version: Version): Table {
 }
 
 /** True when the namespace has a table nat in x_tables, or when that can't be found out. */
-function hasLegacyNat(host: Netns, version: Version): boolean {
+export function hasLegacyNat(host: Netns, version: Version): boolean {
   const file = version === 4 ? "ip_tables_names" : "ip6_tables_names";
   try {
     const names = host.enter(() => readText(`/proc/thread-self/net/${file}`));
