@@ -39,12 +39,12 @@ export class SitePod {
   ) {}
 }
 
-/** `bin` holds bridge and portmap. */
 export class PortSite implements Disposable {
   readonly #lan = new Lan({ nodes: 3 });
   readonly #servers: EchoServer[] = [];
   readonly pods: SitePod[] = [];
 
+  /** `bin` holds the portmap plugin that is called; all else is ours. */
   constructor(readonly bin = polynicBin) {
     const { node4, node6, other4, client4, client6, stranger4, stranger6 } = addresses;
     for (const one of [this.node, this.client, this.stranger]) sayRefused(one);
@@ -99,7 +99,7 @@ export class PortSite implements Disposable {
         ],
       },
     };
-    const { result } = await mustCallCni({ ...this.#call(pod, "ADD"), executable: join(this.bin, "bridge"), config });
+    const { result } = await mustCallCni({ ...this.#call(pod, "ADD"), executable: join(polynicBin, "bridge"), config });
     pod.result = result;
     sayRefused(pod.netns);
     // IPv6 of a fresh interface needs a moment, in which a question would be lost.

@@ -47,10 +47,10 @@ export interface Question {
   readonly port: number;
 }
 
-/** What came of a question: the answer ("name address"), "refused", or "nothing" when there was no reaction at all. */
-export function ask(netns: PinnedNetns, question: Question): string {
+/** What came of a question: the answer ("name address"), "refused", or "nothing" when there was no reaction to any attempt. */
+export function ask(netns: PinnedNetns, question: Question, attempts = attemptsMax): string {
   using asker = new Asker(netns, question);
-  return asker.ask();
+  return asker.ask(attempts);
 }
 
 /** One socket that may ask again and again: to the kernel all of it is one connection. */
@@ -63,8 +63,8 @@ export class Asker implements Disposable {
   ) {}
 
   /** As `ask`. Over TCP each time is a new connection. */
-  ask(): string {
-    for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+  ask(attempts = attemptsMax): string {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
       if (this.question.protocol === "tcp") this[Symbol.dispose]();
       try {
         this.#fd ??= open(this.netns, this.question);

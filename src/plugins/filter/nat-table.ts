@@ -43,9 +43,9 @@ export function readNativeChains(
   const rules: NatRule<ListedRule>[] = [];
   for (const name of names) {
     const one = chain(nat, name);
-    if (!nft.hasChain(one)) continue;
-    chains.push(name);
-    for (const rule of nft.rules(one)) rules.push(readNatRule(rule));
+    const own = nft.rules(one);
+    if (own.length > 0 || nft.hasChain(one)) chains.push(name);
+    for (const rule of own) rules.push(readNatRule(rule));
   }
   return { chains, rules };
 }

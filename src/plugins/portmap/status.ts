@@ -1,6 +1,6 @@
 import { CniError, code } from "../../cni/error.ts";
 import type { Netns } from "../../netns/netns.ts";
-import { isIptablesError, listNat } from "../filter/iptables.ts";
+import { IptablesError, listNat } from "../filter/iptables.ts";
 import { nftIfAvailable } from "../filter/nft-of.ts";
 import type { PortmapConfig } from "./config.ts";
 
@@ -18,7 +18,7 @@ export async function usableBackend(host: Netns, { backend, reason }: PortmapCon
     await listNat(host, 4);
     return `iptables (${reason})`;
   } catch (error) {
-    if (!isIptablesError(error)) throw error;
+    if (!(error instanceof IptablesError)) throw error;
     // Somebody is just using it.
     if (error.code === "busy") return `iptables (${reason})`;
     if (backend === "iptables") throw unavailable(error.message);
