@@ -1,10 +1,19 @@
-import { array, exactOptional, optional } from "valibot";
 import type { CniArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Verb } from "../../cni/version.ts";
 import { type Ip, isUnspecified, parseIp } from "../../ip/address.ts";
-import { checkedOrEmpty, flag, type Infer, integer, struct, text } from "../../json/struct.ts";
+import {
+  array,
+  checkedOrEmpty,
+  flag,
+  type Infer,
+  integer,
+  optional,
+  stringList,
+  struct,
+  text,
+} from "../../json/struct.ts";
 import type { PortProtocol } from "../../nft/statement.ts";
 import { decodeConfig } from "../common/parse.ts";
 
@@ -47,39 +56,33 @@ const markBitMax = 31;
 const portMax = 65_535;
 const protocols = ["tcp", "udp", "sctp"] as const satisfies PortProtocol[];
 
-/** Made by the first use: most calls of a process are of other plugins. */
-function makeSchema() {
-  const conditions = () => optional(array(text()), []);
-  return struct({
-    backend: exactOptional(text()),
-    snat: optional(flag(), true),
-    masqAll: optional(flag(), false),
-    markMasqBit: exactOptional(integer()),
-    externalSetMarkChain: exactOptional(text()),
-    conditionsV4: conditions(),
-    conditionsV6: conditions(),
-    runtimeConfig: exactOptional(
-      struct({
-        portMappings: optional(
-          array(
-            struct({
-              hostPort: optional(integer(), 0),
-              containerPort: optional(integer(), 0),
-              protocol: optional(text(), ""),
-              hostIP: optional(checkedOrEmpty(parseIp, "an IP address"), ""),
-            }),
-          ),
-          [],
+const schema = struct({
+  backend: optional(text()),
+  snat: optional(flag(), true),
+  masqAll: optional(flag(), false),
+  markMasqBit: optional(integer()),
+  externalSetMarkChain: optional(text()),
+  conditionsV4: optional(stringList(), []),
+  conditionsV6: optional(stringList(), []),
+  runtimeConfig: optional(
+    struct({
+      portMappings: optional(
+        array(
+          struct({
+            hostPort: optional(integer(), 0),
+            containerPort: optional(integer(), 0),
+            protocol: optional(text(), ""),
+            hostIP: optional(checkedOrEmpty(parseIp, "an IP address")),
+          }),
         ),
-      }),
-    ),
-  });
-}
+        [],
+      ),
+    }),
+  ),
+});
 
-type Raw = Infer<ReturnType<typeof makeSchema>>;
-type RawMapping = NonNullable<NonNullable<Raw["runtimeConfig"]>["portMappings"]>[number];
-
-let schema: ReturnType<typeof makeSchema> | undefined;
+type Raw = Infer<typeof schema>;
+type RawMapping = NonNullable<Raw["runtimeConfig"]>["portMappings"][number];
 
 /** Reads a portmap config. Throws `CniError` code 7, in upstream's words where upstream refuses the same. */
 export function parseConfig(conf: NetConf, _args: CniArgs, verb: Verb): PortmapConfig {
@@ -92,7 +95,6 @@ export function parseConfig(conf: NetConf, _args: CniArgs, verb: Verb): PortmapC
 }
 
 function readConfig(conf: NetConf): PortmapConfig {
-  schema ??= makeSchema();
   const raw = decodeConfig(schema, conf);
   if (raw.markMasqBit !== undefined && raw.externalSetMarkChain !== undefined) {
     throw refuse("Cannot specify externalSetMarkChain and markMasqBit");
