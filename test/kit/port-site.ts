@@ -48,6 +48,7 @@ export class PortSite implements Disposable {
   constructor(readonly bin = polynicBin) {
     const { node4, node6, other4, client4, client6, stranger4, stranger6 } = addresses;
     for (const one of [this.node, this.client, this.stranger]) sayRefused(one);
+    keepOffBridges(this.node);
     this.node.ip(
       ...[`${node4}/24`, `${other4}/24`, `${node6}/64`].map(
         (address) => `addr add ${address} dev eth0 ${nodad(address)}`,
@@ -158,6 +159,15 @@ export class PortSite implements Disposable {
 /** The kernel tells a sender of UDP that nobody listens once in a second; tests ask more often. */
 function sayRefused(netns: PinnedNetns): void {
   netns.run("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0");
+}
+
+/** On nodes with br_netfilter, netfilter sees what goes from port to port of a bridge too, which hides mistakes that others would suffer from. */
+function keepOffBridges(node: NodeNetns): void {
+  node.run(
+    "sh",
+    "-c",
+    "for each in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do [ ! -e $each ] || echo 0 > $each; done",
+  );
 }
 
 function nodad(address: string): string {

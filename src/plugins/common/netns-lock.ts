@@ -16,6 +16,13 @@ export function withNetnsLock<T>(netns: Netns, body: () => T): T {
   return body();
 }
 
+/** As `withNetnsLock`, for work that waits for other programs; the work itself must not ask for the lock again. */
+export async function withNetnsLockHeld<T>(netns: Netns, body: () => Promise<T>): Promise<T> {
+  using fd = open(`/proc/thread-self/fd/${netns.fd.number}`, O_RDONLY);
+  acquire(fd, () => busy(netns));
+  return await body();
+}
+
 function busy(netns: Netns): CniError {
   return new CniError(
     code.tryAgainLater,

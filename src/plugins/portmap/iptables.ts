@@ -5,6 +5,7 @@ import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { protocolNumbers } from "../../nft/statement.ts";
 import type { Forward } from "../filter/forward.ts";
+import { withNetnsLockHeld } from "../common/netns-lock.ts";
 import { isIptablesError, listNat, restoreNat } from "../filter/iptables.ts";
 import type { Owner } from "../filter/names.ts";
 import { type NatRule, type NatTable, parseNat, type Removal } from "../filter/nat-rules.ts";
@@ -50,7 +51,8 @@ export async function addByIptables(
   addresses: readonly Prefix[],
 ): Promise<void> {
   const wanted = addresses.filter(({ ip }) => mappingsOf(config, ip.family).length > 0);
-  await settle(wanted.map((address) => add(host, { owner, config, address })));
+  // What is there is read before it is added to, and two calls that read at once would both add the jumps that all attachments share.
+  await withNetnsLockHeld(host, () => settle(wanted.map((address) => add(host, { owner, config, address }))));
 }
 
 /**

@@ -97,10 +97,15 @@ export function missingInNftables(
   if (nft === undefined) return "this kernel has no nf_tables";
   for (const address of addresses) {
     const { family } = address.ip;
+    const { transport } = parseConditions(config.conditions[family], family);
+    const mappings = mappingsOf(config, family).filter(
+      ({ protocol }) => transport === undefined || transport === protocol,
+    );
+    if (mappings.length === 0) continue;
     const chains = chainsOf(family);
     const present = nft.rules(chains.table);
     const own = present.filter((each) => isOf(each, owner, [address.ip]));
-    for (const { protocol, hostPort, containerPort } of mappingsOf(config, family)) {
+    for (const { protocol, hostPort, containerPort } of mappings) {
       const forwards = own.map(({ expressions }) => readForward(expressions, family));
       const isThere = forwards.some(
         (one) =>
