@@ -15,6 +15,7 @@ export interface Occupant {
 
 /**
  * The links on `master` for which `isWanted` holds, in all namespaces of this machine that can be seen; those in the master's own come first.
+ * A veth is told to stand on its peer.
  * It ends after `limit` of them. Costs a tenth of a millisecond for each namespace: for what has failed already. A namespace that vanishes
  * meanwhile, or may not be entered, is passed over.
  */

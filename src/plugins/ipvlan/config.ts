@@ -59,9 +59,10 @@ export function parseConfig(conf: NetConf, args: CniArgs, verb: Verb): IpvlanCon
   schema ??= makeSchema();
   const raw = decodeConfig(schema, conf);
   const inherited = conf.ipamType === "" && (conf.prevResult?.ips.length ?? 0) > 0 ? conf.prevResult : undefined;
+  const master = raw.master === "" && verb === "ADD" ? chainedMaster(conf.prevResult) : raw.master;
   if (verb === "ADD" && conf.ipamType === "" && inherited === undefined) requireIpamKey(conf, "ipvlan");
   return {
-    master: raw.master === "" && verb === "ADD" ? chainedMaster(conf.prevResult) : raw.master,
+    master,
     isMasterNamed: raw.master !== "",
     isMasterInPod: raw.linkInContainer,
     mode: wordOf("mode", raw.mode, modes),
