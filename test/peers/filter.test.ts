@@ -64,7 +64,9 @@ async function bridge(node: NodeNetns, command: "ADD" | "DEL", backend?: Masquer
 /** All packet filter rules of the node. The Go plugin's DEL leaves an empty table nat where there was none; ours does not. */
 function filterOf({ path }: NodeNetns): object {
   const { nft, iptables } = snapshot(path);
-  return { nft, iptables };
+  // nft(8) prints the target of a rule that iptables made only when it can load the extension just then; iptables-save tells it always.
+  const printed = JSON.stringify(nft).replaceAll("  counter masquerade", "  counter");
+  return { nft: JSON.parse(printed) as object, iptables };
 }
 
 async function ours(node: NodeNetns, attachment: Attachment, backend: MasqueradeBackend): Promise<void> {
