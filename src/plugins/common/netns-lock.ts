@@ -1,4 +1,5 @@
 import { CniError, code } from "../../cni/error.ts";
+import type { Fd } from "../../libc/fd.ts";
 import { O_RDONLY, open } from "../../libc/file.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { acquire, lockTimeoutMs } from "./file-lock.ts";
@@ -10,17 +11,26 @@ import { acquire, lockTimeoutMs } from "./file-lock.ts";
  * `CniError` code 11 when another holds it for 10 s.
  */
 export function withNetnsLock<T>(netns: Netns, body: () => T): T {
-  // A descriptor of its own: flock(2) counts by open file, and the namespace's is shared by all calls of this process.
-  using fd = open(`/proc/thread-self/fd/${netns.fd.number}`, O_RDONLY);
-  acquire(fd, () => busy(netns));
+  using _lock = lock(netns);
   return body();
 }
 
 /** As `withNetnsLock`, for work that waits for other programs; the work itself must not ask for the lock again. */
 export async function withNetnsLockHeld<T>(netns: Netns, body: () => Promise<T>): Promise<T> {
-  using fd = open(`/proc/thread-self/fd/${netns.fd.number}`, O_RDONLY);
-  acquire(fd, () => busy(netns));
+  using _lock = lock(netns);
   return await body();
+}
+
+/** A descriptor of its own: flock(2) counts by open file, and the namespace's is shared by all calls of this process. */
+function lock(netns: Netns): Fd {
+  const fd = open(`/proc/thread-self/fd/${netns.fd.number}`, O_RDONLY);
+  try {
+    acquire(fd, () => busy(netns));
+    return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function busy(netns: Netns): CniError {
