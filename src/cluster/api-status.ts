@@ -10,15 +10,15 @@ const writeAttempts = 5;
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /**
- * Writes the network-status by a merge patch of that one annotation, for the pod of that uid only: nobody else's change can be in conflict
- * with it. Where the credentials may not patch but update, as Multus' own role has it, the whole pod is written back. Throws
+ * Writes the network-status, or removes it for undefined, by a merge patch of that one annotation, for the pod of that uid only: nobody
+ * else's change can be in conflict with it. Where the credentials may not patch but update, as Multus' own role has it, the whole pod is written back. Throws
  * `KubeError`, or a `ClusterError` "conflict".
  */
-export async function writeStatus(client: KubeClient, pod: Pod, value: string): Promise<void> {
+export async function writeStatus(client: KubeClient, pod: Pod, value: string | undefined): Promise<void> {
   const { namespace, name, uid } = pod;
   try {
     await client.request({ verb: "patch", resource: pods, subresource: "status", namespace, name }, anyObject(), {
-      body: { metadata: { uid, annotations: { [networkStatusKey]: value } } },
+      body: { metadata: { uid, annotations: { [networkStatusKey]: value ?? null } } },
       contentType: "application/merge-patch+json",
       accept: metadataOnly,
     });
@@ -31,7 +31,12 @@ export async function writeStatus(client: KubeClient, pod: Pod, value: string): 
 }
 
 /** GET and PUT until nobody else has written in between. Throws `refusal` when updating is forbidden too: its cure is the better one. */
-async function replaceWhole(client: KubeClient, pod: Pod, value: string, refusal: KubeError): Promise<void> {
+async function replaceWhole(
+  client: KubeClient,
+  pod: Pod,
+  value: string | undefined,
+  refusal: KubeError,
+): Promise<void> {
   const { namespace, name } = pod;
   for (let attempt = 1; ; attempt++) {
     const current = await client.request({ verb: "get", resource: pods, namespace, name }, anyObject());
@@ -49,10 +54,11 @@ async function replaceWhole(client: KubeClient, pod: Pod, value: string, refusal
   }
 }
 
-function withStatus(current: JsonObject, pod: Pod, value: string): JsonObject {
+function withStatus(current: JsonObject, pod: Pod, value: string | undefined): JsonObject {
   const metadata = objectAt(current, "metadata");
   if (metadata["uid"] !== pod.uid) throw replaced(pod);
-  const annotations = { ...objectAt(metadata, "annotations"), [networkStatusKey]: value };
+  const { [networkStatusKey]: _, ...others } = objectAt(metadata, "annotations");
+  const annotations = value === undefined ? others : { ...others, [networkStatusKey]: value };
   return { ...current, metadata: { ...metadata, annotations } };
 }
 

@@ -73,7 +73,7 @@ export class ApiCluster implements Cluster, Disposable {
     throw new ClusterError("not-found", operation, "not found", hint);
   }
 
-  async setNetworkStatus(pod: Pod, value: string): Promise<void> {
+  async setNetworkStatus(pod: Pod, value: string | undefined): Promise<void> {
     try {
       await writeStatus(this.#client, pod, value);
     } catch (error) {

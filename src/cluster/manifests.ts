@@ -69,7 +69,7 @@ export class ManifestCluster implements Cluster {
     });
   }
 
-  async setNetworkStatus(pod: Pod, value: string): Promise<void> {
+  async setNetworkStatus(pod: Pod, value: string | undefined): Promise<void> {
     const operation = `set network-status of pod ${pod.namespace}/${pod.name}`;
     const current = await this.getPod(pod.namespace, pod.name);
     if (current === undefined)
@@ -82,7 +82,7 @@ export class ManifestCluster implements Cluster {
       );
     const mine = this.#queue.filter((entry) => isSamePod(entry.pod, pod));
     this.#guard(operation, () => {
-      this.#update(pod, { [networkStatusKey]: value }, mine);
+      this.#update(pod, mine, (annotations) => withStatus(annotations, value));
     });
     this.#queue = this.#queue.filter((entry) => !mine.includes(entry));
   }
@@ -100,7 +100,7 @@ export class ManifestCluster implements Cluster {
       if (pod === undefined) continue;
       try {
         this.#guard(`write events of pod ${pod.namespace}/${pod.name}`, () => {
-          this.#update(pod, {}, group);
+          this.#update(pod, group);
         });
       } catch (error) {
         failures.push(error);
@@ -187,8 +187,8 @@ export class ManifestCluster implements Cluster {
 
   #update(
     pod: Pod,
-    annotations: Readonly<Record<string, string>>,
     queued: readonly { readonly event: PodEvent }[],
+    change: (annotations: PodState["annotations"]) => PodState["annotations"] = (same) => same,
   ): void {
     const now = new Date().toISOString();
     updateState(this.#statePath(pod), (current) => {
@@ -197,7 +197,7 @@ export class ManifestCluster implements Cluster {
         namespace: pod.namespace,
         name: pod.name,
         uid: pod.uid,
-        annotations: { ...kept?.annotations, ...annotations },
+        annotations: change(kept?.annotations ?? {}),
         events: mergeEvents(
           kept?.events ?? [],
           queued.map(({ event }) => event),
@@ -238,6 +238,11 @@ export class ManifestCluster implements Cluster {
 /** The cluster of a dispatcher whose config says `"manifests": directory`. Nothing is read yet. */
 export function openManifests(directory: string, warn?: (message: string) => void): ManifestCluster {
   return new ManifestCluster(directory, warn);
+}
+
+function withStatus(annotations: PodState["annotations"], value: string | undefined): PodState["annotations"] {
+  const { [networkStatusKey]: _, ...others } = annotations;
+  return value === undefined ? others : { ...others, [networkStatusKey]: value };
 }
 
 function isSamePod(a: Pod, b: Pod): boolean {

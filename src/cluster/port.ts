@@ -48,10 +48,10 @@ export interface Cluster {
   getNetwork(namespace: string, name: string): Promise<NetworkAttachmentDefinition>;
 
   /**
-   * Writes the annotation k8s.v1.cni.cncf.io/network-status. "not-found" when the pod is gone, "conflict" when another pod (another
-   * uid) bears the name by now; then nothing is written.
+   * Writes the annotation k8s.v1.cni.cncf.io/network-status, or removes it for undefined. "not-found" when the pod is gone, "conflict" when
+   * another pod (another uid) bears the name by now; then nothing is written.
    */
-  setNetworkStatus(pod: Pod, value: string): Promise<void>;
+  setNetworkStatus(pod: Pod, value: string | undefined): Promise<void>;
 
   /** Queues an event about the pod; never throws and never waits. */
   emit(pod: Pod, event: PodEvent): void;

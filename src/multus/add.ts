@@ -17,7 +17,7 @@ import { preloadPlugins } from "./preload.ts";
 import { waitForReadiness } from "./readiness.ts";
 import { podDevices } from "./devices.ts";
 import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
-import { reportFailure, reportSuccess, type Subject, warn } from "./report.ts";
+import { reportFailure, reportSuccess, retractStatus, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
 import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
 import { clearSettled, markSettled } from "./settled.ts";
@@ -109,7 +109,7 @@ async function attachAll(
     // The caller still has to hand the result over; when it can't, there is no lock any more.
     call.undo.push("all attachments", async () => {
       using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
-      await takeBack(session, call, begun);
+      await Promise.all([takeBack(session, call, begun), retractStatus(session, subject)]);
     });
     return settled[0]?.result ?? emptyResult;
   } catch (error) {

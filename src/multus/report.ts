@@ -1,4 +1,4 @@
-import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
+import { type Cluster, isClusterError, type Pod, type PodIdentity } from "../cluster/port.ts";
 import { CniError } from "../cni/error.ts";
 import type { Result } from "../cni/result.ts";
 import { formatPrefix } from "../ip/prefix.ts";
@@ -27,7 +27,8 @@ export function warn({ log }: Session, { cluster, pod }: Subject, warnings: read
 
 /**
  * Writes the pod's network-status, and an event for each network that gave it an interface or an address. Throws `DispatchError` when the
- * status can't be written: consumers would not find the pod's networks. An event that can't be delivered is only logged.
+ * status can't be written: consumers would not find the pod's networks. What may have been written although no answer came is taken back
+ * then. An event that can't be delivered is only logged.
  */
 export async function reportSuccess(
   session: Session,
@@ -47,7 +48,8 @@ export async function reportSuccess(
   try {
     await cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
   } catch (error) {
-    await deliver(session, cluster);
+    const isUncertain = isClusterError(error, "unavailable");
+    await Promise.all([deliver(session, cluster), isUncertain ? retractStatus(session, { cluster, pod }) : undefined]);
     const failure = fromCluster(error);
     throw new DispatchError("FailedToReport", `error setting the networks status: ${failure.message}`, {
       cause: error,
@@ -55,6 +57,22 @@ export async function reportSuccess(
     });
   }
   await deliver(session, cluster);
+}
+
+/**
+ * Removes the network-status after all: what it tells of is being taken back. Never throws: whoever takes back has a failure to report already,
+ * and the next ADD of the pod writes the annotation anew.
+ */
+export async function retractStatus(
+  { log }: Session,
+  { cluster, pod }: Pick<Subject, "cluster" | "pod">,
+): Promise<void> {
+  if (cluster === undefined || pod === undefined) return;
+  try {
+    await cluster.setNetworkStatus(pod, undefined);
+  } catch (error) {
+    log.error(`the pod's network-status may tell of what was taken back: ${CniError.from(error).text}`);
+  }
 }
 
 /**

@@ -67,6 +67,7 @@ describe("what does not pass is one clear error, with nothing left", () => {
     ["401", { kind: "answer", status: 401 }, /does not accept the credentials of kubeconfig .* \(401 Unauthorized\)/],
     ["403", { kind: "answer", status: 403 }, /forbidden \(403\): by the test/],
     ["broken connections", { kind: "reset" }, /the connection broke/],
+    ["connections broken after the server has done it", { kind: "reset-after" }, /the connection broke/],
     ["hung connections", { kind: "hang" }, /no answer from https:\S+ within \d+/],
   ];
   const fatal = steps.filter((step) => step !== "create events");

@@ -14,13 +14,15 @@ import type { KeyPair } from "./certificates.ts";
 /** A request in the words of RBAC: "get pods", "get network-attachment-definitions", "patch pods/status", "create events". */
 export type Step = string;
 
-/** What becomes of a request. `reset` breaks the connection before the server has seen it, `reset-after` when it has done it. */
+/**
+ * What becomes of a request. `reset` breaks the connection before the server has seen it, `reset-after` when it has done it; just before
+ * it breaks, `onCut` is called.
+ */
 export type Mischief =
   | { readonly kind: "pass"; readonly delayMs?: number }
   | { readonly kind: "answer"; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
   | { readonly kind: "hang" }
-  | { readonly kind: "reset" }
-  | { readonly kind: "reset-after" };
+  | { readonly kind: "reset" | "reset-after"; readonly onCut?: () => void };
 
 /** Chooses by the step, and by how often it came since the last `plan`, counted from 1. */
 export type Plan = (step: Step, occurrence: number) => Mischief;
@@ -100,12 +102,12 @@ export class ApiProxy implements Disposable {
         case "hang":
           return;
         case "reset":
+        case "reset-after":
+          if (mischief.kind === "reset-after") await this.#forward(request);
+          mischief.onCut?.();
           return cut(request);
         case "answer":
           return refuse(response, mischief.status, mischief.headers ?? {});
-        case "reset-after":
-          await this.#forward(request);
-          return cut(request);
         case "pass": {
           await Bun.sleep(mischief.delayMs ?? 0);
           const answer = await this.#forward(request);

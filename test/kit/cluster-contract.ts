@@ -167,6 +167,12 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
         await cluster.setNetworkStatus(await web(), "[]");
         expect((await web()).annotations[statusKey]).toBe("[]");
       });
+      test("a status can be taken back, and one that is not there too", async () => {
+        await cluster.setNetworkStatus(await web(), undefined);
+        await cluster.setNetworkStatus(await web(), status);
+        await cluster.setNetworkStatus(await web(), undefined);
+        expect((await web()).annotations).toEqual({ ...world.pods[0]?.annotations });
+      });
       test("a status of one pod is not seen on its namesake in another namespace", async () => {
         await cluster.setNetworkStatus(await web(), status);
         expect((await fixture.connect().getPod("shop", "web"))?.annotations).toEqual({});

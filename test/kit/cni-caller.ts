@@ -33,6 +33,8 @@ export interface CniCall {
   readonly deadlineMs?: number;
   /** A command to run the executable under, such as strace with its options. */
   readonly wrapper?: readonly string[];
+  /** Gets the process id of the executable, or of its wrapper. */
+  readonly onStart?: (pid: number) => void;
 }
 
 export interface CniOutcome {
@@ -59,6 +61,7 @@ export async function callCni(call: CniCall): Promise<CniOutcome> {
     // A session of its own makes a process group of its own: the deadline ends delegates too.
     detached: true,
   });
+  call.onStart?.(child.pid);
   let isTimedOut = false;
   const timer = setTimeout(() => {
     isTimedOut = true;
