@@ -152,6 +152,21 @@ describe("how the server is reached and trusted", () => {
     write(site().server, { "proxy-url": "http://127.0.0.1:1" }, site().api.ca);
     expect(errorOf(await add()).msg).toContain("connection refused");
   });
+  test("by HTTP/1.1, where something before the server speaks nothing newer", async () => {
+    using old = await ApiProxy.open(site().api, { isOld: true });
+    await site().network("n1", site().local.macvlan("n1", "10.95.0.0/16"));
+    write(old.url, {}, site().api.ca);
+    const many = await site().pod("n1,n1");
+    const outcome = await site().call("ADD", many);
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(old.steps()).toEqual({
+      "get pods": 1,
+      "get network-attachment-definitions": 1,
+      "patch pods/status": 1,
+      "create events": 3,
+    });
+    expect(await site().call("DEL", many)).toMatchObject({ exitCode: 0 });
+  });
   test("by TLS only where the server speaks it", async () => {
     write(site().server.replace("https", "http"), {}, site().api.ca);
     expect(errorOf(await add()).code).toBe(11);
@@ -231,7 +246,7 @@ describe("under a client that runs on", () => {
     using cluster = connect();
     expect(await asks(cluster)).toContain(":polynic");
     proxy[Symbol.dispose]();
-    proxy = await ApiProxy.open(site().api, renewed, port);
+    proxy = await ApiProxy.open(site().api, { certificate: renewed, port });
     await expect(cluster.getPod(pod.namespace, pod.name)).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringContaining("is not signed by the authority that is trusted") as string,

@@ -1,6 +1,7 @@
 // The same pods attached by Go Multus and by polynic, on the same API server and kernel; then each deletes what the other has attached.
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { ApiProxy } from "../kit/api-proxy.ts";
 import { ApiSite } from "../kit/api-site.ts";
 import { type CniOutcome, polynicBin } from "../kit/cni-caller.ts";
 import { diff } from "../kit/diff.ts";
@@ -131,6 +132,20 @@ describe("a pod gets the same from both, and each deletes what the other has att
       for (const { side, pod } of runs) side.clear(pod);
     }
   });
+});
+
+test("300 ms of latency for each request: Multus gives up, polynic does not", async () => {
+  using proxy = await ApiProxy.open(inject("api"));
+  proxy.plan(() => ({ kind: "pass", delayMs: 300 }));
+  for (const side of [theirs, ours]) {
+    const pod = await side.site.pod();
+    await side.site.useAccount("multus", proxy.url);
+    const outcome = await side.site.call("ADD", pod, side.over({ name: "" }));
+    expect(outcome.exitCode).toBe(side === ours ? 0 : 1);
+    expect(await side.site.call("DEL", pod, side.over({ name: "" }))).toMatchObject({ exitCode: 0 });
+    await side.site.useAccount("multus");
+    side.clear(pod);
+  }
 });
 
 /** A bridge, and that the node forwards for it, stay when its pods go, whoever made it; results of a failed ADD of Multus' do too. */

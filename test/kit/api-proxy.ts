@@ -6,10 +6,21 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from "node:http2";
+import type { RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { apiAddress, type ApiServerFacts } from "./api-server.ts";
 import type { KeyPair } from "./certificates.ts";
+
+export interface ProxyOptions {
+  /** In place of the API server's own. */
+  readonly certificate?: KeyPair;
+  /** One that is free otherwise. */
+  readonly port?: number;
+  /** Speaks HTTP/1.1 alone, as many load balancers do. */
+  readonly isOld?: boolean;
+}
 
 /** A request in the words of RBAC: "get pods", "get network-attachment-definitions", "patch pods/status", "create events". */
 export type Step = string;
@@ -39,13 +50,17 @@ export class ApiProxy implements Disposable {
   #plan: Plan = () => pass;
   #occurrences = new Map<Step, number>();
 
-  private constructor(api: ApiServerFacts, { certificate, key }: KeyPair) {
+  private constructor(api: ApiServerFacts, { certificate, key }: KeyPair, isOld: boolean) {
     this.#upstream = `https://127.0.0.1:${api.port}`;
     this.#session = new Bun.FetchSession({ tls: { ca: api.ca, rejectUnauthorized: true }, proxy: false });
     const tls = { cert: readFileSync(certificate), key: readFileSync(key), allowHTTP1: true };
-    this.#server = createSecureServer(tls, (request, response) => {
+    const serve = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
       void this.#serve(request, response);
-    });
+    };
+    // The compatibility interface of node:http2 is that of node:https.
+    this.#server = isOld
+      ? (createHttpsServer(tls, serve as unknown as RequestListener) as unknown as Http2SecureServer)
+      : createSecureServer(tls, serve);
     // Broken connections are the purpose: nothing is to be told of them.
     this.#server.on("sessionError", () => {});
     this.#server.on("secureConnection", (socket) => {
@@ -55,10 +70,13 @@ export class ApiProxy implements Disposable {
     });
   }
 
-  /** Listens, with the API server's own certificate unless another is given. */
-  static async open(api: ApiServerFacts, certificate?: KeyPair, port = 0): Promise<ApiProxy> {
+  /** Listens. */
+  static async open(
+    api: ApiServerFacts,
+    { certificate, port = 0, isOld = false }: ProxyOptions = {},
+  ): Promise<ApiProxy> {
     const own = { certificate: join(api.folder, "server.crt"), key: join(api.folder, "server.key") };
-    const proxy = new ApiProxy(api, certificate ?? own);
+    const proxy = new ApiProxy(api, certificate ?? own, isOld);
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once("error", reject);
       proxy.#server.listen(port, "0.0.0.0", () => resolve());
