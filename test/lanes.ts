@@ -41,11 +41,12 @@ export const lanes: readonly Lane[] = [
   },
   {
     name: "kernel",
-    about: "the executable on a User Mode Linux kernel",
+    about: "the executable, and the Go plugins beside it, on a User Mode Linux kernel",
     isolated: false,
-    prepare: (say) => {
+    prepare: async (say) => {
       if (process.arch !== "x64") return `user-mode-linux runs on x64 only, this machine is ${process.arch}`;
-      return ensureExecutables(["linux.uml", "modprobe", "ip", "nft", "iptables"], say);
+      const problem = ensureExecutables([...kernelTools, "linux.uml", "modprobe"], say);
+      return problem ?? (await goPrograms(["plugins"], say));
     },
   },
   {

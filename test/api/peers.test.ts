@@ -53,7 +53,7 @@ class Side {
   }
 
   async trace(pod: SitePod, outcome: CniOutcome): Promise<Trace> {
-    const { sysctls: _, ...kernel } = snapshot(pod.netns.path, { withRules: false });
+    const { sysctls: _, ...kernel } = snapshot(pod.netns.path, { withFilters: false });
     const trace = {
       exitCode: outcome.exitCode,
       result: outcome.exitCode === 0 ? outcome.result : undefined,

@@ -1,8 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { peerFolderVariable, peerTools } from "../kit/peer-tools.ts";
 import { bootGuest, type GuestCases, type GuestOptions, type GuestRun, guestTimeoutMs } from "./uml.ts";
 
 const hostMarginMs = 20_000;
+const comparisonTimeoutMs = 1_200_000;
 
 /**
  * One test for each of the `cases` that the module at `caseFile` exports, all run in one boot. The tests only report: a case that
@@ -23,5 +25,14 @@ export function describeGuest(title: string, caseFile: URL, cases: GuestCases, o
       const reason = outcome?.error ?? run?.problem ?? "the case was not run";
       expect.fail(`${reason}\n--- console of the guest ---\n${run?.console ?? ""}`);
     });
+  });
+}
+
+/** As `describeGuest`, for cases that call the Go plugins too. */
+export function describeComparison(title: string, caseFile: URL, cases: GuestCases): void {
+  describeGuest(title, caseFile, cases, {
+    modules: ["ipv6"],
+    environment: { [peerFolderVariable]: peerTools().bin },
+    timeoutMs: comparisonTimeoutMs,
   });
 }

@@ -78,7 +78,7 @@ export class GuestSite implements Disposable {
 
   /** All that the first node and those pods hold, to be compared with later; rules of packet filters excepted. */
   state(...pods: readonly PinnedNetns[]): unknown {
-    return [this.node(), ...pods].map((each) => settled(snapshot(each.path, { withRules: false })));
+    return [this.node(), ...pods].map((each) => settled(snapshot(each.path, { withFilters: false })));
   }
 
   [Symbol.dispose](): void {
@@ -115,7 +115,7 @@ export function reachesNone(from: PinnedNetns, ...addresses: readonly string[]):
 
 /** What iproute2 says of a link of the namespace; undefined when there is none of that name. */
 export function link(of: PinnedNetns, name = "net1"): Readonly<Record<string, unknown>> | undefined {
-  return snapshot(of.path, { withRules: false }).links[name];
+  return snapshot(of.path, { withFilters: false }).links[name];
 }
 
 /** A state in which it does not matter how far the kernel is with its probing for duplicates, which goes on by itself. */

@@ -26,11 +26,16 @@ export interface PeerTools {
 /** The Kubernetes release that kube-apiserver is built from; the module knows it as v1.35.4, the program only when it is told. */
 const kubernetesModule = "k8s.io/kubernetes";
 
+/** The variable that says where the plugins are, for a process that has neither Go nor the user's home: a guest's. */
+export const peerFolderVariable = "POLYNIC_PEERS";
+
 /**
  * The folder of the built peers. Throws when they are not built: `npm test -- peers` (and the bench) build them by `buildPeers`,
  * which is kept out of here so that a test never spends a minute compiling inside its own time limit.
  */
 export function peerTools(group: PeerGroup = "plugins"): PeerTools {
+  const told = group === "plugins" ? process.env[peerFolderVariable] : undefined;
+  if (told !== undefined) return { bin: told };
   const bin = join(cacheFolder(group), "bin");
   const lane = group === "plugins" ? "peers" : "api";
   if (!existsSync(bin)) throw new Error(`the Go peers are not built: run \`npm test -- ${lane}\` once`);
