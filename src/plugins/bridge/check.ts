@@ -7,6 +7,7 @@ import type { Netns } from "../../netns/netns.ts";
 import { type BridgeVlan, listBridgeVlans } from "../../rtnl/bridge-vlan.ts";
 import { getLink, type Link } from "../../rtnl/link.ts";
 import { checkAddressing, checkLink, findPodInterface } from "../common/check.ts";
+import { checkEarlySysctls } from "../common/early-sysctls.ts";
 import { explained } from "../common/explain.ts";
 import { equalMac } from "../common/mac.ts";
 import { openPod } from "../common/pod-netns.ts";
@@ -35,6 +36,7 @@ export async function check(call: CheckCall<BridgeConfig>): Promise<void> {
   checkVlans(host, port, config);
   if (!config.disableContainerInterface && !link.up) throw mismatch(`interface ${ifName} is down`);
   checkAddressing(pod, link, prevResult, found.index);
+  await checkEarlySysctls(call, pod);
   const ips = prevResult.ips.filter((ip) => ip.interface === undefined || ip.interface === found.index);
   if (ipam.type === "") {
     await checkRules(call, { port: port.name, pod: link }, []);

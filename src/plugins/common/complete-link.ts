@@ -8,12 +8,15 @@ import { bringUp, configureInterface } from "./configure.ts";
 import { chooseDns } from "./dns.ts";
 import type { Cures } from "./explain.ts";
 import { deleteIfExists } from "./remove-link.ts";
+import type { Sysctl } from "./sysctls.ts";
 
 export interface CompleteOptions {
   /** The config's own DNS settings. */
   readonly dns: Dns | undefined;
   /** `enabledad`: see `ConfigureOptions`. */
   readonly detectDuplicates: boolean;
+  /** See `ConfigureOptions`. */
+  readonly sysctls: readonly Sysctl[];
   /** What a refusal to bring up this kind of interface means. */
   readonly upCures?: () => Cures;
 }
@@ -30,7 +33,7 @@ export async function completeLink(
   options: CompleteOptions,
 ): Promise<Result> {
   if (call.ipam.type !== "") return configureLink(call, pod, link, await leaseAddresses(call, pod), options);
-  bringUp(pod, link, options.upCures);
+  bringUp(pod, link, options.sysctls, options.upCures);
   return { interfaces: [entryOf(pod, link)], ips: [], routes: [], dns: options.dns ?? {} };
 }
 
@@ -49,7 +52,7 @@ export function configureLink(
   pod: Netns,
   link: Link,
   given: Result,
-  { dns, detectDuplicates, upCures }: CompleteOptions,
+  { dns, detectDuplicates, sysctls, upCures }: CompleteOptions,
 ): Result {
   const ips: ResultIp[] = [];
   for (const ip of given.ips) ips.push({ ...ip, interface: 0 });
@@ -59,6 +62,7 @@ export function configureLink(
     undo,
     announce: true,
     detectDuplicates,
+    sysctls,
     ...(upCures === undefined ? {} : { upCures }),
   });
   return result;

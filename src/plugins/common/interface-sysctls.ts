@@ -6,6 +6,7 @@ import { writeSysctl } from "../../netns/sysctl.ts";
 import { type AddressGenerationMode, addressGenerationMode } from "../../rtnl/address-generation.ts";
 import type { UndoScope } from "../../undo/undo.ts";
 import { explain } from "./explain.ts";
+import { setSysctlsHere, type Sysctl } from "./sysctls.ts";
 
 export interface PrepareOptions {
   readonly log: Logger;
@@ -14,6 +15,8 @@ export interface PrepareOptions {
   readonly hasIpv6: boolean;
   /** The interface is to tell its neighbours of its addresses when it comes up. */
   readonly announce: boolean;
+  /** What the config wants to have set before the interface is up. */
+  readonly sysctls: readonly Sysctl[];
 }
 
 export interface Prepared {
@@ -24,7 +27,8 @@ export interface Prepared {
 /**
  * Sets the sysctls of an interface that is still down, with one switch of namespace: arp_notify and ndisc_notify for the announcement;
  * for IPv6 it is switched on where it is off (on "lo" too, which carries the routes to own addresses; that gets an undo step), and
- * keep_addr_on_down is set, since IPv6 would drop the addresses of an interface that is set down for a moment.
+ * keep_addr_on_down is set, since IPv6 would drop the addresses of an interface that is set down for a moment. Between the two come those
+ * of the config.
  *
  * An announcement that can't be switched on is logged, as it only speeds things up; the rest throws `CniError`. On a kernel without
  * IPv6 nothing is done for it: adding the address will say so.
@@ -35,6 +39,7 @@ export function prepareInterface(pod: Netns, ifName: string, options: PrepareOpt
       announce(`net/ipv4/conf/${ifName}/arp_notify`, options.log);
       announce(`net/ipv6/conf/${ifName}/ndisc_notify`, options.log);
     }
+    setSysctlsHere(options.sysctls);
     if (!options.hasIpv6) return { generation: undefined };
     try {
       return prepareIpv6(pod, ifName, options.undo);

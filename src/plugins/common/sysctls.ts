@@ -82,16 +82,34 @@ function read(path: string): string | undefined {
 
 /** Sets sysctls of the namespace in order, with one switch into it. Throws `CniError` for the first that the kernel refuses. */
 export function setSysctls(netns: Netns, settings: readonly Pick<Sysctl, "path" | "value">[]): void {
-  if (settings.length === 0) return;
-  netns.enter(() => {
-    for (const { path, value } of settings) {
-      try {
-        writeExisting(`/proc/sys/${path}`, value);
-      } catch (error) {
-        throw refusal(error, cures(path, value));
-      }
+  if (settings.length > 0) netns.enter(() => setSysctlsHere(settings));
+}
+
+/** As `setSysctls`, in the namespace that the thread is in. */
+export function setSysctlsHere(settings: readonly Pick<Sysctl, "path" | "value">[]): void {
+  for (const { path, value } of settings) {
+    try {
+      writeExisting(`/proc/sys/${path}`, value);
+    } catch (error) {
+      throw refusal(error, cures(path, value));
     }
-  });
+  }
+}
+
+/** Throws a `CniError` code 999, in upstream's words, for the first that does not say what it was set to. */
+export function checkSysctls(netns: Netns, sysctls: readonly Sysctl[]): void {
+  const states = readSysctls(
+    netns,
+    sysctls.map(({ path }) => path),
+  );
+  for (const [at, { path, value }] of sysctls.entries()) {
+    const found = states[at]?.value;
+    if (found === undefined || isSameValue(value, found)) continue;
+    throw new CniError(
+      code.internal,
+      `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${found}`,
+    );
+  }
 }
 
 /** Upstream's words: "open /proc/sys/net/x: no such file or directory". */

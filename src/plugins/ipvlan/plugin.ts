@@ -6,6 +6,7 @@ import type { Link } from "../../rtnl/link.ts";
 import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { type CompleteOptions, completeLink, configureLink, leaseAddresses } from "../common/complete-link.ts";
+import { checkEarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
 import { errnoOf } from "../common/explain.ts";
 import { findMaster, type MasterPlace, placeOf, requireMaster, validateMtu } from "../common/master.ts";
 import { openPod } from "../common/pod-netns.ts";
@@ -27,6 +28,7 @@ export const plugin: Plugin<IpvlanConfig> = {
 
 async function add(call: AddCall<IpvlanConfig>): Promise<Result> {
   const { config, ifName, undo, log, ipam } = call;
+  const sysctls = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = masterOf(place, config);
@@ -36,7 +38,7 @@ async function add(call: AddCall<IpvlanConfig>): Promise<Result> {
     log.error(`${ifName} has the MAC of ${master.name}, as every ipvlan has, not ${config.requestedMac}`);
   }
   const link = await createIpvlan(place, master, pod, ifName, config, undo, log);
-  const options = { dns: config.dns, detectDuplicates: config.detectDuplicates };
+  const options = { dns: config.dns, detectDuplicates: config.detectDuplicates, sysctls };
   if (config.inherited === undefined && ipam.type === "") return await completeLink(call, pod, link, options);
   const given = config.inherited ?? (await leaseAddresses(call, pod));
   return await configure(call, { pod, place, master, link }, given, options);
@@ -88,12 +90,13 @@ async function check(call: CheckCall<IpvlanConfig>): Promise<void> {
   const found = findPodInterface(prevResult, ifName, pod);
   const link = checkLink(pod, found);
   checkKind(link, config);
-  checkMtu(link, config.mtu, found);
+  checkMtu(link, config.mtu, found, "Container IPVlan");
   if (config.isMasterNamed) {
     const master = masterOf(placeOf(config.isMasterInPod, call.host, pod), config);
     if (!standsOn(link, master)) throw mismatch(`container ipvlan ${link.name} is not on master ${master.name}`);
   }
   checkAddressing(pod, link, prevResult, found.index);
+  await checkEarlySysctls(call, pod);
 }
 
 function checkKind(link: Link, { mode, flag }: IpvlanConfig): void {

@@ -6,6 +6,7 @@ import type { Link } from "../../rtnl/link.ts";
 import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { completeLink } from "../common/complete-link.ts";
+import { checkEarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
 import { findMaster, placeOf, requireMaster, validateMtu } from "../common/master.ts";
 import { openPod } from "../common/pod-netns.ts";
 import { removeLink } from "../common/remove-link.ts";
@@ -26,6 +27,7 @@ export const plugin: Plugin<MacvlanConfig> = {
 
 async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   const { config, ifName, undo, log } = call;
+  const sysctls = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = findMaster(place, config.master);
@@ -38,6 +40,7 @@ async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   return await completeLink(call, pod, link, {
     dns: config.dns,
     detectDuplicates: config.detectDuplicates,
+    sysctls,
     upCures: () => upCures(link, master),
   });
 }
@@ -59,6 +62,7 @@ async function check(call: CheckCall<MacvlanConfig>): Promise<void> {
   if (config.isMasterNamed)
     checkMaster(link, findMaster(placeOf(config.isMasterInPod, call.host, pod), config.master), config);
   checkAddressing(pod, link, prevResult, found.index);
+  await checkEarlySysctls(call, pod);
 }
 
 function checkKind(link: Link, { mode }: MacvlanConfig): void {

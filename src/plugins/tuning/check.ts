@@ -5,7 +5,7 @@ import { getLink } from "../../rtnl/link.ts";
 import { explained } from "../common/explain.ts";
 import { equalMac } from "../common/mac.ts";
 import { openPod } from "../common/pod-netns.ts";
-import { isSameValue, readSysctls, resolveSysctls, type Sysctl } from "../common/sysctls.ts";
+import { checkSysctls, resolveSysctls } from "../common/sysctls.ts";
 import type { TuningConfig } from "./config.ts";
 import { hasSettings, type LinkSettings, settingsOf } from "./link-settings.ts";
 
@@ -17,18 +17,6 @@ export function check({ config, ifName, netns }: CheckCall<TuningConfig>): void 
   const pod = openPod(netns);
   checkSysctls(pod, resolveSysctls(config.sysctls, ifName));
   if (hasSettings(config.settings)) checkSettings(pod, ifName, config.settings);
-}
-
-function checkSysctls(pod: Netns, sysctls: readonly Sysctl[]): void {
-  const states = readSysctls(
-    pod,
-    sysctls.map(({ path }) => path),
-  );
-  for (const [at, { path, value }] of sysctls.entries()) {
-    const found = states[at]?.value;
-    if (found === undefined || isSameValue(value, found)) continue;
-    throw mismatch(`Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${found}`);
-  }
 }
 
 function checkSettings(pod: Netns, ifName: string, wanted: LinkSettings): void {

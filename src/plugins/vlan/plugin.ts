@@ -7,6 +7,7 @@ import type { UndoScope } from "../../undo/undo.ts";
 import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
 import { standsOn } from "../common/child-link.ts";
 import { completeLink } from "../common/complete-link.ts";
+import { checkEarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
 import { findMaster, placeOf, requireMaster, validateMtu } from "../common/master.ts";
 import { openPod } from "../common/pod-netns.ts";
 import { removeLink } from "../common/remove-link.ts";
@@ -27,6 +28,7 @@ export const plugin: Plugin<VlanConfig> = {
 
 async function add(call: AddCall<VlanConfig>): Promise<Result> {
   const { config, ifName, undo, log } = call;
+  const sysctls = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = findMaster(place, config.master);
@@ -38,6 +40,7 @@ async function add(call: AddCall<VlanConfig>): Promise<Result> {
   return await completeLink({ ...call, ipam: worded(call.ipam) }, pod, link, {
     dns: config.dns,
     detectDuplicates: config.detectDuplicates,
+    sysctls,
     upCures: () => upCures(master),
   });
 }
@@ -72,6 +75,7 @@ async function check(call: CheckCall<VlanConfig>): Promise<void> {
     if (!standsOn(link, master)) throw mismatch(`container vlan ${link.name} is not on master ${master.name}`);
   }
   checkAddressing(pod, link, prevResult, found.index);
+  await checkEarlySysctls(call, pod);
 }
 
 function checkKind(link: Link, { id }: VlanConfig): void {
