@@ -34,7 +34,7 @@ export const cases: GuestCases = {
   "sbr: the tables of the users' example, found by CHECK of the whole chain, gone after DEL": eachHost(
     async (site, first) => {
       const pod = await site.pod();
-      const before = snapshot(pod.path, { withRules: false });
+      const before = snapshot(pod.path, { withFilters: false });
       const call = { plugins: [{ ...first, ...own }, { type: "sbr" }], pod };
       const result = await site.caller().addChain(call);
       assert.deepEqual(routes(pod, 100), [
@@ -48,7 +48,7 @@ export const cases: GuestCases = {
       assert.deepEqual(routes(pod, "main"), []);
       await site.caller().checkChain({ ...call, prevResult: result });
       await site.caller().delChain({ ...call, prevResult: result });
-      assert.deepEqual(snapshot(pod.path, { withRules: false }), before);
+      assert.deepEqual(snapshot(pod.path, { withFilters: false }), before);
     },
   ),
   "sbr: answers leave by the interface that was asked, past the pod's default route": async () => {
@@ -66,7 +66,7 @@ export const cases: GuestCases = {
     async (site, first) => {
       mkdirSync(dataDir, { recursive: true });
       const pod = await site.pod();
-      const before = snapshot(pod.path, { withRules: false });
+      const before = snapshot(pod.path, { withFilters: false });
       const sysctl = { "net.ipv4.conf.IFNAME.arp_filter": "1", "net.ipv4.conf.all.arp_ignore": "1" };
       const tuning = { type: "tuning", dataDir, mtu: 1400, promisc: true, sysctl };
       const call = { plugins: [{ ...first, mtu: 1500, ...own }, tuning, { type: "sbr" }], pod };
@@ -74,7 +74,7 @@ export const cases: GuestCases = {
       assert.partialDeepStrictEqual(link(pod), { mtu: 1400 });
       await site.caller().checkChain({ ...call, prevResult: result });
       await site.caller().delChain(call);
-      assert.deepEqual(snapshot(pod.path, { withRules: false }), before);
+      assert.deepEqual(snapshot(pod.path, { withFilters: false }), before);
       assert.deepEqual(readdirSync(dataDir), []);
     },
   ),

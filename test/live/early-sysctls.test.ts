@@ -41,7 +41,7 @@ describe.each(hosts)("$type", (host) => {
     await check();
     pod.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/net1/autoconf");
     await expect(check()).rejects.toThrow(
-      "Error: Tuning configured value of /proc/sys/net/ipv6/conf/net1/autoconf is 0, current value is 1",
+      "Error: configured value of /proc/sys/net/ipv6/conf/net1/autoconf is 0, current value is 1",
     );
   });
 

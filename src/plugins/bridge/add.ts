@@ -6,11 +6,10 @@ import type { Netns } from "../../netns/netns.ts";
 import type { Link } from "../../rtnl/link.ts";
 import { bringUp, configureInterface } from "../common/configure.ts";
 import { chooseDns } from "../common/dns.ts";
-import { earlySysctls } from "../common/early-sysctls.ts";
+import { type EarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
 import { hostAlias } from "../common/host-end.ts";
 import { openPod } from "../common/pod-netns.ts";
 import { deleteIfExists } from "../common/remove-link.ts";
-import { setSysctls, type Sysctl } from "../common/sysctls.ts";
 import { createVeth, type VethPair } from "../common/veth.ts";
 import type { BridgeConfig } from "./config.ts";
 import { enableForwarding } from "./forwarding.ts";
@@ -37,12 +36,12 @@ const layer2: Layer3 = { ...emptyResult, vlanGateway: undefined };
  */
 export async function add(call: AddCall<BridgeConfig>): Promise<Result> {
   const { config, host, ifName, log } = call;
-  const sysctls = await earlySysctls(call);
+  const setEarly = await earlySysctls(call);
   const pod = openPod(call.netns);
   const bridge = ensureBridge(host, config, log);
   const pair = connect(call, pod, bridge);
   await addSpoofCheck(call, { port: pair.host.name, pod: pair.pod });
-  const { ips, routes, dns, vlanGateway } = await configure(call, pod, bridge, pair, sysctls);
+  const { ips, routes, dns, vlanGateway } = await configure(call, pod, bridge, pair, setEarly);
   // Once more: the MAC of a bridge that is somebody else's may have changed with the new port.
   const found = config.disableContainerInterface
     ? readPort(host, pair.host, bridge)
@@ -70,11 +69,11 @@ async function configure(
   pod: Netns,
   bridge: Link,
   pair: VethPair,
-  sysctls: readonly Sysctl[],
+  setEarly: EarlySysctls | undefined,
 ): Promise<Layer3> {
-  if (call.ipam.type !== "") return configureAddresses(call, pod, bridge, pair, sysctls);
-  if (call.config.disableContainerInterface) setSysctls(pod, sysctls);
-  else bringUp(pod, pair.pod, sysctls);
+  if (call.ipam.type !== "") return configureAddresses(call, pod, bridge, pair, setEarly);
+  if (!call.config.disableContainerInterface) bringUp(pod, pair.pod, setEarly);
+  else if (setEarly !== undefined) pod.enter(setEarly);
   return layer2;
 }
 
@@ -83,7 +82,7 @@ async function configureAddresses(
   pod: Netns,
   bridge: Link,
   pair: VethPair,
-  sysctls: readonly Sysctl[],
+  setEarly: EarlySysctls | undefined,
 ): Promise<Layer3> {
   const { config, ifName, ipam, undo, log } = call;
   const given = await ipam.add(undo);
@@ -98,7 +97,7 @@ async function configureAddresses(
     undo,
     announce: true,
     detectDuplicates: config.detectDuplicates,
-    sysctls,
+    setEarly,
   });
   const vlanGateway = gateways.length === 0 ? undefined : standForGateways(call, bridge, gateways);
   await addMasquerade(

@@ -65,16 +65,11 @@ export function checkLink(pod: Netns, { entry }: FoundInterface): Link {
 
 /**
  * Whether the link has the MTU that its plugin was to give it (`configured`; 0 is none). What counts is the result, since a tuning behind that
- * plugin may have changed it; results before 1.1.0 do not tell, and then nobody can. `what` is how the plugin's errors begin.
+ * plugin may have changed it; results before 1.1.0 do not tell, and then nobody can.
  */
-export function checkMtu(
-  link: Link,
-  configured: number,
-  { entry: { mtu = 0 } }: FoundInterface,
-  what = `container ${link.kind}`,
-): void {
+export function checkMtu(link: Link, configured: number, { entry: { mtu = 0 } }: FoundInterface): void {
   if (configured === 0 || mtu === 0 || link.mtu === mtu) return;
-  throw mismatch(`${what} MTU ${link.mtu} does not match expected value: ${mtu}`);
+  throw mismatch(`container ${link.kind} MTU ${link.mtu} does not match expected value: ${mtu}`);
 }
 
 /**

@@ -6,9 +6,9 @@ import type { Netns } from "../../netns/netns.ts";
 import type { Link } from "../../rtnl/link.ts";
 import { bringUp, configureInterface } from "./configure.ts";
 import { chooseDns } from "./dns.ts";
+import type { EarlySysctls } from "./early-sysctls.ts";
 import type { Cures } from "./explain.ts";
 import { deleteIfExists } from "./remove-link.ts";
-import type { Sysctl } from "./sysctls.ts";
 
 export interface CompleteOptions {
   /** The config's own DNS settings. */
@@ -16,7 +16,7 @@ export interface CompleteOptions {
   /** `enabledad`: see `ConfigureOptions`. */
   readonly detectDuplicates: boolean;
   /** See `ConfigureOptions`. */
-  readonly sysctls: readonly Sysctl[];
+  readonly setEarly: EarlySysctls | undefined;
   /** What a refusal to bring up this kind of interface means. */
   readonly upCures?: () => Cures;
 }
@@ -33,7 +33,7 @@ export async function completeLink(
   options: CompleteOptions,
 ): Promise<Result> {
   if (call.ipam.type !== "") return configureLink(call, pod, link, await leaseAddresses(call, pod), options);
-  bringUp(pod, link, options.sysctls, options.upCures);
+  bringUp(pod, link, options.setEarly, options.upCures);
   return { interfaces: [entryOf(pod, link)], ips: [], routes: [], dns: options.dns ?? {} };
 }
 
@@ -52,7 +52,7 @@ export function configureLink(
   pod: Netns,
   link: Link,
   given: Result,
-  { dns, detectDuplicates, sysctls, upCures }: CompleteOptions,
+  { dns, detectDuplicates, setEarly, upCures }: CompleteOptions,
 ): Result {
   const ips: ResultIp[] = [];
   for (const ip of given.ips) ips.push({ ...ip, interface: 0 });
@@ -62,7 +62,7 @@ export function configureLink(
     undo,
     announce: true,
     detectDuplicates,
-    sysctls,
+    setEarly,
     ...(upCures === undefined ? {} : { upCures }),
   });
   return result;

@@ -14,11 +14,11 @@ import { setLink } from "../../rtnl/link-change.ts";
 import { prependRoute, type RouteSpec } from "../../rtnl/route.ts";
 import type { UndoScope } from "../../undo/undo.ts";
 import { awaitDetection } from "./duplicate-detection.ts";
+import type { EarlySysctls } from "./early-sysctls.ts";
 import { type Cures, explain } from "./explain.ts";
 import { prepareInterface } from "./interface-sysctls.ts";
 import { linkLocalOf } from "./link-local.ts";
 import { describePlan, planRoutes } from "./route-plan.ts";
-import { setSysctls, type Sysctl } from "./sysctls.ts";
 
 export interface ConfigureOptions {
   readonly log: Logger;
@@ -27,8 +27,8 @@ export interface ConfigureOptions {
   readonly announce: boolean;
   /** Have IPv6 probe for duplicates and wait for the outcome: 1 to 2 s. Otherwise addresses are usable at once (docs/ipv6-dad.md). */
   readonly detectDuplicates: boolean;
-  /** Set before the interface is up: those of the config (`earlySysctls`). */
-  readonly sysctls: readonly Sysctl[];
+  /** What the config wants to have set before the interface is up (`earlySysctls`). */
+  readonly setEarly: EarlySysctls | undefined;
   /** What a refusal to bring up this kind of interface means. */
   readonly upCures?: () => Cures;
 }
@@ -84,9 +84,14 @@ export function configureInterface(
   if (hasIpv6 && options.detectDuplicates) awaitDetection(pod, link, prefixes, options.log);
 }
 
-/** Brings a link up that gets no addresses, once `sysctls` are set. Throws a `CniError`. */
-export function bringUp(pod: Netns, link: Link, sysctls: readonly Sysctl[], cures: () => Cures = noCures): void {
-  setSysctls(pod, sysctls);
+/** Brings a link up that gets no addresses, once its sysctls are set. Throws a `CniError`. */
+export function bringUp(
+  pod: Netns,
+  link: Link,
+  setEarly: EarlySysctls | undefined,
+  cures: () => Cures = noCures,
+): void {
+  if (setEarly !== undefined) pod.enter(setEarly);
   run(pod, [up(link, cures)]);
 }
 

@@ -5,8 +5,8 @@ import type { Netns } from "../../netns/netns.ts";
 import { writeSysctl } from "../../netns/sysctl.ts";
 import { type AddressGenerationMode, addressGenerationMode } from "../../rtnl/address-generation.ts";
 import type { UndoScope } from "../../undo/undo.ts";
+import type { EarlySysctls } from "./early-sysctls.ts";
 import { explain } from "./explain.ts";
-import { setSysctlsHere, type Sysctl } from "./sysctls.ts";
 
 export interface PrepareOptions {
   readonly log: Logger;
@@ -16,7 +16,7 @@ export interface PrepareOptions {
   /** The interface is to tell its neighbours of its addresses when it comes up. */
   readonly announce: boolean;
   /** What the config wants to have set before the interface is up. */
-  readonly sysctls: readonly Sysctl[];
+  readonly setEarly: EarlySysctls | undefined;
 }
 
 export interface Prepared {
@@ -39,7 +39,7 @@ export function prepareInterface(pod: Netns, ifName: string, options: PrepareOpt
       announce(`net/ipv4/conf/${ifName}/arp_notify`, options.log);
       announce(`net/ipv6/conf/${ifName}/ndisc_notify`, options.log);
     }
-    setSysctlsHere(options.sysctls);
+    options.setEarly?.();
     if (!options.hasIpv6) return { generation: undefined };
     try {
       return prepareIpv6(pod, ifName, options.undo);

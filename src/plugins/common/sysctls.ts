@@ -96,8 +96,8 @@ export function setSysctlsHere(settings: readonly Pick<Sysctl, "path" | "value">
   }
 }
 
-/** Throws a `CniError` code 999, in upstream's words, for the first that does not say what it was set to. */
-export function checkSysctls(netns: Netns, sysctls: readonly Sysctl[]): void {
+/** Throws a `CniError` code 999 for the first that does not say what it was set to, by `who` in the words of the message. */
+export function checkSysctls(netns: Netns, sysctls: readonly Sysctl[], who: string): void {
   const states = readSysctls(
     netns,
     sysctls.map(({ path }) => path),
@@ -107,7 +107,7 @@ export function checkSysctls(netns: Netns, sysctls: readonly Sysctl[]): void {
     if (found === undefined || isSameValue(value, found)) continue;
     throw new CniError(
       code.internal,
-      `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${found}`,
+      `Error: ${who} value of /proc/sys/${path} is ${value}, current value is ${found}`,
     );
   }
 }

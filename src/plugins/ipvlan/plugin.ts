@@ -28,7 +28,7 @@ export const plugin: Plugin<IpvlanConfig> = {
 
 async function add(call: AddCall<IpvlanConfig>): Promise<Result> {
   const { config, ifName, undo, log, ipam } = call;
-  const sysctls = await earlySysctls(call);
+  const setEarly = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = masterOf(place, config);
@@ -38,7 +38,7 @@ async function add(call: AddCall<IpvlanConfig>): Promise<Result> {
     log.error(`${ifName} has the MAC of ${master.name}, as every ipvlan has, not ${config.requestedMac}`);
   }
   const link = await createIpvlan(place, master, pod, ifName, config, undo, log);
-  const options = { dns: config.dns, detectDuplicates: config.detectDuplicates, sysctls };
+  const options = { dns: config.dns, detectDuplicates: config.detectDuplicates, setEarly };
   if (config.inherited === undefined && ipam.type === "") return await completeLink(call, pod, link, options);
   const given = config.inherited ?? (await leaseAddresses(call, pod));
   return await configure(call, { pod, place, master, link }, given, options);
@@ -90,7 +90,7 @@ async function check(call: CheckCall<IpvlanConfig>): Promise<void> {
   const found = findPodInterface(prevResult, ifName, pod);
   const link = checkLink(pod, found);
   checkKind(link, config);
-  checkMtu(link, config.mtu, found, "Container IPVlan");
+  checkMtu(link, config.mtu, found);
   if (config.isMasterNamed) {
     const master = masterOf(placeOf(config.isMasterInPod, call.host, pod), config);
     if (!standsOn(link, master)) throw mismatch(`container ipvlan ${link.name} is not on master ${master.name}`);

@@ -27,7 +27,7 @@ export const plugin: Plugin<MacvlanConfig> = {
 
 async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   const { config, ifName, undo, log } = call;
-  const sysctls = await earlySysctls(call);
+  const setEarly = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = findMaster(place, config.master);
@@ -40,7 +40,7 @@ async function add(call: AddCall<MacvlanConfig>): Promise<Result> {
   return await completeLink(call, pod, link, {
     dns: config.dns,
     detectDuplicates: config.detectDuplicates,
-    sysctls,
+    setEarly,
     upCures: () => upCures(link, master),
   });
 }

@@ -15,7 +15,7 @@ import { hasSettings, type LinkSettings, settingsOf } from "./link-settings.ts";
  */
 export function check({ config, ifName, netns }: CheckCall<TuningConfig>): void {
   const pod = openPod(netns);
-  checkSysctls(pod, resolveSysctls(config.sysctls, ifName));
+  checkSysctls(pod, resolveSysctls(config.sysctls, ifName), "Tuning configured");
   if (hasSettings(config.settings)) checkSettings(pod, ifName, config.settings);
 }
 

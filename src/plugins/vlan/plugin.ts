@@ -28,7 +28,7 @@ export const plugin: Plugin<VlanConfig> = {
 
 async function add(call: AddCall<VlanConfig>): Promise<Result> {
   const { config, ifName, undo, log } = call;
-  const sysctls = await earlySysctls(call);
+  const setEarly = await earlySysctls(call);
   const pod = openPod(call.netns);
   const place = placeOf(config.isMasterInPod, call.host, pod);
   const master = findMaster(place, config.master);
@@ -40,7 +40,7 @@ async function add(call: AddCall<VlanConfig>): Promise<Result> {
   return await completeLink({ ...call, ipam: worded(call.ipam) }, pod, link, {
     dns: config.dns,
     detectDuplicates: config.detectDuplicates,
-    sysctls,
+    setEarly,
     upCures: () => upCures(master),
   });
 }
