@@ -1,4 +1,4 @@
-// `npm run demo`: two nodes on a LAN, four pods, every network between them, and nothing left of it at the end.
+// `npm run demo`: two nodes on a LAN, five pods, every network between them, a port of a node, and nothing left of it at the end.
 import { join } from "node:path";
 import { formatTable } from "../cmd/table.ts";
 import { processTerminal } from "../cmd/terminal.ts";
@@ -7,9 +7,11 @@ import type { PlayReport } from "../src/play/report.ts";
 import { networkStatusKey } from "../src/cluster/port.ts";
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import { layout } from "../src/play/state.ts";
+import { sourceRouting, sysctlsOf } from "./demo/chain.ts";
 import { type Conversation, conversations, type PlacedPod } from "./demo/conversations.ts";
+import { askPort, type PortQuestion, questionsOf, serveIn } from "./demo/host-port.ts";
 import { runInside } from "./demo/inside.ts";
-import { buildLan, type DemoLan, type DemoNode } from "./demo/lan.ts";
+import { addBridge, buildLan, type DemoLan, type DemoNode } from "./demo/lan.ts";
 import { filesUnder, leasesUnder, mountsUnder, nodeContents } from "./demo/remains.ts";
 import { ping } from "./kit/ping.ts";
 
@@ -17,8 +19,13 @@ const repository = join(import.meta.dirname, "..");
 const executable = join(repository, "dist", "polynic");
 const manifests = join(repository, "conf-examples", "pods");
 const folder = "/run/polynic-demo";
+const tuningFolder = "/run/cni/tuning";
 const leaseFolder = "/var/lib/cni/networks";
 const pingTimeoutMs = 10_000;
+// What conf-examples/pods/ports.yaml says.
+const publishedBridge = { name: "br-published", address: "10.63.0.1/24" };
+const published = { pod: "shop", interface: "net1", hostPort: 8080, containerPort: 80 };
+const tunedSysctls = { "net/core/somaxconn": "8192", "net/ipv4/conf/net1/accept_redirects": "0" };
 const terminal = processTerminal();
 const { heading, bad, faint } = terminal.colours;
 let stepCount = 0;
@@ -28,16 +35,23 @@ process.exitCode = await runInside([process.execPath, import.meta.path], main);
 
 async function main(): Promise<number> {
   const began = performance.now();
-  await say("polynic demo: two nodes on one LAN, four pods, two or three interfaces in each");
+  await say("polynic demo: two nodes on one LAN, five pods, two or three interfaces in each");
   await step("A LAN in network namespaces of its own: this machine's network is not touched");
   const lan = buildLan(`${folder}/nodes`, ["node-1", "node-2"]);
   for (const { name, address } of lan.nodes)
     await say(`  ${name} has eth0 ${address}/24, joined to the other by a switch`);
+  const [publisher] = lan.nodes;
+  addBridge(publisher, publishedBridge.name, publishedBridge.address);
+  await say(
+    `  ${publisher.name} has a bridge ${publishedBridge.name} ${publishedBridge.address} for ports that lead to pods`,
+  );
   const before = lan.nodes.flatMap(nodeContents);
   try {
     const pods = await play(lan);
     await showStatus(pods);
+    await showChain(pods);
     await pingAll(pods);
+    await askHostPort(lan, pods);
   } catch (error) {
     await problem(error instanceof Error ? error.message : String(error));
   }
@@ -56,12 +70,13 @@ async function play(lan: DemoLan): Promise<PlacedPod[]> {
   const plays = await Promise.all(lan.nodes.map((node, index) => playNode(node, index + 1)));
   const pods = plays.flatMap(({ node, report }) => report.pods.map((pod) => ({ node: node.name, pod })));
   await say(playTable({ pods: pods.map(({ pod }) => pod) }, terminal.colours).trimEnd());
-  if (pods.length !== 4) await problem(`expected four pods, got ${pods.length}`);
+  if (pods.length !== 5) await problem(`expected five pods, got ${pods.length}`);
   return pods;
 }
 
 async function playNode(node: DemoNode, number: number): Promise<{ node: DemoNode; report: PlayReport }> {
-  const files = ["-f", join(manifests, "networks.yaml"), "-f", join(manifests, `${node.name}.yaml`)];
+  const names = ["networks", node.name, ...(number === 1 ? ["ports"] : [])];
+  const files = names.flatMap((name) => ["-f", join(manifests, `${name}.yaml`)]);
   const where = ["--root", rootOf(node), "--node", node.netns, "--pod-cidr", `10.244.${number}.0/24`];
   const output = await polynic(["play", ...files, ...where, "-o", "json"]);
   return { node, report: JSON.parse(output) as PlayReport };
@@ -77,6 +92,22 @@ async function showStatus(pods: readonly PlacedPod[]): Promise<void> {
   const status = pod?.annotations[networkStatusKey] ?? "";
   await say(faint(status));
   if (status === "") await problem(`pod ${namespace}/${name} has no network-status`);
+}
+
+async function showChain(pods: readonly PlacedPod[]): Promise<void> {
+  const shop = podNamed(pods, published.pod);
+  const own = shop.interfaces.find((each) => each.interface === published.interface);
+  await step(`What the chain ${own?.plugin} has made of ${published.interface} in pod ${published.pod}`);
+  const { rules, routes } = sourceRouting(shop.netns);
+  for (const line of [...rules, ...routes]) await say(`  sbr     ${line}`);
+  const [address = ""] = own?.addresses ?? [];
+  if (!rules.some((rule) => rule.startsWith(`from ${address.replace(/\/.*/, "")}`)))
+    await problem(`no rule sends what comes from ${address} to a table of its own`);
+  if (!routes.some((route) => route.startsWith("route default"))) await problem("that table has no default route");
+  const sysctls = sysctlsOf(shop.netns, Object.keys(tunedSysctls));
+  for (const line of sysctls) await say(`  tuning  ${line}`);
+  for (const [key, value] of Object.entries(tunedSysctls))
+    if (!sysctls.includes(`${key} = ${value}`)) await problem(`${key} is not ${value}`);
 }
 
 async function pingAll(pods: readonly PlacedPod[]): Promise<void> {
@@ -105,6 +136,29 @@ async function tryPing({ from, to, address, network }: Conversation): Promise<st
   }
 }
 
+async function askHostPort(lan: DemoLan, pods: readonly PlacedPod[]): Promise<void> {
+  const { pod, hostPort, containerPort } = published;
+  await step(`TCP: port ${hostPort} of node-1 leads to port ${containerPort} of pod ${pod}`);
+  using _server = await serveIn(podNamed(pods, pod), containerPort);
+  const questions = questionsOf(hostPort, ...lan.nodes, podNamed(pods, "web"));
+  const answers = questions.map((question) => ({ ...question, answer: askPort(question) }));
+  const columns = [
+    { title: "FROM", cell: ({ from }: PortQuestion) => from },
+    { title: "TO", cell: ({ address, port }: PortQuestion) => `${address}:${port}` },
+    { title: "ANSWERS", cell: ({ answer }: { answer: string }) => answer.split(" ")[0] ?? "" },
+    { title: "AND SAW", cell: ({ answer }: { answer: string }) => answer.split(" ")[1] ?? "" },
+  ];
+  await say(formatTable(columns, answers, terminal.colours).trimEnd());
+  for (const { from, address, port, answer } of answers)
+    if (!answer.startsWith(`${pod} `)) await problem(`${address}:${port} does not answer ${from}: ${answer}`);
+}
+
+function podNamed(pods: readonly PlacedPod[], wanted: string): PlacedPod["pod"] {
+  const found = pods.find(({ pod }) => pod.name === wanted);
+  if (found === undefined) throw new Error(`there is no pod ${wanted}`);
+  return found.pod;
+}
+
 async function takeDown(lan: DemoLan): Promise<void> {
   await step("polynic play --down: everything is taken back");
   const down = lan.nodes.map((node) => polynic(["play", "--down", "--root", rootOf(node)]));
@@ -118,7 +172,7 @@ async function proveNothingLeft(lan: DemoLan, before: readonly string[]): Promis
   await step("What is left");
   const after = lan.nodes.flatMap(nodeContents);
   await prove(
-    "links, addresses and routes of the nodes",
+    "links, addresses, routes and port mappings of the nodes",
     after.filter((line) => !before.includes(line)),
   );
   await prove(
@@ -129,7 +183,13 @@ async function proveNothingLeft(lan: DemoLan, before: readonly string[]): Promis
     "network namespaces of pods",
     lan.nodes.flatMap((node) => mountsUnder(rootOf(node))),
   );
+  const answers = questionsOf(published.hostPort, ...lan.nodes).map(askPort);
+  await prove(
+    `answers at port ${published.hostPort} of node-1`,
+    answers.filter((answer) => answer !== "refused"),
+  );
   await prove("leases", leasesUnder(leaseFolder));
+  await prove("backups of tuning", filesUnder(tuningFolder));
   await prove(
     "files of play",
     lan.nodes.flatMap((node) => filesUnder(rootOf(node))),

@@ -6,7 +6,6 @@ import type { Fd } from "../../src/libc/fd.ts";
 import { AF_INET, AF_INET6, connect, isTimeout, receive, send, setTimeouts, socket } from "../../src/libc/socket.ts";
 import { Netns } from "../../src/netns/netns.ts";
 import { inNetns } from "./command.ts";
-import type { PinnedNetns } from "./node-netns.ts";
 import { searchPath } from "./packages.ts";
 
 const SOCK_STREAM = 1;
@@ -18,12 +17,17 @@ const attemptsMax = 3;
 
 export type Protocol = "tcp" | "udp";
 
+/** The network namespace, by its path, in which somebody asks or answers. */
+export interface Place {
+  readonly path: string;
+}
+
 /** A process in the namespace that answers on these ports, TCP and UDP, IPv4 and IPv6, with `name` and the address it was asked from. */
 export class EchoServer implements Disposable {
   private constructor(private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">) {}
 
   /** Returns once it listens. */
-  static async start(netns: PinnedNetns, name: string, ...ports: readonly number[]): Promise<EchoServer> {
+  static async start(netns: Place, name: string, ...ports: readonly number[]): Promise<EchoServer> {
     const script = join(import.meta.dirname, "echo-server.ts");
     const child = Bun.spawn(inNetns(netns.path, [process.execPath, script, name, ...ports.map(String)]), {
       stdio: ["ignore", "pipe", "pipe"],
@@ -48,7 +52,7 @@ export interface Question {
 }
 
 /** What came of a question: the answer ("name address"), "refused", or "nothing" when there was no reaction to any attempt. */
-export function ask(netns: PinnedNetns, question: Question, attempts = attemptsMax): string {
+export function ask(netns: Place, question: Question, attempts = attemptsMax): string {
   using asker = new Asker(netns, question);
   return asker.ask(attempts);
 }
@@ -58,7 +62,7 @@ export class Asker implements Disposable {
   #fd: Fd | undefined;
 
   constructor(
-    private readonly netns: PinnedNetns,
+    private readonly netns: Place,
     private readonly question: Question,
   ) {}
 
@@ -85,7 +89,7 @@ export class Asker implements Disposable {
 }
 
 /** A socket stays in the namespace where it was made; everything else can happen outside. */
-function open(netns: PinnedNetns, { protocol, address }: Question): Fd {
+function open(netns: Place, { protocol, address }: Question): Fd {
   const isV4 = parse(address).family === 4;
   using namespace = Netns.open(netns.path);
   const fd = namespace.enter(() =>

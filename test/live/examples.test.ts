@@ -26,17 +26,26 @@ afterAll(() => {
   rmSync(join(examples, "pods", ".state"), { recursive: true, force: true });
 });
 
-test("every example is one that the tests here know", () => {
+test("every example is one that a test knows", () => {
   const files = readdirSync(examples, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.includes(".state"))
     .map((entry) => relative(examples, join(entry.parentPath, entry.name)));
   expect(files.sort()).toEqual([
     "README.md",
+    // test/kernel/examples.test.ts
+    "eth1/bridge-vlan.yaml",
+    "eth1/ipvlan.yaml",
+    "eth1/macvlan-on-vlan.yaml",
+    "eth1/vlan.yaml",
+    // Here, and the second in test/live/example-ports.test.ts
     "net.d/10-multi.conflist",
+    "net.d/20-ports.conflist",
     "pods/chains.yaml",
     "pods/networks.yaml",
     "pods/node-1.yaml",
     "pods/node-2.yaml",
+    "pods/ports.yaml",
+    "pods/routes.yaml",
   ]);
 });
 
@@ -63,6 +72,8 @@ describe("the network multi", () => {
     ["cache", { eth0: ["10.244.9."], net1: ["10.60.0.1"], lan1: ["10.60.0.1"] }],
     ["edge", { eth0: ["10.244.9."], net1: ["21.0.111.1/21"] }],
     ["busy", { eth0: ["10.244.9."], fast0: ["10.62.0."], net2: ["21.0.111.2/21"] }],
+    ["shop", { eth0: ["10.244.9."], net1: ["10.63.0."] }],
+    ["reporter", { eth0: ["10.244.9."], net1: ["10.64.1."] }],
   ];
 
   test.each(wanted)("attaches the NICs of pod %s, reports them, and leaves none", async (name, interfaces) => {
@@ -108,32 +119,50 @@ describe("the network multi", () => {
     expect(filesUnder("/run/cni/tuning")).toEqual([]);
   });
 
-  test("is a list that libcni can read: JSON without comments", () => {
-    const list = loadNetwork(join(examples, "net.d"), "multi");
+  test("gives a pod the routes of its network, over the gateway of the range unless they name their own", () => {
+    const netns = lan().node().pod();
+    call("add", "reporter", netns);
+    expect(netns.run("ip", "route").replaceAll(/( src \S+)? +\n/g, "\n")).toBe(
+      [
+        "default via 10.244.9.1 dev eth0",
+        "10.64.0.0/21 dev net1 proto kernel scope link",
+        "10.244.9.0/24 dev eth0 proto kernel scope link",
+        "172.31.0.0/16 via 10.64.7.254 dev net1",
+        "192.168.0.0/16 via 10.64.7.253 dev net1",
+        "",
+      ].join("\n"),
+    );
+    call("del", "reporter", netns);
+  });
+
+  test.each<[string, string[]]>([
+    ["multi", ["multus"]],
+    ["ports", ["bridge", "portmap"]],
+  ])("%s is a list that libcni can read: JSON without comments", (name, types) => {
+    const list = loadNetwork(join(examples, "net.d"), name);
     expect(list.warnings).toEqual([]);
-    expect(list.plugins.map(({ type }) => type)).toEqual(["multus"]);
+    expect(list.plugins.map(({ type }) => type)).toEqual(types);
   });
 });
 
 describe("the pods", () => {
-  test("are six, and between them they ask for every network", async () => {
+  test("ask for every network between them, and each is one that is tried above", async () => {
     const cluster = new ManifestCluster(join(examples, "pods"));
     const pods = cluster.pods();
-    expect(pods.map(({ name }) => name).sort()).toEqual(["api", "busy", "cache", "db", "edge", "web"]);
+    expect(pods.map(({ name }) => name).sort()).toEqual([
+      "api",
+      "busy",
+      "cache",
+      "db",
+      "edge",
+      "reporter",
+      "shop",
+      "web",
+    ]);
     const annotations = pods.map(({ annotations }) => annotations["k8s.v1.cni.cncf.io/networks"]).join(" ");
-    for (const name of ["lan-node-1", "lan-node-2", "storage"]) {
+    for (const name of ["lan-node-1", "lan-node-2", "storage", "uplink", "tuned", "published", "backbone"]) {
       expect(annotations).toContain(name);
-      expect(JSON.parse((await cluster.getNetwork("default", name)).config)).toMatchObject({ type: "macvlan" });
+      expect(JSON.parse((await cluster.getNetwork("default", name)).config)).toHaveProperty("cniVersion", "1.0.0");
     }
   });
-});
-
-test("the demo runs them on two nodes and ends well", async () => {
-  const demo = Bun.spawn([process.execPath, join(repository, "test", "demo.ts")], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const [output, complaint] = await Promise.all([demo.stdout.text(), demo.stderr.text(), demo.exited]);
-  expect({ exitCode: demo.exitCode, complaint, output }).toMatchObject({ exitCode: 0, complaint: "" });
-  expect(output).toContain("All well after");
-  expect(output.match(/: none$/gm)).toHaveLength(5);
 });
