@@ -61,11 +61,11 @@ export const lanes: readonly Lane[] = [
   },
   {
     name: "api",
-    about: "a real kube-apiserver: requests, faults, credentials, and Go Multus beside the executable",
+    about: "a real kube-apiserver: requests, faults, credentials, Go Multus and Go whereabouts beside the executable",
     isolated: true,
     prepare: async (say) => {
       const problem = ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
-      return problem ?? ensureProgram(etcd, say) ?? (await goPrograms(["plugins", "kubernetes"], say));
+      return problem ?? ensureProgram(etcd, say) ?? (await goPrograms(["plugins", "kubernetes", "whereabouts"], say));
     },
   },
 ];

@@ -20,6 +20,14 @@ export const networks: Resource = {
   singular: "network-attachment-definition",
 };
 
+/** What leaders are elected by (coordination.k8s.io/v1). */
+export const leases: Resource = {
+  group: "coordination.k8s.io",
+  version: "v1",
+  plural: "leases",
+  singular: "lease",
+};
+
 /** The words of RBAC (rbac.authorization.k8s.io/v1) for what is done. */
 export type RbacVerb = "get" | "list" | "watch" | "create" | "update" | "patch";
 

@@ -2,6 +2,7 @@ import { anyObject, integer, optional, picklist, type Schema, struct, text } fro
 import type { KubeClient } from "./client.ts";
 import { isUnavailable, KubeError } from "./error.ts";
 import { type ListOptions, selectors } from "./list.ts";
+import { pause } from "./pause.ts";
 import { describeTarget, type Resource, type Target } from "./resource.ts";
 import { backoffMs } from "./retry.ts";
 
@@ -127,17 +128,4 @@ class IdleLimit implements Disposable {
     // Also ends a stream that is left in the middle.
     this.#controller.abort();
   }
-}
-
-/** Sleeps, but not beyond an abort. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

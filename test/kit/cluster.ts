@@ -1,12 +1,17 @@
 // A cluster as an operator would set it up: our definitions and our role from deploy/, Multus' role beside it, kubeconfigs for both.
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Access } from "../../src/kube/access.ts";
 import { type ApiServerFacts } from "./api-server.ts";
 import { KubeAdmin } from "./kube-admin.ts";
 
 const deploy = join(import.meta.dirname, "..", "..", "deploy");
 
-/** Service accounts in kube-system: polynic has exactly deploy/rbac.yaml, multus what Multus' own manifest grants, nobody nothing. */
-export const accounts = ["polynic", "multus", "nobody"] as const;
+/**
+ * Service accounts in kube-system: polynic has exactly deploy/rbac.yaml and rbac-ipam-node.yaml, polynic-ipam rbac-ipam-controller.yaml, multus and
+ * whereabouts what their own manifests grant, gke what GKE's grants whereabouts, nobody nothing.
+ */
+export const accounts = ["polynic", "polynic-ipam", "multus", "whereabouts", "gke", "nobody"] as const;
 export type Account = (typeof accounts)[number];
 
 const multusRules = [
@@ -15,16 +20,42 @@ const multusRules = [
   { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch", "update"] },
 ];
 
+const whereaboutsRules = [
+  {
+    apiGroups: ["whereabouts.cni.cncf.io"],
+    resources: ["ippools", "overlappingrangeipreservations", "nodeslicepools"],
+    verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
+  },
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["*"] },
+  { apiGroups: [""], resources: ["pods", "nodes"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["k8s.cni.cncf.io"], resources: ["network-attachment-definitions"], verbs: ["get", "list", "watch"] },
+  { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch", "update", "get"] },
+];
+
+const gkeRules = [
+  {
+    apiGroups: ["whereabouts.cni.cncf.io"],
+    resources: ["ippools", "overlappingrangeipreservations"],
+    verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
+  },
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["whereabouts"], verbs: ["*"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["list", "get"] },
+];
+
 /** Installs the definitions, the roles and the namespaces that every test may use. */
 export async function prepareCluster(api: ApiServerFacts): Promise<void> {
   const admin = new KubeAdmin(api);
   for (const name of ["default", "kube-system"])
     await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  await admin.apply(join(deploy, "crds", "network-attachment-definitions.yaml"));
-  await admin.apply(join(deploy, "rbac.yaml"));
-  for (const name of ["multus", "nobody"])
+  for (const name of readdirSync(join(deploy, "crds"))) await admin.apply(join(deploy, "crds", name));
+  for (const name of ["rbac.yaml", "rbac-ipam-node.yaml", "rbac-ipam-controller.yaml"])
+    await admin.apply(join(deploy, name));
+  for (const name of ["multus", "whereabouts", "gke", "nobody"])
     await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace: "kube-system" } });
   await grant(admin, "multus", multusRules);
+  await grant(admin, "whereabouts", whereaboutsRules);
+  await grant(admin, "gke", gkeRules);
 }
 
 /** Gives a service account of kube-system rights in the whole cluster. */
@@ -47,6 +78,17 @@ export interface KubeconfigOptions {
   readonly user: Readonly<Record<string, unknown>>;
   /** Laid over the cluster entry. */
   readonly cluster?: Readonly<Record<string, unknown>>;
+}
+
+/** How one of the accounts reaches a server, for clients made in a test's own process. */
+export async function accessOf(api: ApiServerFacts, account: Account, server: string): Promise<Access> {
+  return {
+    server,
+    tls: { ca: api.ca, skipsVerification: false },
+    credential: { kind: "token", token: await new KubeAdmin(api).token("kube-system", account) },
+    namespace: "kube-system",
+    origin: `account ${account}`,
+  };
 }
 
 /** A kubeconfig in Multus' layout, as YAML text. */

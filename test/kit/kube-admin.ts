@@ -20,6 +20,13 @@ const plurals: Readonly<Record<string, string>> = {
   CustomResourceDefinition: "customresourcedefinitions",
   ClusterRole: "clusterroles",
   ClusterRoleBinding: "clusterrolebindings",
+  Role: "roles",
+  RoleBinding: "rolebindings",
+  Node: "nodes",
+  Lease: "leases",
+  IPPool: "ippools",
+  OverlappingRangeIPReservation: "overlappingrangeipreservations",
+  NodeSlicePool: "nodeslicepools",
 };
 
 const establishedTimeoutMs = 10_000;
@@ -80,12 +87,19 @@ export class KubeAdmin {
   }
 
   async #waitUntilServed(definition: KubeJson): Promise<void> {
-    const { group, names } = definition["spec"] as { group: string; names: { plural: string } };
+    const { group, names, versions } = definition["spec"] as {
+      group: string;
+      names: { plural: string };
+      versions: readonly { name: string }[];
+    };
     const deadline = performance.now() + establishedTimeoutMs;
     while (performance.now() < deadline) {
-      const answer = await this.send("GET", `/apis/${group}/v1/${names.plural}`, undefined, [404]).catch(
-        () => undefined,
-      );
+      const answer = await this.send(
+        "GET",
+        `/apis/${group}/${versions[0]?.name}/${names.plural}`,
+        undefined,
+        [404],
+      ).catch(() => undefined);
       if (answer !== undefined && answer.kind !== "Status") return;
       await Bun.sleep(20);
     }

@@ -14,9 +14,18 @@ const groups = {
   plugins: ["cni", "multus"],
   /** kube-apiserver. */
   kubernetes: ["kubernetes"],
+  /** whereabouts, its ip-control-loop and ip-reconciler: the folder is usable as CNI_PATH. */
+  whereabouts: ["whereabouts"],
 } as const;
 
 export type PeerGroup = keyof typeof groups;
+
+/** What Go names by their folders, and their own installers otherwise. */
+const installedNames: Readonly<Record<string, string>> = {
+  cmd: "whereabouts",
+  controlloop: "ip-control-loop",
+  reconciler: "ip-reconciler",
+};
 
 export interface PeerTools {
   /** Folder that holds the executables of a group under their own names. */
@@ -95,6 +104,8 @@ async function buildSet(set: string, bin: string, say: (line: string) => void): 
     compiler.on("close", resolve);
   }).finally(() => clearInterval(heartbeat));
   if (code !== 0) throw new Error(`go build of ${set} ended with ${code}: ${complaint.trim()}`);
+  for (const [built, installed] of Object.entries(installedNames))
+    if (existsSync(join(bin, built))) renameSync(join(bin, built), join(bin, installed));
   say(`built ${set} in ${seconds()} s`);
 }
 
