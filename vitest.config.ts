@@ -6,10 +6,20 @@ const shared = { pool: "threads" as const, testTimeout: 60_000, hookTimeout: 60_
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...shared, name: "unit", include: ["{src,cmd}/**/*.test.ts", "test/unit/**/*.test.ts"] } },
+      { test: { ...shared, name: "unit", include: ["{src,cmd,tools}/**/*.test.ts", "test/unit/**/*.test.ts"] } },
       { test: { ...shared, name: "live", include: ["test/live/**/*.test.ts"] } },
       { test: { ...shared, name: "kernel", include: ["test/kernel/**/*.test.ts"] } },
       { test: { ...shared, name: "api", include: ["test/api/**/*.test.ts"], globalSetup: "test/api/setup.ts" } },
+      // One containerd at a time: the tests of a file are load enough.
+      {
+        test: {
+          ...shared,
+          name: "cri",
+          include: ["test/cri/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 300_000,
+        },
+      },
       { test: { ...shared, name: "peers", include: ["test/peers/**/*.test.ts"] } },
     ],
   },

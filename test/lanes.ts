@@ -1,6 +1,6 @@
 // The lanes of `npm test`: what each proves, what it needs of the machine, and how that is prepared.
-import { ensureProgram, etcd } from "./kit/debian-program.ts";
-import { isolationProblem } from "./kit/isolation.ts";
+import { busybox, containerd, type DebianProgram, ensureProgram, etcd, runc } from "./kit/debian-program.ts";
+import { type Isolation, isolationProblem } from "./kit/isolation.ts";
 import { ensureExecutables } from "./kit/packages.ts";
 import { buildPeers, goVersion, type PeerGroup } from "./kit/peer-tools.ts";
 
@@ -11,7 +11,7 @@ export interface Lane {
   readonly name: string;
   readonly about: string;
   /** Runs in namespaces of its own (kit/isolation.ts). */
-  readonly isolated: boolean;
+  readonly isolated: false | Isolation;
   /** Gets ready what is missing. Returns why the lane can't run here, or undefined when it can. */
   readonly prepare: (say: Say) => Promise<string | undefined> | string | undefined;
 }
@@ -29,6 +29,20 @@ async function goPrograms(groups: readonly PeerGroup[], say: Say): Promise<strin
   return undefined;
 }
 
+/** Unpacks what is missing of them. Returns why one can't be had, or undefined. */
+function debianPrograms(programs: readonly DebianProgram[], say: Say): string | undefined {
+  for (const program of programs) {
+    const problem = ensureProgram(program, say);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/** A container runtime mounts file systems and makes control groups, which a user namespace does not allow it. */
+function rootProblem(): string | undefined {
+  return process.getuid?.() === 0 ? undefined : "needs root: containerd mounts file systems and makes control groups";
+}
+
 const kernelTools = ["ip", "nft", "iptables", "strace", "nsenter"] as const;
 
 export const lanes: readonly Lane[] = [
@@ -36,7 +50,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "live",
     about: "the executable in fresh network namespaces",
-    isolated: true,
+    isolated: "network",
     prepare: (say) => ensureExecutables(kernelTools, say) ?? isolationProblem(),
   },
   {
@@ -52,7 +66,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "peers",
     about: "the same calls to the Go plugins and to the executable",
-    isolated: true,
+    isolated: "network",
     prepare: async (say) => {
       const problem = ensureExecutables(kernelTools, say) ?? isolationProblem();
       if (problem !== undefined) return problem;
@@ -62,10 +76,19 @@ export const lanes: readonly Lane[] = [
   {
     name: "api",
     about: "a real kube-apiserver: requests, faults, credentials, Go Multus and Go whereabouts beside the executable",
-    isolated: true,
+    isolated: "network",
     prepare: async (say) => {
       const problem = ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
       return problem ?? ensureProgram(etcd, say) ?? (await goPrograms(["plugins", "kubernetes", "whereabouts"], say));
+    },
+  },
+  {
+    name: "cri",
+    about: "pods on a real containerd and runc, through the container runtime interface",
+    isolated: "node",
+    prepare: async (say) => {
+      const problem = rootProblem() ?? ensureExecutables([...kernelTools, "setpriv"], say) ?? isolationProblem();
+      return problem ?? debianPrograms([containerd, runc, busybox], say) ?? (await goPrograms(["cri"], say));
     },
   },
 ];

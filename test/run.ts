@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cgroupEnvironment, removeCgroups } from "./kit/cgroups.ts";
 import { isolated } from "./kit/isolation.ts";
 import { searchPath } from "./kit/packages.ts";
 import { type Counts, reportVariable } from "./lane-reporter.ts";
@@ -65,10 +66,11 @@ async function runLane(lane: Lane, filters: readonly string[]): Promise<Counts> 
       // A filter may well leave nothing for a lane; a lane without any test is an error otherwise.
       ...(filters.length > 0 ? ["--passWithNoTests", ...filters] : []),
     ];
-    const child = Bun.spawn(lane.isolated ? isolated(vitest) : vitest, {
+    const child = Bun.spawn(lane.isolated === false ? vitest : isolated(vitest, lane.isolated), {
       cwd: root,
       env: {
         ...process.env,
+        ...cgroupEnvironment(),
         PATH: searchPath,
         [reportVariable]: report,
         ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }),
@@ -77,6 +79,7 @@ async function runLane(lane: Lane, filters: readonly string[]): Promise<Counts> 
     });
     return countsFrom(report, await child.exited);
   } finally {
+    removeCgroups();
     rmSync(folder, { recursive: true, force: true });
   }
 }

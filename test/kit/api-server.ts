@@ -1,8 +1,9 @@
 // A real etcd and kube-apiserver, with certificates of their own, RBAC and an audit log, for the length of a run.
 import { createServer } from "node:net";
-import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeAuthority, makeCertificate } from "./certificates.ts";
+import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.ts";
 import { etcd, findProgram } from "./debian-program.ts";
 import { peerTools } from "./peer-tools.ts";
 
@@ -23,7 +24,6 @@ export interface ApiServer extends ApiServerFacts {
 export const apiAddress = "169.254.77.1";
 
 const readyTimeoutMs = 60_000;
-const pollMs = 50;
 
 const auditPolicy = {
   apiVersion: "audit.k8s.io/v1",
@@ -47,101 +47,71 @@ export async function startApiServer(folder: string): Promise<ApiServer> {
   writeFileSync(policy, JSON.stringify(auditPolicy));
   const etcdUrl = `http://127.0.0.1:${clientPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
-  const store = start(folder, "etcd", [
-    findProgram(etcd) ?? "etcd",
-    `--data-dir=${join(folder, "etcd")}`,
-    "--unsafe-no-fsync",
-    `--listen-client-urls=${etcdUrl}`,
-    `--advertise-client-urls=${etcdUrl}`,
-    `--listen-peer-urls=${peerUrl}`,
-    `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=default=${peerUrl}`,
-  ]);
-  const api = start(folder, "kube-apiserver", [
-    join(peerTools("kubernetes").bin, "kube-apiserver"),
-    `--etcd-servers=${etcdUrl}`,
-    "--bind-address=::",
-    "--advertise-address=127.0.0.1",
-    `--secure-port=${port}`,
-    "--endpoint-reconciler-type=none",
-    `--tls-cert-file=${server.certificate}`,
-    `--tls-private-key-file=${server.key}`,
-    `--client-ca-file=${authority.certificate}`,
-    "--authorization-mode=RBAC",
-    "--service-account-issuer=https://kubernetes.default.svc",
-    `--service-account-key-file=${accounts.certificate}`,
-    `--service-account-signing-key-file=${accounts.key}`,
-    "--service-cluster-ip-range=10.96.0.0/16",
-    // Nothing makes service accounts' tokens, and the pods of tests never run.
-    "--disable-admission-plugins=ServiceAccount",
-    `--audit-policy-file=${policy}`,
-    `--audit-log-path=${join(folder, "audit.log")}`,
-    "--audit-log-mode=blocking",
-    "--allow-privileged=true",
-  ]);
-  const children = [api, store];
+  const store = startDaemon({
+    folder,
+    name: "etcd",
+    command: [
+      findProgram(etcd) ?? "etcd",
+      `--data-dir=${join(folder, "etcd")}`,
+      "--unsafe-no-fsync",
+      `--listen-client-urls=${etcdUrl}`,
+      `--advertise-client-urls=${etcdUrl}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+    ],
+  });
+  const api = startDaemon({
+    folder,
+    name: "kube-apiserver",
+    command: [
+      join(peerTools("kubernetes").bin, "kube-apiserver"),
+      `--etcd-servers=${etcdUrl}`,
+      "--bind-address=::",
+      "--advertise-address=127.0.0.1",
+      `--secure-port=${port}`,
+      "--endpoint-reconciler-type=none",
+      `--tls-cert-file=${server.certificate}`,
+      `--tls-private-key-file=${server.key}`,
+      `--client-ca-file=${authority.certificate}`,
+      "--authorization-mode=RBAC",
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${accounts.certificate}`,
+      `--service-account-signing-key-file=${accounts.key}`,
+      "--service-cluster-ip-range=10.96.0.0/16",
+      // Nothing makes service accounts' tokens, and the pods of tests never run.
+      "--disable-admission-plugins=ServiceAccount",
+      `--audit-policy-file=${policy}`,
+      `--audit-log-path=${join(folder, "audit.log")}`,
+      "--audit-log-mode=blocking",
+      "--allow-privileged=true",
+    ],
+  });
+  const daemons = [api, store];
   const ca = readFileSync(authority.certificate, "utf8");
   try {
-    await waitUntilReady(folder, port ?? 0, children);
+    await waitUntilReady(folder, port ?? 0, daemons);
   } catch (error) {
-    await stopAll(children);
+    await endDaemons(daemons);
     throw error;
   }
-  return { port: port ?? 0, folder, ca, stop: async () => await stopAll(children) };
+  return { port: port ?? 0, folder, ca, stop: async () => await endDaemons(daemons) };
 }
 
-interface Child {
-  readonly name: string;
-  readonly log: string;
-  readonly process: Bun.Subprocess;
-}
-
-/** util-linux's setpriv: the kernel ends the child when this process ends, and does so also when it is killed. */
-function start(folder: string, name: string, command: readonly string[]): Child {
-  const log = join(folder, `${name}.log`);
-  const output = openSync(log, "a");
-  const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", ...command], {
-    cwd: folder,
-    env: { PATH: process.env["PATH"] ?? "" },
-    stdio: ["ignore", output, output],
-  });
-  return { name, log, process: child };
-}
-
-async function waitUntilReady(folder: string, port: number, children: readonly Child[]): Promise<void> {
+async function waitUntilReady(folder: string, port: number, daemons: readonly Daemon[]): Promise<void> {
   const read = (name: string) => readFileSync(join(folder, name), "utf8");
   const session = new Bun.FetchSession({
     tls: { ca: read("ca.crt"), cert: read("admin.crt"), key: read("admin.key"), rejectUnauthorized: true },
     proxy: false,
   });
-  const deadline = performance.now() + readyTimeoutMs;
-  while (performance.now() < deadline) {
-    const dead = children.find(({ process }) => process.exitCode !== null);
-    if (dead !== undefined) throw new Error(`${dead.name} ended with ${dead.process.exitCode}: ${lastLines(dead.log)}`);
+  await waitForDaemons(daemons, readyTimeoutMs, async () => {
     const answer = await session
       .fetch(`https://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2000) })
       .then((response) => response.text())
       .catch(() => "");
-    if (answer === "ok") {
-      session.close();
-      return;
-    }
-    await Bun.sleep(pollMs);
-  }
-  throw new Error(
-    `kube-apiserver was not ready within ${readyTimeoutMs / 1000} s: ${lastLines(children[0]?.log ?? "")}`,
-  );
-}
-
-async function stopAll(children: readonly Child[]): Promise<void> {
-  for (const { process } of children) {
-    process.kill("SIGKILL");
-    await process.exited;
-  }
-}
-
-function lastLines(path: string): string {
-  return `(${path})\n${readFileSync(path, "utf8").split("\n").slice(-15).join("\n")}`;
+    return answer === "ok";
+  });
+  session.close();
 }
 
 /** Ports that nobody listens on: asked of the kernel all at once, so that they differ. */

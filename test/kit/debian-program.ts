@@ -8,14 +8,23 @@ import { cacheRoot } from "./peer-tools.ts";
 export interface DebianProgram {
   readonly name: string;
   readonly package: string;
+  /** Folder of the package that it lies in. */
+  readonly folder: string;
+  /** Only the package's own will do, whatever is on the PATH. */
+  readonly isOwn?: boolean;
 }
 
-export const etcd: DebianProgram = { name: "etcd", package: "etcd-server" };
+export const etcd: DebianProgram = { name: "etcd", package: "etcd-server", folder: "usr/bin" };
+export const containerd: DebianProgram = { name: "containerd", package: "containerd", folder: "usr/bin" };
+export const runc: DebianProgram = { name: "runc", package: "runc", folder: "usr/sbin" };
+/** Linked statically: it is all that there is in the image of tests' pods. */
+export const busybox: DebianProgram = { name: "busybox", package: "busybox-static", folder: "bin", isOwn: true };
 
 /** Its path: on the PATH, or unpacked before; undefined when neither. */
-export function findProgram({ name, package: from }: DebianProgram): string | undefined {
-  const unpacked = join(cacheRoot(), "debian", from, "usr", "bin", name);
-  return findExecutable(name) ?? (existsSync(unpacked) ? unpacked : undefined);
+export function findProgram({ name, package: from, folder, isOwn = false }: DebianProgram): string | undefined {
+  const unpacked = join(cacheRoot(), "debian", from, folder, name);
+  const onPath = isOwn ? undefined : findExecutable(name);
+  return onPath ?? (existsSync(unpacked) ? unpacked : undefined);
 }
 
 /** Makes sure that `findProgram` finds it, by apt-get download into the cache. Returns why not, or undefined when all is well. */

@@ -8,13 +8,18 @@ for folder in /run /var/lib /var/log; do mount -t tmpfs -o mode=0755 polynic-tes
 ip link set lo up
 exec "$@"`;
 
+/** `network`: a network and state folders of its own. `node`: processes of its own too, which end with it: what container runtimes need. */
+export type Isolation = "network" | "node";
+
 /**
  * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own (unshare(1)); as root inside a
  * user namespace when the caller is not root. All of it vanishes with the last process in it.
  */
-export function isolated(command: readonly string[]): string[] {
+export function isolated(command: readonly string[], isolation: Isolation = "network"): string[] {
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
-  return ["unshare", ...user, "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh", ...command];
+  const processes = isolation === "node" ? ["--pid", "--fork", "--kill-child", "--mount-proc"] : [];
+  const namespaces = ["--net", "--mount", ...processes, "--propagation", "private"];
+  return ["unshare", ...user, ...namespaces, "sh", "-c", script, "sh", ...command];
 }
 
 /** Why this machine cannot carry kernel tests, or undefined when it can: tried, not guessed. */

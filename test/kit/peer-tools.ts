@@ -16,6 +16,8 @@ const groups = {
   kubernetes: ["kubernetes"],
   /** whereabouts, its ip-control-loop and ip-reconciler: the folder is usable as CNI_PATH. */
   whereabouts: ["whereabouts"],
+  /** crictl. */
+  cri: ["cri"],
 } as const;
 
 export type PeerGroup = keyof typeof groups;
@@ -46,7 +48,7 @@ export function peerTools(group: PeerGroup = "plugins"): PeerTools {
   const told = group === "plugins" ? process.env[peerFolderVariable] : undefined;
   if (told !== undefined) return { bin: told };
   const bin = join(cacheFolder(group), "bin");
-  const lane = group === "plugins" ? "peers" : "api";
+  const lane = { plugins: "peers", kubernetes: "api", whereabouts: "api", cri: "cri" }[group];
   if (!existsSync(bin)) throw new Error(`the Go peers are not built: run \`npm test -- ${lane}\` once`);
   return { bin };
 }

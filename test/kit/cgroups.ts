@@ -1,0 +1,49 @@
+// Control groups that containers of tests are put in. Unlike everything else a lane makes they do not go with its namespaces.
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+
+const root = "/sys/fs/cgroup";
+const prefix = "polynic-test-";
+
+/** Environment variable by which the lane's runner tells it the name of its group. */
+const variable = "POLYNIC_TEST_CGROUP";
+
+/** What a lane's environment needs so that all groups of its containers are below one of this process. */
+export function cgroupEnvironment(): Record<string, string> {
+  return { [variable]: `${prefix}${process.pid}` };
+}
+
+/** The group below which this lane's containers are to be: "/polynic-test-123". */
+export function laneCgroup(): string {
+  return `/${process.env[variable] ?? `${prefix}lane`}`;
+}
+
+/** Removes the groups of this process's lane, and those of runners that were killed. A group that still has processes stays. */
+export function removeCgroups(): void {
+  for (const hierarchy of hierarchies()) {
+    for (const name of readdirSync(hierarchy)) {
+      if (!name.startsWith(prefix)) continue;
+      const owner = Number(name.slice(prefix.length));
+      if (owner === process.pid || !existsSync(`/proc/${owner}`)) removeTree(join(hierarchy, name));
+    }
+  }
+}
+
+/** Version 2 is one tree, version 1 has one per controller. */
+function hierarchies(): string[] {
+  if (!existsSync(root)) return [];
+  if (existsSync(join(root, "cgroup.controllers"))) return [root];
+  return readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(root, entry.name));
+}
+
+function removeTree(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) removeTree(join(path, entry.name));
+  try {
+    rmdirSync(path);
+  } catch {
+    // Somebody is still in it: the next run finds it again.
+  }
+}
