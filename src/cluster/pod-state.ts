@@ -1,21 +1,12 @@
-import type { Fd } from "../libc/fd.ts";
-import { isErrno } from "../libc/errno.ts";
 import {
-  flock,
-  LOCK_EX,
-  LOCK_NB,
   makeDirectories,
-  O_CREAT,
-  O_RDWR,
-  open,
   readTextIfExists,
   replaceFile,
   statusIfExists,
-  statusOf,
   temporaryOf,
   unlinkIfExists,
 } from "../libc/file.ts";
-import { sleep } from "../libc/process.ts";
+import { lock } from "./lock.ts";
 import { isObject } from "./manifest-folder.ts";
 import { ClusterError, type PodEvent } from "./port.ts";
 
@@ -37,8 +28,6 @@ export interface PodState {
 
 /** Older events of a pod are dropped beyond this number. */
 export const eventsPerPod = 50;
-const lockTimeoutMs = 5000;
-const lockPollMs = 2;
 
 /** The state in a file; undefined when there is none, or an empty one (a writer died between creating and writing it). */
 export function readState(path: string): PodState | undefined {
@@ -81,39 +70,6 @@ export function mergeEvents(kept: readonly KeptEvent[], added: readonly PodEvent
 
 function textOf({ type, reason, message }: PodEvent): string {
   return `${type} ${reason} ${message}`;
-}
-
-/**
- * The file's own lock. A writer replaces the file, so the one that was locked may be nobody's any more by the time the lock is held:
- * then the new one is locked instead.
- */
-function lock(path: string): Fd {
-  const deadline = performance.now() + lockTimeoutMs;
-  for (;;) {
-    const fd = open(path, O_RDWR | O_CREAT, 0o644);
-    try {
-      if (isLocked(fd, deadline) && statusOf(fd).inode === statusIfExists(path)?.inode) return fd;
-    } catch (error) {
-      fd[Symbol.dispose]();
-      throw error;
-    }
-    fd[Symbol.dispose]();
-    if (performance.now() > deadline)
-      throw new ClusterError("unavailable", `lock ${path}`, `another process has held it for ${lockTimeoutMs} ms`);
-  }
-}
-
-function isLocked(fd: Fd, deadline: number): boolean {
-  for (;;) {
-    try {
-      flock(fd, LOCK_EX | LOCK_NB);
-      return true;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN")) throw error;
-      if (performance.now() > deadline) return false;
-      sleep(lockPollMs);
-    }
-  }
 }
 
 /** A pod's state as YAML that a person can read: a status of several lines stays several lines. */

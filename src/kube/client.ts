@@ -1,7 +1,7 @@
 import { JsonError } from "../json/error.ts";
 import { decode, type Schema } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
-import type { JsonObject } from "../json/value.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Connection } from "./connection.ts";
 import { isUnauthorized, isUnavailable, KubeError } from "./error.ts";
@@ -20,7 +20,8 @@ export interface ClientOptions {
 
 export interface RequestOptions {
   readonly query?: Readonly<Record<string, string>>;
-  readonly body?: JsonObject;
+  /** An array for a JSON patch. */
+  readonly body?: JsonObject | readonly JsonValue[];
   /** "application/json" otherwise. */
   readonly contentType?: string;
   readonly accept?: string;
@@ -35,6 +36,7 @@ const methods: Readonly<Record<RbacVerb, string>> = {
   create: "POST",
   update: "PUT",
   patch: "PATCH",
+  delete: "DELETE",
 };
 
 /** An attempt gets half of what is left, so that one that hangs leaves time for another; but not less than this. */
@@ -43,8 +45,8 @@ const shortestAttemptMs = 2000;
 const silentTimeoutMs = 1000;
 
 /**
- * Requests to one API server. Every one of them can be repeated without harm (reading; patches and updates with a precondition; creating
- * under a name of our choice), so all are tried again after trouble that passes, within one deadline. Throws `KubeError` only.
+ * Requests to one API server. Every one of them can be repeated without harm (reading; patches, updates and deletions with a
+ * precondition; creating under a name of our choice), so all are tried again after trouble that passes, within one deadline. Throws `KubeError` only.
  */
 export class KubeClient {
   readonly #connection: Connection;

@@ -28,8 +28,20 @@ export const leases: Resource = {
   singular: "lease",
 };
 
+const whereabouts = { group: "whereabouts.cni.cncf.io", version: "v1alpha1" } as const;
+
+export const ipPools: Resource = { ...whereabouts, plural: "ippools", singular: "ippool" };
+
+export const reservations: Resource = {
+  ...whereabouts,
+  plural: "overlappingrangeipreservations",
+  singular: "overlappingrangeipreservation",
+};
+
+export const nodeSlicePools: Resource = { ...whereabouts, plural: "nodeslicepools", singular: "nodeslicepool" };
+
 /** The words of RBAC (rbac.authorization.k8s.io/v1) for what is done. */
-export type RbacVerb = "get" | "list" | "watch" | "create" | "update" | "patch";
+export type RbacVerb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete";
 
 /** What a request is about: the object it is for, and what is done to it. */
 export interface Target {

@@ -14,6 +14,7 @@ const storeys = [
   ["rtnl", "nft"],
   ["netns"],
   ["kube"],
+  ["pool"],
   ["cluster", "cni"],
   ["ipam"],
   ["plugins"],

@@ -1,0 +1,41 @@
+import { isErrno } from "../libc/errno.ts";
+import type { Fd } from "../libc/fd.ts";
+import { flock, LOCK_EX, LOCK_NB, O_CREAT, O_RDWR, open, statusIfExists, statusOf } from "../libc/file.ts";
+import { sleep } from "../libc/process.ts";
+import { ClusterError } from "./port.ts";
+
+const lockTimeoutMs = 5000;
+const lockPollMs = 2;
+
+/**
+ * The lock of a file, which is made when it is missing; it ends with the descriptor. A writer replaces the file, so the one that was locked may be nobody's any more by the time the lock is held:
+ * then the new one is locked instead.
+ */
+export function lock(path: string): Fd {
+  const deadline = performance.now() + lockTimeoutMs;
+  for (;;) {
+    const fd = open(path, O_RDWR | O_CREAT, 0o644);
+    try {
+      if (isLocked(fd, deadline) && statusOf(fd).inode === statusIfExists(path)?.inode) return fd;
+    } catch (error) {
+      fd[Symbol.dispose]();
+      throw error;
+    }
+    fd[Symbol.dispose]();
+    if (performance.now() > deadline)
+      throw new ClusterError("unavailable", `lock ${path}`, `another process has held it for ${lockTimeoutMs} ms`);
+  }
+}
+
+function isLocked(fd: Fd, deadline: number): boolean {
+  for (;;) {
+    try {
+      flock(fd, LOCK_EX | LOCK_NB);
+      return true;
+    } catch (error) {
+      if (!isErrno(error, "EAGAIN")) throw error;
+      if (performance.now() > deadline) return false;
+      sleep(lockPollMs);
+    }
+  }
+}

@@ -1,0 +1,251 @@
+import { anyObject, type Schema } from "../../json/struct.ts";
+import type { JsonObject, JsonValue } from "../../json/value.ts";
+import type { KubeClient } from "../../kube/client.ts";
+import { isAlreadyExists, isConflict, isNotFound, isUnknownResource, KubeError } from "../../kube/error.ts";
+import { list } from "../../kube/list.ts";
+import { ipPools, isObjectName, nodeSlicePools, type Resource, reservations } from "../../kube/resource.ts";
+import { allocationOf, holdFinalizer, ownerAnnotation } from "../../pool/claim.ts";
+import {
+  type IpPool,
+  ipPoolOf,
+  ipPoolSchema,
+  metadataSchema,
+  type NodeSlicePool,
+  nodeSlicePoolOf,
+  nodeSlicePoolSchema,
+  type Reservation,
+  reservationOf,
+  reservationSchema,
+} from "../../pool/objects.ts";
+import { toClusterError } from "../api-error.ts";
+import type { NewReservation, PoolChange, Pools, ReservationFilter } from "./port.ts";
+
+const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
+/** The object itself is not wanted back. */
+const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const jsonPatch = "application/json-patch+json";
+const mergePatch = "application/merge-patch+json";
+/** Names of some hundred bytes each: a page of the most that API servers send at once. */
+const namesPage = 5000;
+
+/** Pools of one namespace of a Kubernetes API server. */
+export class ApiPools implements Pools {
+  readonly hasCheapNames = false;
+  readonly mayBeShared = true;
+
+  constructor(
+    readonly client: KubeClient,
+    readonly namespace: string,
+    readonly where: string,
+  ) {}
+
+  async getPool(name: string): Promise<IpPool | undefined> {
+    const found = await this.#get(ipPools, name, ipPoolSchema);
+    return found && ipPoolOf(found);
+  }
+
+  async createPool(name: string, range: string): Promise<IpPool> {
+    const { namespace } = this;
+    const body = { apiVersion, kind: "IPPool", metadata: { name, namespace }, spec: { range, allocations: {} } };
+    try {
+      await this.client.request({ verb: "create", resource: ipPools, namespace }, anyObject(), {
+        body,
+        accept: metadataOnly,
+      });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw toClusterError(error, `create ippool ${namespace}/${name}`);
+      const existing = await this.getPool(name);
+      return existing ?? (await this.createPool(name, range));
+    }
+    // Records of who manages which entry would make every later write of the map a quarter larger and several times slower.
+    const stripped = { metadata: { managedFields: [{}] } };
+    const target = { verb: "patch", resource: ipPools, namespace, name } as const;
+    try {
+      return ipPoolOf(await this.client.request(target, ipPoolSchema, { body: stripped, contentType: mergePatch }));
+    } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
+    const { namespace } = this;
+    const body: JsonValue[] = [];
+    for (const change of changes) body.push(...operations(change));
+    try {
+      await this.client.request({ verb: "patch", resource: ipPools, namespace, name }, anyObject(), {
+        body,
+        contentType: jsonPatch,
+        accept: metadataOnly,
+      });
+      return true;
+    } catch (error) {
+      if (!isRefusedPatch(error)) throw toClusterError(error);
+      // An attempt before this one may have done it without our hearing so.
+      return error.wasRepeated && (await this.#isDone(name, changes));
+    }
+  }
+
+  async getReservation(name: string): Promise<Reservation | undefined> {
+    const found = await this.#get(reservations, name, reservationSchema);
+    return found && reservationOf(found);
+  }
+
+  async listReservations({ label }: ReservationFilter = {}): Promise<Reservation[]> {
+    const { namespace } = this;
+    const selector = label === undefined ? {} : { labelSelector: label.join("=") };
+    try {
+      const { items } = await list(this.client, reservations, reservationSchema, { namespace, ...selector });
+      return items.map(reservationOf);
+    } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  async reservationNames(): Promise<string[]> {
+    const { namespace } = this;
+    try {
+      const options = { namespace, onlyMetadata: true, limit: namesPage };
+      const { items } = await list(this.client, reservations, metadataSchema, options);
+      return items.map(({ metadata: { name } }) => name);
+    } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  async createReservation(reservation: NewReservation): Promise<string | undefined> {
+    const { name, owner, labels, finalizers, podref, containerId, ifName } = reservation;
+    const { namespace } = this;
+    const metadata = {
+      name,
+      namespace,
+      labels,
+      annotations: { ...reservation.annotations, [ownerAnnotation]: owner },
+      ...(finalizers.length === 0 ? {} : { finalizers }),
+    };
+    const spec = { podref, containerid: containerId, ifname: ifName };
+    try {
+      const body = { apiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
+      const target = { verb: "create", resource: reservations, namespace } as const;
+      const made = await this.client.request(target, metadataSchema, { body, accept: metadataOnly });
+      return made.metadata.uid;
+    } catch (error) {
+      if (!isAlreadyExists(error))
+        throw toClusterError(error, `create overlappingrangeipreservation ${namespace}/${name}`);
+      // An attempt before this one may have made it without our hearing so.
+      return error.wasRepeated ? await this.#uidIfOwned(name, owner) : undefined;
+    }
+  }
+
+  async deleteReservation(name: string, uid: string, hasFinalizer: boolean): Promise<boolean> {
+    const { namespace } = this;
+    if (hasFinalizer && (await this.#letGo(name, uid))) return true;
+    try {
+      await this.client.request({ verb: "delete", resource: reservations, namespace, name }, anyObject(), {
+        body: { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } },
+        accept: metadataOnly,
+      });
+      return true;
+    } catch (error) {
+      if ((isNotFound(error) && !isUnknownResource(error)) || isConflict(error)) return false;
+      throw toClusterError(error);
+    }
+  }
+
+  async annotateReservation(
+    name: string,
+    uid: string,
+    annotations: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
+    return (await this.#patchReservation(name, { metadata: { uid, annotations } }, mergePatch)) !== undefined;
+  }
+
+  async getNodeSlicePool(name: string): Promise<NodeSlicePool | undefined> {
+    const found = await this.#get(nodeSlicePools, name, nodeSlicePoolSchema);
+    return found && nodeSlicePoolOf(found);
+  }
+
+  async #isDone(name: string, changes: readonly PoolChange[]): Promise<boolean> {
+    const pool = await this.getPool(name);
+    if (pool === undefined) return false;
+    return changes.every((change) => {
+      const current = allocationOf(pool.allocations, change.key);
+      if (change.op === "remove") return current === undefined;
+      return current?.id === change.entry.id && current.ifname === change.entry.ifname;
+    });
+  }
+
+  async #get<T>(resource: Resource, name: string, schema: Schema<T>): Promise<T | undefined> {
+    if (!isObjectName(name)) return undefined;
+    try {
+      return await this.client.request({ verb: "get", resource, namespace: this.namespace, name }, schema);
+    } catch (error) {
+      if (isNotFound(error) && !isUnknownResource(error)) return undefined;
+      throw toClusterError(error);
+    }
+  }
+
+  /** Takes our finalizer away; true when the object went with it, since somebody had deleted it before. */
+  async #letGo(name: string, uid: string): Promise<boolean> {
+    let index = 0;
+    for (;;) {
+      const path = `/metadata/finalizers/${index}`;
+      const body = [
+        { op: "test", path: "/metadata/uid", value: uid },
+        { op: "test", path, value: holdFinalizer },
+        { op: "remove", path },
+      ];
+      const patched = await this.#patchReservation(name, body, jsonPatch);
+      if (patched !== undefined) return patched.isTerminating && patched.finalizers.length === 0;
+      const current = await this.getReservation(name);
+      if (current?.uid !== uid) return true;
+      index = current.finalizers.indexOf(holdFinalizer);
+      if (index < 0) return current.isTerminating;
+    }
+  }
+
+  async #uidIfOwned(name: string, owner: string): Promise<string | undefined> {
+    const found = await this.getReservation(name);
+    return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
+  }
+
+  /** The object as patched; undefined when it is gone, or the patch's precondition does not hold. */
+  async #patchReservation(
+    name: string,
+    body: JsonObject | readonly JsonValue[],
+    contentType: string,
+  ): Promise<{ readonly isTerminating: boolean; readonly finalizers: readonly string[] } | undefined> {
+    const { namespace } = this;
+    try {
+      const target = { verb: "patch", resource: reservations, namespace, name } as const;
+      const { metadata } = await this.client.request(target, metadataSchema, {
+        body,
+        contentType,
+        accept: metadataOnly,
+      });
+      return { isTerminating: metadata.deletionTimestamp !== "", finalizers: metadata.finalizers };
+    } catch (error) {
+      if ((isNotFound(error) && !isUnknownResource(error)) || isConflict(error) || isRefusedPatch(error))
+        return undefined;
+      throw toClusterError(error);
+    }
+  }
+}
+
+/** RFC 6902; a test for null holds for what is not there, as whereabouts itself relies on. */
+function operations(change: PoolChange): JsonObject[] {
+  const path = `/spec/allocations/${change.key}`;
+  if (change.op === "add") {
+    return [
+      { op: "test", path, value: null },
+      { op: "add", path, value: { ...change.entry } },
+    ];
+  }
+  const isOurs = { op: "test", path: `${path}/id`, value: change.id };
+  if (change.op === "remove") return [isOurs, { op: "remove", path }];
+  return [isOurs, { op: "replace", path, value: { ...change.entry } }];
+}
+
+/** What API servers answer to a JSON patch of which a test does not hold, or that removes what is not there. */
+function isRefusedPatch(error: unknown): error is KubeError {
+  return error instanceof KubeError && error.status?.code === 422;
+}

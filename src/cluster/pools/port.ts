@@ -1,0 +1,77 @@
+import type { Allocation, IpPool, NodeSlicePool, Reservation } from "../../pool/objects.ts";
+
+/** A reservation to be made. */
+export interface NewReservation {
+  readonly name: string;
+  /** Random text, by which the maker knows his object again: annotation polynic.io/owner. */
+  readonly owner: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly finalizers: readonly string[];
+  readonly podref: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** A change of one entry of a pool, with what must hold for it. */
+export type PoolChange =
+  /** Only where no entry is. */
+  | { readonly op: "add"; readonly key: string; readonly entry: Allocation }
+  /** Only an entry with that `id`. */
+  | { readonly op: "replace"; readonly key: string; readonly id: string; readonly entry: Allocation }
+  /** Only an entry with that `id`. */
+  | { readonly op: "remove"; readonly key: string; readonly id: string };
+
+/** Which reservations to list; all of the namespace when empty. */
+export interface ReservationFilter {
+  /** Label and value. */
+  readonly label?: readonly [name: string, value: string];
+}
+
+/**
+ * The port to whatever keeps the pools: the objects of whereabouts.cni.cncf.io/v1alpha1 in one namespace. An adapter passes the contract in
+ * test/kit/pools-contract.ts. Everything it throws is a `ClusterError`.
+ */
+export interface Pools {
+  /** For messages: "namespace kube-system of kubeconfig /etc/…", "directory /etc/…". */
+  readonly where: string;
+  /** Listing the names of all reservations costs no more than reading a pool, and is newer. */
+  readonly hasCheapNames: boolean;
+  /** Whereabouts' Go code may work on the same objects. */
+  readonly mayBeShared: boolean;
+
+  /** Undefined when there is none of that name. */
+  getPool(name: string): Promise<IpPool | undefined>;
+
+  /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
+  createPool(name: string, range: string): Promise<IpPool>;
+
+  /** All changes in one step; false, and nothing is done, when one of them does not hold. "not-found" when there is no such pool. */
+  patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean>;
+
+  /** Undefined when there is none of that name. */
+  getReservation(name: string): Promise<Reservation | undefined>;
+
+  listReservations(filter?: ReservationFilter): Promise<Reservation[]>;
+
+  /** The names of all reservations. */
+  reservationNames(): Promise<string[]>;
+
+  /**
+   * Makes the reservation and gives its uid; undefined when one of that name exists. It is made in one step: of all who try at once one
+   * succeeds. After an outcome that was not heard of the object itself is asked whose it is; "unavailable" when even that fails, and then
+   * the object may exist.
+   */
+  createReservation(reservation: NewReservation): Promise<string | undefined>;
+
+  /**
+   * Deletes the reservation of that uid, with our own finalizer when it has one; false when it is gone, or another one bears the name.
+   */
+  deleteReservation(name: string, uid: string, hasFinalizer: boolean): Promise<boolean>;
+
+  /** Adds annotations to the reservation of that uid; false when it is gone, or another one bears the name. */
+  annotateReservation(name: string, uid: string, annotations: Readonly<Record<string, string>>): Promise<boolean>;
+
+  /** Undefined when there is none of that name. */
+  getNodeSlicePool(name: string): Promise<NodeSlicePool | undefined>;
+}
