@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { NetnsRef } from "../netns/ref.ts";
 import { CniError, code, HalfUndoneError } from "./error.ts";
-import { PluginNotFoundError } from "./find-plugin.ts";
+import { PluginNotStartedError } from "./find-plugin.ts";
 import { inject } from "./inject.ts";
 import { invoke, type Invocation } from "./invoke.ts";
 import { validateContainerId, validateInterfaceName, validateNetworkName } from "./names.ts";
@@ -43,8 +43,8 @@ export async function addList(runtime: Runtime, list: NetworkList, attachment: A
       // Also for the caller's sake: a result that can't be printed must fail while it can be undone.
       encoded(result, version);
     } catch (error) {
-      // One that could not be found has not run.
-      const last = error instanceof PluginNotFoundError ? index - 1 : index;
+      // One that could not be found or executed has not run.
+      const last = error instanceof PluginNotStartedError ? index - 1 : index;
       const undone = await delPlugins(runtime, list, last, attachment, result);
       throw failed(error, list, entry, "add", undone);
     }

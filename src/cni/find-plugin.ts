@@ -2,13 +2,13 @@ import { SystemError } from "../libc/errno.ts";
 import { status } from "../libc/file.ts";
 import { CniError, code } from "./error.ts";
 
-/** No directory of CNI_PATH has the plugin: nothing was executed, so there is nothing to take back. */
-export class PluginNotFoundError extends CniError {}
+/** No directory of CNI_PATH has the plugin, or the file there can't be executed: nothing has run, so there is nothing to take back. */
+export class PluginNotStartedError extends CniError {}
 
 /**
  * The executable of a foreign plugin: the first directory of `path` (CNI_PATH) that holds a regular file of that name, symbolic links
  * followed; whether it may be executed shows when it is. Throws `CniError` code 7 for a name that is no plain file name, and
- * `PluginNotFoundError` code 999 when no directory has it: the text lists them.
+ * `PluginNotStartedError` code 999 when no directory has it: the text lists them.
  */
 export function findPlugin(type: string, path: readonly string[]): string {
   if (type === "") throw new CniError(code.invalidConfig, "no plugin name provided", "the config needs a type");
@@ -26,5 +26,5 @@ export function findPlugin(type: string, path: readonly string[]): string {
     }
   }
   const message = `failed to find plugin ${JSON.stringify(type)} in path [${path.join(" ")}]`;
-  throw new PluginNotFoundError(code.internal, message, unreadable.join("; "));
+  throw new PluginNotStartedError(code.internal, message, unreadable.join("; "));
 }

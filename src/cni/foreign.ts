@@ -5,7 +5,7 @@ import { isJsonObject, type JsonValue, parse } from "../json/value.ts";
 import { type ChildOutcome, runChild } from "./child-process.ts";
 import { depthVariable, type Environment } from "./environment.ts";
 import { CniError, code } from "./error.ts";
-import { findPlugin } from "./find-plugin.ts";
+import { findPlugin, PluginNotStartedError } from "./find-plugin.ts";
 import type { Invocation } from "./invoke.ts";
 import { requireVersion } from "./net-conf.ts";
 import type { Runtime } from "./plugin.ts";
@@ -47,7 +47,7 @@ const quotedStderrLimit = 1024;
 /**
  * Executes a plugin that is not built in, as libcni does: looked up in `invocation.path`, the config on stdin, CNI_* in an environment
  * made for it. ADD gives its result, every other verb undefined. Throws `CniError`: the plugin's own with its code, or 999 when it
- * can't be started, does not end in time (its process group is killed) or fails without saying why. What a
+ * can't be started (a `PluginNotStartedError`), does not end in time (its process group is killed) or fails without saying why. What a
  * plugin that succeeds writes to stderr is logged.
  */
 export async function callForeign(runtime: Runtime, invocation: Invocation): Promise<Result | undefined> {
@@ -72,12 +72,12 @@ async function execute(
   } catch (cause) {
     const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
     const hint = startHints[errno] ?? CniError.from(cause).message;
-    throw new CniError(code.internal, `cannot execute plugin ${executable}: ${hint}`, "", { cause });
+    throw new PluginNotStartedError(code.internal, `cannot execute plugin ${executable}: ${hint}`, "", { cause });
   }
 }
 
 const startHints: Readonly<Record<string, string>> = {
-  EACCES: "permission denied; it needs to be executable, on a file system mounted without noexec",
+  EACCES: "permission denied; it needs to be executable (chmod +x), on a file system mounted without noexec",
   ENOENT: "no such file or directory; the interpreter in its first line, or its dynamic loader, is missing",
   ENOEXEC: "exec format error; it is no program for this machine, or a script without #! in its first line",
   ETXTBSY: "text file busy; something is still writing it",

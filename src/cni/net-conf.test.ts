@@ -131,6 +131,8 @@ const attachment = { containerID: "c1", ifname: "net1" };
 test.each([
   ["no list", {}, undefined],
   ["an empty list", { "cni.dev/valid-attachments": [] }, []],
+  ["null, as Go writes a list that was never made,", { "cni.dev/valid-attachments": null }, []],
+  ["null and a legacy list", { "cni.dev/valid-attachments": null, "cni.dev/attachments": [attachment] }, []],
   ["the list", { "cni.dev/valid-attachments": [attachment] }, [{ containerId: "c1", ifName: "net1" }]],
   ["the legacy list", { "cni.dev/attachments": [attachment] }, [{ containerId: "c1", ifName: "net1" }]],
   ["both", { "cni.dev/attachments": [attachment], "cni.dev/valid-attachments": [] }, []],

@@ -12,12 +12,13 @@ const legacyKey = "cni.dev/attachments";
 const schema = array(struct({ containerID: text(), ifname: text() }));
 
 /**
- * The attachments that GC must leave alone (spec "GC"); an empty list says that every attachment is stale, undefined that the config
- * says nothing. Throws `CniError` code 7 with the JSON path.
+ * The attachments that GC must leave alone (spec "GC"); an empty list says that every attachment is stale, and so does null, which is how libcni
+ * writes an empty list. Undefined: the config says nothing. Throws `CniError` code 7 with the JSON path.
  */
 export function readValidAttachments(config: JsonObject): ValidAttachment[] | undefined {
-  const name = [key, legacyKey].find((each) => getField(config, each) !== undefined);
+  const name = [key, legacyKey].find((each) => getField(config, each) !== undefined || config[each] === null);
   if (name === undefined) return undefined;
+  if (config[name] === null) return [];
   try {
     const list = decode(schema, getField(config, name), `$["${name}"]`);
     return list.map(({ containerID, ifname }) => ({ containerId: containerID, ifName: ifname }));

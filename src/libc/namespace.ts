@@ -13,6 +13,23 @@ export const MS_PRIVATE = 1 << 18;
 export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
 
+// include/uapi/linux/nsfs.h
+const NS_GET_NSTYPE = 0xb703;
+const SYS_ioctl = process.arch === "arm64" ? 29 : 16;
+/** EPERM, EINVAL, ENOTTY: what files that are no namespace say, each in its own way. */
+const refusals = [1, 22, 25];
+
+/**
+ * The kind of a namespace by ioctl_ns(2), as its CLONE_NEW… flag; undefined for a file that is no namespace, and where the kernel is older than
+ * 4.11.
+ */
+export function namespaceType(namespace: Fd): number | undefined {
+  let type;
+  do type = libc().syscall(SYS_ioctl, namespace.number, NS_GET_NSTYPE, 0, 0);
+  while (isInterrupted(type, "ioctl", namespace.subject, refusals));
+  return type === -1 ? undefined : type;
+}
+
 /** setns(2): moves the calling thread; everything it does afterwards happens there until it is moved back. */
 export function setns(namespace: Fd, type: number): void {
   while (isInterrupted(libc().setns(namespace.number, type), "setns", namespace.subject));

@@ -1,13 +1,12 @@
 import { errnoText, isErrno, SystemError } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
-import { fileSystemMagic, O_RDONLY, open, statusOf } from "../libc/file.ts";
-import { CLONE_NEWNET, setns } from "../libc/namespace.ts";
+import { fileSystemMagic, O_NONBLOCK, O_RDONLY, open, statusOf } from "../libc/file.ts";
+import { CLONE_NEWNET, namespaceType, setns } from "../libc/namespace.ts";
 import { Rtnl } from "../rtnl/rtnl.ts";
 import { isGone, NetnsError } from "./error.ts";
 
 // include/uapi/linux/magic.h
 const NSFS_MAGIC = 0x6e73_6673;
-const PROC_SUPER_MAGIC = 0x9fa0;
 
 /** The calling thread's namespace, also in a worker thread or after setns(2). */
 const currentPath = "/proc/thread-self/ns/net";
@@ -28,17 +27,16 @@ export class Netns implements Disposable {
     readonly fd: Fd,
   ) {}
 
-  /** Opens by path. Throws `NetnsError`: "missing" when nothing is there, "not-a-netns" for any other file. */
+  /** Opens by path. Throws `NetnsError`: "missing" when nothing is there, "not-a-netns" for any other file and for a namespace of another kind. */
   static open(path: string): Netns {
     const fd = openFile(path);
-    const magic = fileSystemMagic(fd);
-    if (magic === NSFS_MAGIC || magic === PROC_SUPER_MAGIC) return new Netns(path, fd);
-    fd[Symbol.dispose]();
-    throw new NetnsError(
-      "not-a-netns",
-      path,
-      `${path} is not a network namespace (unknown FS magic on "${path}": ${magic.toString(16)}); its mount is gone or was never propagated here`,
-    );
+    try {
+      requireNetns(path, fd);
+      return new Netns(path, fd);
+    } catch (error) {
+      fd[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** As `open`; undefined for a namespace that is gone (nothing at the path, a leftover file, or an empty path). */
@@ -80,7 +78,8 @@ export class Netns implements Disposable {
   /**
    * Runs `body` with the calling thread inside this namespace and moves it back whatever happens. Synchronous on purpose: a promise
    * would let other work of the process run in here, and threads that the runtime starts meanwhile would stay here for ever.
-   * Throws `NetnsError`: "not-a-netns" for a namespace of another kind, e.g. a mount namespace, "unusable" when it may not be entered.
+   * Throws `NetnsError`: "unusable" when it may not be entered; "not-a-netns" for a namespace of another kind where the kernel could not tell
+   * before.
    */
   enter<T>(body: () => T): T {
     using home = open(currentPath, O_RDONLY);
@@ -107,6 +106,26 @@ export class Netns implements Disposable {
   }
 }
 
+/** What the kernel says of the descriptor itself; kernels that can't are shown what it is by setns(2). */
+function requireNetns(path: string, fd: Fd): void {
+  const type = namespaceType(fd);
+  if (type === CLONE_NEWNET) return;
+  if (type !== undefined) {
+    throw new NetnsError(
+      "not-a-netns",
+      path,
+      `${path} is not a network namespace but one of another kind; expected a path such as /run/netns/NAME or /proc/PID/ns/net`,
+    );
+  }
+  const magic = fileSystemMagic(fd);
+  if (magic === NSFS_MAGIC) return;
+  throw new NetnsError(
+    "not-a-netns",
+    path,
+    `${path} is not a network namespace (unknown FS magic on "${path}": ${magic.toString(16)}); its mount is gone or was never propagated here`,
+  );
+}
+
 function refusalToEnter(path: string, cause: unknown): NetnsError {
   const code = isErrno(cause, "EINVAL") ? "not-a-netns" : "unusable";
   // setns(2) asks for it even when the namespace is the one that the thread is in.
@@ -123,7 +142,8 @@ function reason(cause: unknown): string {
 function openFile(path: string): Fd {
   if (path === "") throw new NetnsError("missing", path, "no network namespace was given (CNI_NETNS is empty)");
   try {
-    return open(path, O_RDONLY);
+    // Not to wait for a writer where a FIFO is given.
+    return open(path, O_RDONLY | O_NONBLOCK);
   } catch (cause) {
     if (isErrno(cause, "ENOENT", "ENOTDIR")) {
       throw new NetnsError("missing", path, `network namespace ${path} does not exist`, { cause });

@@ -23,14 +23,22 @@ export class PodSources {
     );
   }
 
-  /** Copies the files into one folder, in their order: a config can name one folder only, and the originals may change or go. */
-  copyTo(folder: string): void {
+  /**
+   * Copies the files into one folder, in their order: a config can name one folder only, and the originals may change or go. Returns what puts
+   * the originals into a text where it names the copies.
+   */
+  copyTo(folder: string): (text: string) => string {
     makeDirectories(folder, 0o755);
+    const originals = new Map<string, string>();
     for (const [index, path] of this.cluster.paths().entries()) {
       const name = path.slice(path.lastIndexOf("/") + 1);
       const extension = /\.(ya?ml|json)$/.test(name) ? "" : ".yaml";
-      writeFile(`${folder}/${String(index).padStart(4, "0")}-${name}${extension}`, readText(path), 0o644);
+      const copy = `${folder}/${String(index).padStart(4, "0")}-${name}${extension}`;
+      writeFile(copy, readText(path), 0o644);
+      originals.set(copy, path);
     }
+    originals.set(folder, this.paths.join(", "));
+    return (text) => [...originals].reduce((sum, [copy, path]) => sum.replaceAll(copy, path), text);
   }
 }
 

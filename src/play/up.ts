@@ -57,7 +57,7 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   // Written before anything is made, so that whatever happens from here on, `play --down` finds it.
   writePlayState(root, { node, pods: [...earlier, ...planned] });
   makePlayFolder(root, play);
-  sources.copyTo(layout.manifests(root, play));
+  const inUsersWords = sources.copyTo(layout.manifests(root, play));
   replaceFile(layout.conf(root, play), list.text);
   using runtime = new ContainerRuntime(root);
   const outcomes = await mapBounded(planned, podsAtOnce, (pod) => startPod(runtime, pod, list));
@@ -66,7 +66,10 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   if (remaining.length === 0) emptyRoot(root);
   return {
     pods: outcomes.flatMap(({ report }) => report ?? []),
-    failures: [...refused, ...outcomes.flatMap(({ failure }) => failure ?? [])],
+    failures: [
+      ...refused,
+      ...outcomes.flatMap(({ failure }) => failure ?? []).map((each) => ({ ...each, error: inUsersWords(each.error) })),
+    ],
   };
 }
 

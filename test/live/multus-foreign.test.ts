@@ -1,5 +1,5 @@
 // Plugins that are not built in: executed as libcni does, wherever they stand in a pod's networks, with what is theirs and no more.
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { mustCallCni, polynicBin } from "../kit/cni-caller.ts";
 import { errorOf, type MultusSite, useSite } from "../kit/multus-site.ts";
@@ -169,3 +169,23 @@ test("a network that leads back to the dispatcher is refused at once, by name", 
   expect(await here.call("DEL", pod)).toMatchObject({ exitCode: 0 });
   expect(here.remains(before, pod)).toEqual([]);
 });
+
+test.each([
+  ["is not executable", "#!/bin/sh\n", 0o644, /permission denied; it needs to be executable \(chmod \+x\)/],
+  ["lacks its interpreter", "#!/nowhere/sh\n", 0o755, /its interpreter|interpreter in its first line/],
+  ["is no program", "\0\0\0\0", 0o755, /exec format error|no such file/],
+])(
+  "a plugin whose file %s has not run: the ADD is taken back whole, and DEL has nothing to do",
+  async (_, text, mode, words) => {
+    const here = site();
+    chmodSync(here.folder.write("bin/frozen", text), mode);
+    here.network("frozen", { cniVersion: "1.0.0", plugins: [here.macvlan("", "10.2.0.0/24"), { type: "frozen" }] });
+    const pod = here.pod("frozen");
+    const before = here.kernel(pod);
+    const { msg } = errorOf(await here.call("ADD", pod));
+    expect(msg).toMatch(words);
+    expect(msg).toContain(here.path("bin/frozen"));
+    expect(here.remains(before, pod)).toEqual([]);
+    expect(await here.call("DEL", pod)).toMatchObject({ exitCode: 0, stderr: "" });
+  },
+);

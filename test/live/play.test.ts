@@ -124,6 +124,8 @@ describe("polynic play", () => {
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^default\/late: .*eth9/);
     expect(lines[1]).toMatch(/^default\/typo: .*did you mean lan\?/);
+    // The file as it was named, not the copy that the play works with.
+    expect(lines[1]).toContain(`not found in ${join(folder.path, "pods.yaml")};`);
     const { pods, failures } = reportOf(done);
     expect(namesOf(pods)).toEqual(["good"]);
     expect(namesOf(failures)).toEqual(["late", "typo"]);
