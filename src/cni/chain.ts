@@ -1,3 +1,4 @@
+import { withPosition } from "../json/locate.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { NetnsRef } from "../netns/ref.ts";
 import { CniError, code, HalfUndoneError } from "./error.ts";
@@ -214,13 +215,21 @@ function networkCall(verb: Verb, { type }: PluginEntry, config: JsonObject, path
 function failed(
   error: unknown,
   list: NetworkList,
-  { type }: PluginEntry,
+  entry: PluginEntry,
   step: string,
   undoFailures: readonly CniError[] = [],
 ): CniError {
   const cause = CniError.from(error);
-  const message = `plugin type=${JSON.stringify(type)} name=${JSON.stringify(list.name)} failed (${step}): ${cause.message}`;
+  const problem = cause.code === code.invalidConfig ? located(cause.message, list, entry) : cause.message;
+  const message = `plugin type=${JSON.stringify(entry.type)} name=${JSON.stringify(list.name)} failed (${step}): ${problem}`;
   const details = [cause.details, ...undoFailures.map((each) => `undo: ${each.message}`)].filter((text) => text !== "");
   const Failure = undoFailures.length > 0 ? HalfUndoneError : CniError;
   return new Failure(cause.code, message, details.join("; "), { cause });
+}
+
+/** What is wrong with a plugin's config, with its place in what somebody has written: a list, or the config of a single plugin. */
+function located(problem: string, { written, plugins }: NetworkList, entry: PluginEntry): string {
+  if (written === undefined) return problem;
+  const inList = withPosition(problem, written, `$.plugins[${plugins.indexOf(entry)}]`);
+  return inList === problem && plugins.length === 1 ? withPosition(problem, written) : inList;
 }

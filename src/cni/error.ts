@@ -1,4 +1,5 @@
 import { JsonError } from "../json/error.ts";
+import { withPosition } from "../json/locate.ts";
 import { NetnsError } from "../netns/error.ts";
 
 /** Error codes of the CNI specification 1.1.0 ("Error"), and 999, which the Go library gives to everything untyped. */
@@ -50,6 +51,12 @@ export class CniError extends Error {
   /** Message and details as one line, for logs and events, where there is no second field. */
   get text(): string {
     return oneLine(this.details === "" ? this.message : `${this.message}; ${this.details}`);
+  }
+
+  /** What is wrong with a config, with the line and column in `text`, which it was read from; itself when there is no more to tell. */
+  locatedIn(text: string): CniError {
+    const message = this.code === code.invalidConfig ? withPosition(this.message, text) : this.message;
+    return message === this.message ? this : new CniError(this.code, message, this.details, { cause: this });
   }
 
   /** A copy with `prefix` before the message; code and details stay (upstream loses the code here). */

@@ -30,7 +30,7 @@ export function loadNetworkFile(file: string): NetworkList {
 }
 
 function readNetwork(file: string): NetworkList {
-  return reading(file, parseNetwork);
+  return reading(file, (written) => ({ ...parseNetwork(written), written }));
 }
 
 /** Adds the plugins of `<folder>/<network name>/*.conf` (spec "Plugin configuration objects"). There must be one plugin in the end. */
@@ -63,11 +63,19 @@ function filesIn(folder: string, extensions: readonly string[]): string[] {
 }
 
 function reading<T>(file: string, parse: (text: string) => T): T {
+  const text = readFile(file);
   try {
-    return parse(readText(file));
+    return parse(text);
   } catch (error) {
-    if (error instanceof SystemError)
-      throw new CniError(code.io, `error reading ${file}: ${error.message}`, "", { cause: error });
-    throw CniError.from(error).within(`${file}: `);
+    throw CniError.from(error).locatedIn(text).within(`${file}: `);
+  }
+}
+
+function readFile(file: string): string {
+  try {
+    return readText(file);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new CniError(code.io, `error reading ${file}: ${error.message}`, "", { cause: error });
   }
 }

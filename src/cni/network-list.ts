@@ -26,6 +26,8 @@ export interface NetworkList {
   readonly plugins: readonly PluginEntry[];
   /** The JSON that this list can be read from again: the very text it came from, unless plugins were added to it. */
   readonly text: string;
+  /** What a person has written, where this was read from it: errors name lines and columns of it. */
+  readonly written?: string;
   /** One line for each liberty that was taken to read the text. */
   readonly warnings: readonly string[];
 }
@@ -39,7 +41,7 @@ export function parseNetwork(text: string): NetworkList {
   const isSingle = getField(value, "plugins") === undefined && getField(value, "type") !== undefined;
   if (!isSingle) return { ...readList(value), text, warnings };
   const wrapped = wrap(value);
-  return { ...readList(wrapped), text: stringify(wrapped, { sortKeys: true }), warnings };
+  return { ...readList(wrapped, () => "$"), text: stringify(wrapped, { sortKeys: true }), warnings };
 }
 
 /** Reads the config of one plugin, as a file in the folder of a network's name holds it. Throws as `parseNetwork` does. */
@@ -78,7 +80,11 @@ function wrap(single: JsonObject): JsonObject {
   };
 }
 
-function readList(list: JsonObject): Omit<NetworkList, "text" | "warnings"> {
+/** `pathOf` says where the config of a plugin stands. */
+function readList(
+  list: JsonObject,
+  pathOf = (index: number) => `$.plugins[${index}]`,
+): Omit<NetworkList, "text" | "warnings"> {
   if (getField(list, "name") === undefined) throw refusal("no name");
   const loadOnlyInlinedPlugins = readSwitch(list, "loadOnlyInlinedPlugins");
   return {
@@ -87,17 +93,21 @@ function readList(list: JsonObject): Omit<NetworkList, "text" | "warnings"> {
     disableCheck: readSwitch(list, "disableCheck"),
     disableGC: readSwitch(list, "disableGC"),
     loadOnlyInlinedPlugins,
-    plugins: readPlugins(list, loadOnlyInlinedPlugins),
+    plugins: readPlugins(list, loadOnlyInlinedPlugins, pathOf),
   };
 }
 
-function readPlugins(list: JsonObject, loadOnlyInlinedPlugins: boolean): PluginEntry[] {
+function readPlugins(
+  list: JsonObject,
+  loadOnlyInlinedPlugins: boolean,
+  pathOf: (index: number) => string,
+): PluginEntry[] {
   const plugins = getField(list, "plugins");
   if (plugins === undefined && !loadOnlyInlinedPlugins) return [];
   if (plugins === undefined) throw refusal("$.loadOnlyInlinedPlugins is true, and there is no 'plugins' key");
   if (!Array.isArray(plugins)) throw refusal(`$.plugins: expected an array, found ${JSON.stringify(plugins)}`);
   if (plugins.length === 0) throw refusal("no plugins in list");
-  return plugins.map((entry: JsonValue, index) => readEntry(entry, `$.plugins[${index}]`));
+  return plugins.map((entry: JsonValue, index) => readEntry(entry, pathOf(index)));
 }
 
 const capabilityMap = mapOf(flag());

@@ -79,22 +79,27 @@ async function answer(
   edges: Edges,
   openRuntime: (environment: Environment) => Runtime,
 ): Promise<void> {
-  const { config, warnings } = parseConfigText(await readStdin(edges));
+  const text = await readStdin(edges);
+  const { config, warnings } = parseConfigText(text);
   requireName(config);
   const verb = verbOf(request);
   const runtime = openRuntime(edges.environment);
   for (const warning of warnings) runtime.log.error(warning);
   using netns = new NetnsRef(request.netnsPath);
   if (!request.netnsOverride) refuseOwnNetns(verb, netns, runtime.host);
-  await callBuiltin(
-    plugin,
-    runtime,
-    invocationOf(plugin, request, verb, config, netns),
-    invoke,
-    async (result, conf) => {
-      await edges.writeStdout(printResult(result, conf.cniVersion));
-    },
-  );
+  try {
+    await callBuiltin(
+      plugin,
+      runtime,
+      invocationOf(plugin, request, verb, config, netns),
+      invoke,
+      async (result, conf) => {
+        await edges.writeStdout(printResult(result, conf.cniVersion));
+      },
+    );
+  } catch (error) {
+    throw CniError.from(error).locatedIn(text);
+  }
 }
 
 async function readStdin(edges: Edges): Promise<string> {

@@ -34,6 +34,18 @@ export function readDocument(text: string): Parsed {
   }
 }
 
+/** Where in a text each value begins, by its path in lower case; of members with one name the last. Empty for a text that is no JSON. */
+export function placesOf(text: string): ReadonlyMap<string, TextPosition> {
+  const places = new Map<string, TextPosition>();
+  try {
+    new Reader(text, false, places).document();
+    return places;
+  } catch (error) {
+    if (error instanceof JsonError) return new Map();
+    throw error;
+  }
+}
+
 class Reader {
   readonly warnings: string[] = [];
   readonly #path: (string | number)[] = [];
@@ -43,6 +55,7 @@ class Reader {
   constructor(
     readonly text: string,
     readonly folded: boolean,
+    readonly places?: Map<string, TextPosition>,
   ) {}
 
   document(): Parsed {
@@ -54,6 +67,7 @@ class Reader {
 
   #value(): JsonValue {
     this.#skip();
+    this.places?.set(this.#where().toLowerCase(), this.#position(this.#at));
     const character = this.text[this.#at];
     if (character === "{") return this.#object();
     if (character === "[") return this.#array();

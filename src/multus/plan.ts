@@ -181,8 +181,9 @@ function withInjections(list: NetworkList, cniArgs: JsonObject | undefined, devi
       ...(cniArgs === undefined ? {} : { args: mergedArgs(getField(config, "args"), cniArgs) }),
     }),
   );
-  const { name, cniVersion, disableCheck, disableGC } = list;
-  return parseNetwork(stringify({ cniVersion, name, disableCheck, disableGC, plugins }));
+  const { name, cniVersion, disableCheck, disableGC, written } = list;
+  const injected = parseNetwork(stringify({ cniVersion, name, disableCheck, disableGC, plugins }));
+  return written === undefined ? injected : { ...injected, written };
 }
 
 function mergedArgs(args: unknown, cniArgs: JsonObject): JsonObject {

@@ -138,3 +138,8 @@ const refused: [name: string, value: string, want: string][] = [
 test.each(refused)("%s is refused with a cure", (_name, value, want) => {
   expect(() => parseSelection(value, "pod-ns")).toThrow(want);
 });
+
+test("in an annotation of several lines the place is told", () => {
+  const value = '[\n  {"name": "a"},\n  {"name": "b", "mac": "x"}\n]';
+  expect(() => parseSelection(value, "pod-ns")).toThrow("$[1].mac (line 3, column 24): expected a MAC address of six");
+});

@@ -2,6 +2,7 @@ import { type Ip, parseIp } from "../ip/address.ts";
 import { parseMac } from "../ip/mac.ts";
 import { parsePrefix } from "../ip/prefix.ts";
 import { JsonError } from "../json/error.ts";
+import { withPosition } from "../json/locate.ts";
 import { anyObject, array, checked, decode, type Infer, integer, optional, struct, text } from "../json/struct.ts";
 import { type JsonObject, parse } from "../json/value.ts";
 
@@ -167,7 +168,7 @@ function parseJsonForm(value: string, namespace: string): NetworkSelectionElemen
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw new SelectionError(
-      `invalid JSON form: ${error.message}; expected an array such as [{"name": "net-a", "interface": "net1"}]`,
+      `invalid JSON form: ${withPosition(error.message, value)}; expected an array such as [{"name": "net-a", "interface": "net1"}]`,
       { cause: error },
     );
   }

@@ -289,7 +289,13 @@ function fromDefinition(conf: MultusConf, definition: NetworkAttachmentDefinitio
   const { config, warnings } = readConfig(definition.config, origin);
   const named = withName(config, definition.name);
   const injected = named === config ? {} : { isNameInjected: true as const };
-  return { name, ...device, ...injected, origin, list: { ...listOf(named, origin), warnings } };
+  return {
+    name,
+    ...device,
+    ...injected,
+    origin,
+    list: { ...listOf(named, origin, definition.config), written: definition.config, warnings },
+  };
 }
 
 function readConfig(
@@ -313,11 +319,13 @@ function withName(config: JsonObject, name: string): JsonObject {
   return given === undefined || given === null || given === "" ? inject(config, { name }) : config;
 }
 
-function listOf(config: JsonObject, origin: string): NetworkList {
+function listOf(config: JsonObject, origin: string, written = ""): NetworkList {
   try {
     return parseNetwork(stringify(config));
   } catch (error) {
-    throw new DispatchError("InvalidNetwork", `${origin}: ${CniError.from(error).message}`, { cause: error });
+    throw new DispatchError("InvalidNetwork", `${origin}: ${CniError.from(error).locatedIn(written).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -201,6 +201,26 @@ describe("what fails before anything is attached", () => {
     rmSync(here.path("manifests/zz-torn.yaml"));
   });
 
+  test("a config that does not fit: the place in the text that somebody has written, whoever finds it", async () => {
+    const here = site();
+    const config = (over: string) =>
+      `{\n  "cniVersion": "1.0.0",\n  "type": "macvlan",\n  "master": "eth0", ${over}\n  "ipam": {"type": "static"}\n}`;
+    here.network("mtu", config('"mtu": "big",'));
+    here.network("able", config('"capabilities": {"ips": 1},'));
+    here.network("on-disk", "");
+    here.folder.write("net.d/10.conf", config('"name": "on-disk", "mtu": [],'));
+    for (const [networks, place] of [
+      ["mtu", "$.mtu (line 4, column 28): expected an integer"],
+      [[{ name: "mtu", "cni-args": { x: "y" } }], "$.mtu (line 4, column 28): expected an integer"],
+      ["able", ".capabilities.ips (line 4, column 45): expected true or false"],
+      ["on-disk", "$.mtu (line 4, column 47): expected an integer"],
+      ['[\n{"name": "mtu", "ips": ["x"]}]', "$[0].ips[0] (line 2, column 25): expected an IP address"],
+    ] as const) {
+      const pod = here.pod(networks);
+      expect(errorOf(await here.call("ADD", pod)).msg).toContain(place);
+    }
+  });
+
   test("a namespace that is no namespace is said before anything is looked up, and the pod is told", async () => {
     const here = site();
     const pod = here.pod("nowhere");
@@ -261,6 +281,7 @@ describe("what fails after everything is attached", () => {
     expect(outcome).toMatchObject({ exitCode: 1, isTimedOut: false });
     expect(outcome.stderr).toContain("no space left on device");
     expect(here.remains(before, pod)).toEqual([]);
+    expect(here.status(pod)).toBeUndefined();
   });
 });
 
