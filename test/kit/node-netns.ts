@@ -30,7 +30,7 @@ export class PinnedNetns implements Disposable {
 
   /** Runs iproute2 batch lines inside (`link add …`, `addr add …`), all in one process; the first failing line throws. */
   ip(...lines: string[]): void {
-    runCommand(["ip", "-batch", "-"], { netns: this.path, stdin: `${lines.join("\n")}\n` });
+    runCommand(["ip", "-n", this.name, "-batch", "-"], { stdin: `${lines.join("\n")}\n` });
   }
 
   /** True when a host at that address (either family) answers: a refused TCP connection is an answer too, so nobody has to listen. */

@@ -33,10 +33,11 @@ export interface Snapshot {
 const objects = `
 part() { printf '\\n@@%s\\n' "$1"; }
 batch() { ip -force "$@" -j -d -batch - 2>/dev/null || true; }
-part ip; printf 'link show\\naddr show\\nneigh show nud permanent\\nneigh show proxy\\n' | batch
-part ip4; printf 'route show table all\\nrule show\\n' | batch -4
-part ip6; printf 'route show table all\\nrule show\\n' | batch -6
-part vlans; bridge -j vlan show 2>/dev/null || true
+family='addr show\\nneigh show nud permanent\\nneigh show proxy\\nroute show table all\\nrule show\\n'
+ip4=$(printf "link show\\n$family" | batch -4)
+part ip4; printf '%s' "$ip4"
+part ip6; printf "$family" | batch -6
+part vlans; case "$ip4" in *'"info_kind":"bridge"'*) bridge -j vlan show 2>/dev/null || true; esac
 part sysctls; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
 `;
 const filters = `
@@ -68,26 +69,31 @@ export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions
   const lists = (name: string): Json[][] =>
     (parts.get(name) ?? "").split("\n").map((line) => (line.length <= 1 ? [] : (JSON.parse(line) as Json[])));
   const rows = (name: string) => lists(name).flat();
-  const [links = [], addresses = [], ...neighbours] = lists("ip");
-  const families = ["4", "6"].flatMap((family) => rows(`ip${family}`).map((row): Json => ({ family, ...row })));
+  const [links = [], ...ip4] = lists("ip4");
+  const families = [familyRows("4", ip4), familyRows("6", lists("ip6"))];
+  const routing = families.flatMap((family) => family.routing);
   return {
     links: keyed(links.map(linkObject), (link) => text(link, "ifname"), ["ifname"]),
     addresses: keyed(
-      addressObjects(addresses),
+      families.flatMap((family) => addressObjects(family.addresses)),
       (row) => `${text(row, "dev")} ${text(row, "local")}/${text(row, "prefixlen")}`,
       dropped.address,
     ),
     routes: keyed(
-      families.filter((row) => !isRule(row) && isNotOfLinkLocal(row) && !isMadeLater(row)),
+      routing.filter((row) => !isRule(row) && isNotOfLinkLocal(row) && !isMadeLater(row)),
       routeName,
       dropped.route,
     ),
     rules: keyed(
-      families.filter(isRule),
+      routing.filter(isRule),
       (rule) => `${text(rule, "family")} ${text(rule, "priority")} ${text(rule, "src")} ${text(rule, "table")}`,
       dropped.rule,
     ),
-    neighbours: keyed(neighbours.flat(), (row) => `${text(row, "dev")} ${text(row, "dst")}`, []),
+    neighbours: keyed(
+      families.flatMap((family) => family.neighbours),
+      (row) => `${text(row, "dev")} ${text(row, "dst")}`,
+      [],
+    ),
     vlans: keyed(rows("vlans"), (row) => text(row, "ifname"), ["ifname"]),
     qdiscs: keyed(
       rows("qdiscs").filter(isAskedFor),
@@ -111,6 +117,15 @@ const dropped = {
   rule: ["protocol"],
   qdisc: ["refcnt", "handle"],
 } as const;
+
+/** The lines of an IP version, by what they list. */
+function familyRows(family: string, [addresses = [], permanent = [], proxies = [], ...routing]: readonly Json[][]) {
+  return {
+    addresses,
+    neighbours: [...permanent, ...proxies],
+    routing: routing.flat().map((row): Json => ({ family, ...row })),
+  };
+}
 
 /** Rules of routing have a priority, routes a metric. */
 function isRule(row: Json): boolean {
