@@ -1,10 +1,10 @@
 // The portmap executable, killed at each system call by which it changes the world (a DEL afterwards leaves nothing), and with each of them failing.
-import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CniCall, callCni, mustCallCni } from "../kit/cni-caller.ts";
 import { callWithFault, changingCalls, countSystemCalls, killAtEverySystemCall } from "../kit/fault.ts";
 import { addresses, both, type Mapping, PortSite, type SitePod } from "../kit/port-site.ts";
+import { restoresEnded } from "../kit/restores.ts";
 import { ask } from "../kit/traffic.ts";
 
 const { node4, client4 } = addresses;
@@ -34,26 +34,6 @@ function left(): string[] {
   return [...rules.split("\n"), ...flows.split("\n")].map((line) => line.trim()).filter((line) => line !== "");
 }
 
-/** Waits for what a killed plugin has started: it ends by itself, having done all of its work or nothing. */
-async function isQuiet(): Promise<boolean> {
-  const isRunning = () => readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && isRestore(pid));
-  for (let round = 0; round < 200; round += 1) {
-    if (!isRunning()) return true;
-    await Bun.sleep(10);
-  }
-  return false;
-}
-
-/** An iptables-restore in the node's namespace: others at work on this machine have theirs. */
-function isRestore(pid: string): boolean {
-  try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0] ?? "";
-    return command.includes("tables-restore") && statSync(`/proc/${pid}/ns/net`).ino === statSync(site.node.path).ino;
-  } catch {
-    return false;
-  }
-}
-
 function talk(): void {
   for (const port of [8080, 8081]) {
     expect(ask(site.client, { protocol: "udp", address: node4, port })).toBe(`a ${client4}`);
@@ -74,7 +54,7 @@ describe.each(backends)("by %s", (backend) => {
           return add();
         },
         async ({ systemCall, occurrence }) => {
-          expect(await isQuiet()).toBe(true);
+          await restoresEnded(site.node);
           await site.unmap(a);
           expect(left(), `${systemCall} ${occurrence}`).toEqual([]);
         },
@@ -83,7 +63,7 @@ describe.each(backends)("by %s", (backend) => {
       expect(killed).toBeGreaterThan(3);
       await site.unmap(a);
       expect(await callWithFault(add(), { systemCall: "write", occurrence: 1 })).toMatchObject({ signal: "SIGKILL" });
-      expect(await isQuiet()).toBe(true);
+      await restoresEnded(site.node);
       await site.unmap(a);
       expect(left()).toEqual([]);
     },
@@ -130,7 +110,7 @@ describe.each(backends)("by %s", (backend) => {
             failed += 1;
             expect(outcome.stdout + outcome.stderr, place).not.toBe("");
           }
-          expect(await isQuiet()).toBe(true);
+          await restoresEnded(site.node);
           expect(left(), place).toEqual([]);
         }
       }
