@@ -70,6 +70,7 @@ beforeAll(() => {
     name: "mine",
     type: "multus",
     manifests: folder,
+    kubeletDir: "/nowhere",
     namespaceIsolation: true,
     globalNamespaces: "none",
     delegates,
@@ -100,6 +101,10 @@ describe("polynic explain", () => {
       "net3       default/nic   ok                 k8s.v1.cni.cncf.io/networks  NetworkAttachmentDefinition default/nic   sriov               deviceID, pciBusID of a example.com/nic that kubelet assigns",
       "",
       `warning: MissingCapability: network default/list (interface list0): "bandwidth" of the pod's annotation reaches no plugin (bridge+tuning): declare "capabilities": {"bandwidth": true} in the config of the plugin that honours it`,
+      "",
+      expect.stringMatching(
+        /^note: which devices of example\.com\/nic the pod has is not known here: ask kubelet for the devices of pod default\/good: there is no \/nowhere\/pod-resources\/kubelet\.sock; /,
+      ),
       "",
     ]);
   });

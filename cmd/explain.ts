@@ -30,11 +30,12 @@ function explanationText(explanation: PodExplanation, { colours }: Terminal): st
 }
 
 /** One line for each reason; what concerns several networks alike is said once. */
-function reasonLines({ networks, refusals }: PodExplanation): string[] {
+function reasonLines({ networks, notes, refusals }: PodExplanation): string[] {
   const lines = [
     ...refusals.map(({ reason, message }) => `refused: ${reason}: ${message}`),
     ...networks.flatMap((network) => network.refusals.map(({ reason, message }) => `refused: ${reason}: ${message}`)),
     ...networks.flatMap((network) => network.warnings.map(({ reason, message }) => `warning: ${reason}: ${message}`)),
+    ...notes.map((note) => `note: ${note}`),
   ];
   return [...new Set(lines)];
 }
@@ -58,7 +59,7 @@ function verdict({ refusals, warnings }: ExplainedNetwork): string {
 }
 
 /** What is put into the configs, and what is done for the pod beside them; of CNI_ARGS only what may differ from network to network. */
-function injections({ plugins = [], args = "", resourceName, defaultRoute }: ExplainedNetwork): string {
+function injections({ plugins = [], args = "", resourceName, deviceId, defaultRoute }: ExplainedNetwork): string {
   const wishes = args.split(";").filter((pair) => /^(?:IP|MAC)=/.test(pair));
   const perPlugin = plugins.flatMap(({ type, injected }) =>
     Object.entries(injected).map(
@@ -68,7 +69,9 @@ function injections({ plugins = [], args = "", resourceName, defaultRoute }: Exp
   return [
     ...perPlugin,
     ...(wishes.length === 0 ? [] : [`CNI_ARGS ${wishes.join(";")}`]),
-    ...(resourceName === undefined ? [] : [`deviceID, pciBusID of a ${resourceName} that kubelet assigns`]),
+    ...(resourceName === undefined || deviceId !== undefined
+      ? []
+      : [`deviceID, pciBusID of a ${resourceName} that kubelet assigns`]),
     ...(defaultRoute === undefined ? [] : [`default-route ${JSON.stringify(defaultRoute)}`]),
   ].join("\n");
 }

@@ -22,7 +22,7 @@ Examples:
   polynic explain default/web --conf /etc/cni/net.d/00-multus.conf   by this node's config
   polynic explain default/web --kubeconfig ~/.kube/config            a pod of a cluster
 
-Exit code 1 when the pod would be refused. Kubelet is not asked for devices, and no plugin is called.
+Devices are asked of this machine's kubelet, so ask on the pod's node. Exit code 1 when the pod would be refused. No plugin is called.
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) =>

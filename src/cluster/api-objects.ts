@@ -1,4 +1,5 @@
-import { flag, type Infer, mapOf, optional, struct, text } from "../json/struct.ts";
+import { anyObject, flag, type Infer, mapOf, optional, struct, text } from "../json/struct.ts";
+import { claimsOf } from "./pod-claims.ts";
 import { isStaticPod, type NetworkAttachmentDefinition, type Pod } from "./port.ts";
 
 const metadata = {
@@ -11,6 +12,7 @@ const metadata = {
 export const podSchema = struct({
   metadata: struct({ ...metadata, uid: text() }),
   spec: optional(struct({ nodeName: optional(text(), ""), hostNetwork: optional(flag(), false) }), {}),
+  status: optional(anyObject(), {}),
 });
 
 /** What is read of a NetworkAttachmentDefinition (k8s.cni.cncf.io/v1). */
@@ -23,7 +25,8 @@ export const networkSchema = struct({
 export const namedSchema = struct({ metadata: struct({ namespace: optional(text(), ""), name: text() }) });
 
 /** As the port gives a pod. */
-export function podOf({ metadata: { namespace, name, uid, annotations }, spec }: Infer<typeof podSchema>): Pod {
+export function podOf({ metadata: { namespace, name, uid, annotations }, spec, status }: Infer<typeof podSchema>): Pod {
+  const claims = claimsOf(status);
   return {
     namespace,
     name,
@@ -31,6 +34,7 @@ export function podOf({ metadata: { namespace, name, uid, annotations }, spec }:
     annotations,
     isStatic: isStaticPod(annotations),
     ...(spec.nodeName === "" ? {} : { nodeName: spec.nodeName }),
+    ...(claims.length === 0 ? {} : { claims }),
     ...(spec.hostNetwork ? { usesHostNetwork: true } : {}),
   };
 }

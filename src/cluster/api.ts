@@ -11,6 +11,7 @@ import { toClusterError } from "./api-error.ts";
 import { deliverEvent } from "./api-event.ts";
 import { namedSchema, networkOf, networkSchema, podOf, podSchema } from "./api-objects.ts";
 import { writeStatus } from "./api-status.ts";
+import type { PodDevices } from "./kubelet/device-list.ts";
 import { type NamespacedName, networkHint } from "./near-miss.ts";
 import { type Cluster, ClusterError, type NetworkAttachmentDefinition, type Pod, type PodEvent } from "./port.ts";
 
@@ -71,6 +72,16 @@ export class ApiCluster implements Cluster, Disposable {
     }
     const hint = await this.#networkHint({ namespace, name });
     throw new ClusterError("not-found", operation, "not found", hint);
+  }
+
+  async claimedDevices(pod: Pod): Promise<PodDevices> {
+    if (pod.claims === undefined) return new Map();
+    try {
+      const { claimedDevices } = await import("./api-claims.ts");
+      return await claimedDevices(this.#client, pod);
+    } catch (error) {
+      throw toClusterError(error);
+    }
   }
 
   async setNetworkStatus(pod: Pod, value: string | undefined): Promise<void> {

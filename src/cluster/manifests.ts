@@ -1,6 +1,7 @@
 import { isErrno, SystemError } from "../libc/errno.ts";
 import { type Manifest, ManifestFolder, type ManifestProblem } from "./manifest-folder.ts";
 import { isNetwork, nameOf, namespaceOf, networkOf, podOf } from "./manifest-objects.ts";
+import type { PodDevices } from "./kubelet/device-list.ts";
 import { type NamespacedName, networkHint } from "./near-miss.ts";
 import { type KeptEvent, mergeEvents, type PodState, readState, removeState, updateState } from "./pod-state.ts";
 import {
@@ -67,6 +68,11 @@ export class ManifestCluster implements Cluster {
         networkHint({ namespace, name }, this.#networkNames()),
       );
     });
+  }
+
+  /** Manifests say nothing of what has been allocated. */
+  async claimedDevices(): Promise<PodDevices> {
+    return new Map();
   }
 
   async setNetworkStatus(pod: Pod, value: string | undefined): Promise<void> {

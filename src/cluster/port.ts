@@ -1,8 +1,17 @@
+import type { PodDevices } from "./kubelet/device-list.ts";
+
 /** Which pod a call is for, as the runtime names it in CNI_ARGS (K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID). */
 export interface PodIdentity {
   readonly namespace: string;
   readonly name: string;
   readonly uid?: string;
+}
+
+/** A ResourceClaim of a pod, in the pod's namespace. */
+export interface PodClaim {
+  readonly name: string;
+  /** The resource that a request of the claim was made for, by the request's name; empty for a claim that the pod itself names. */
+  readonly resources: ReadonlyMap<string, string>;
 }
 
 /** What a dispatcher needs to know of a pod. */
@@ -15,6 +24,8 @@ export interface Pod {
   /** Started by kubelet from a file or URL: its uid differs from the one the runtime passes (annotation kubernetes.io/config.source). */
   readonly isStatic: boolean;
   readonly nodeName?: string;
+  /** The claims of devices that its status names; absent for none. */
+  readonly claims?: readonly PodClaim[];
   /** Present, and true, for a pod that shares the node's network (spec.hostNetwork): a runtime never calls CNI for it. */
   readonly usesHostNetwork?: true;
 }
@@ -46,6 +57,12 @@ export interface Cluster {
 
   /** A network; a missing one is a "not-found" error whose hint names the near misses. */
   getNetwork(namespace: string, name: string): Promise<NetworkAttachmentDefinition>;
+
+  /**
+   * The devices that the pod's claims have been allocated and that are meant for networks, by resource (resource.k8s.io/v1); what kubelet's
+   * device plugins have assigned is not among them. Asks nothing for a pod without claims.
+   */
+  claimedDevices(pod: Pod): Promise<PodDevices>;
 
   /**
    * Writes the annotation k8s.v1.cni.cncf.io/network-status, or removes it for undefined. "not-found" when the pod is gone, "conflict" when

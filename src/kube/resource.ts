@@ -20,6 +20,14 @@ export const networks: Resource = {
   singular: "network-attachment-definition",
 };
 
+const allocation = { group: "resource.k8s.io", version: "v1" } as const;
+
+/** Dynamic resource allocation (Kubernetes 1.34 and newer): who has been given which device. */
+export const resourceClaims: Resource = { ...allocation, plural: "resourceclaims", singular: "resourceclaim" };
+
+/** The devices that drivers have published. Of no namespace. */
+export const resourceSlices: Resource = { ...allocation, plural: "resourceslices", singular: "resourceslice" };
+
 /** What leaders are elected by (coordination.k8s.io/v1). */
 export const leases: Resource = {
   group: "coordination.k8s.io",

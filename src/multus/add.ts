@@ -76,7 +76,7 @@ async function clearEarlier(session: Session, call: AddCall<MultusConf>): Promis
 async function planFor({ conf, log }: Session, call: AddCall<MultusConf>, subject: Subject): Promise<Plan> {
   const { cluster, pod, identity } = subject;
   const sources = await networkSources({ conf, cluster, pod, log });
-  const devices = await podDevices(conf.kubeletDir, sources, pod, identity, log);
+  const devices = await podDevices({ kubeletDir: conf.kubeletDir, sources, cluster, pod, identity, log });
   const { ifName, containerId, args } = call;
   const { runtimeConfig, missingCapability } = conf;
   return makePlan({ ifName, containerId, args, runtimeConfig, missingCapability, devices, sources });

@@ -94,7 +94,7 @@ test("a shortage says what the pod must request", () => {
   expect(short?.error).toMatchObject({
     reason: "NotEnoughDevices",
     details:
-      'the pod must request as many: resources.limits {"r": "2"} in one of its containers, or a claim of that name',
+      'the pod must request as many: resources.limits {"r": "2"} in one of its containers, or have a claim of that name, or of devices whose attribute k8s.cni.cncf.io/resourceName says so',
   });
 });
 

@@ -1,5 +1,5 @@
 import type { PodDevices } from "../cluster/kubelet/device-list.ts";
-import type { Pod, PodIdentity } from "../cluster/port.ts";
+import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
 import { CniError, code } from "../cni/error.ts";
 import type { Logger } from "../log/logger.ts";
 import { DispatchError } from "./dispatch-error.ts";
@@ -8,27 +8,85 @@ import type { NetworkSource } from "./plan.ts";
 /** The annotation of a NetworkAttachmentDefinition that names the resource whose devices its attachments are made of. */
 export const resourceNameAnnotation = "k8s.v1.cni.cncf.io/resourceName";
 
+/** Whose devices are asked for, and of whom. */
+export interface DeviceQuestion {
+  readonly kubeletDir: string;
+  /** The networks that may need devices; undefined for one that was not found. */
+  readonly sources: readonly (NetworkSource | undefined)[];
+  readonly cluster: Cluster | undefined;
+  readonly pod: Pod | undefined;
+  readonly identity: PodIdentity | undefined;
+  readonly log: Logger;
+}
+
 /**
- * What kubelet has assigned to the pod, asked once for all of its networks; undefined when none of them needs a device, or the call is for no
- * pod. Throws `DispatchError` code 11 when kubelet can't be asked: it may be starting.
+ * The devices of the pod, asked once for all of its networks: what kubelet has assigned, and what its claims have been allocated (resource.k8s.io/v1)
+ * of resources that kubelet knows nothing of. Undefined when none of the networks needs a device, or the call is for no pod. Throws
+ * `DispatchError` code 11 when kubelet or the API server can't be asked: either may be starting.
  */
-export async function podDevices(
-  kubeletDir: string,
-  sources: readonly NetworkSource[],
-  pod: Pod | undefined,
-  identity: PodIdentity | undefined,
-  log: Logger,
-): Promise<PodDevices | undefined> {
-  if (pod === undefined || sources.every(({ resourceName }) => resourceName === undefined)) return undefined;
+export async function podDevices(question: DeviceQuestion): Promise<PodDevices | undefined> {
+  const { pod } = question;
+  if (pod === undefined || resourcesOf(question).length === 0) return undefined;
+  const assigned = (await askKubelet(question, pod)) ?? new Map<string, readonly string[]>();
+  return new Map([...(await askForClaims(question, pod, assigned)), ...assigned]);
+}
+
+/** What can be found out of a pod's devices from anywhere. */
+export interface KnownDevices {
+  /** Undefined when no network needs a device, and when it is not known which ones the pod has. */
+  readonly devices?: PodDevices;
+  /** Why it is not known. */
+  readonly problem?: string;
+}
+
+/** As `podDevices`, for those who only look, perhaps on another machine than the pod's node: what can't be found out is no failure. */
+export async function knownDevices(question: DeviceQuestion): Promise<KnownDevices> {
+  const { pod } = question;
+  const resources = resourcesOf(question);
+  if (pod === undefined || resources.length === 0) return {};
+  try {
+    const assigned = await askKubelet(question, pod).catch((error: unknown) => CniError.from(error));
+    if (assigned !== undefined && !(assigned instanceof CniError))
+      return { devices: new Map([...(await askForClaims(question, pod, assigned)), ...assigned]) };
+    const claimed = await askForClaims(question, pod, new Map());
+    if (resources.every((name) => claimed.has(name))) return { devices: claimed };
+    const reason = assigned?.message ?? "kubelet of this machine does not know the pod";
+    const where = pod.nodeName === undefined ? "" : `; ask on node ${pod.nodeName}`;
+    return { problem: `which devices of ${resources.join(", ")} the pod has is not known here: ${reason}${where}` };
+  } catch (error) {
+    return { problem: CniError.from(error).message };
+  }
+}
+
+function resourcesOf({ sources }: DeviceQuestion): string[] {
+  return [...new Set(sources.flatMap((source) => source?.resourceName ?? []))];
+}
+
+async function askKubelet({ kubeletDir, identity, log }: DeviceQuestion, pod: Pod): Promise<PodDevices | undefined> {
   const { readPodDevices } = await import("../cluster/kubelet/pod-devices.ts");
   const { namespace, name } = pod;
   try {
     // The runtime passes on kubelet's own uid, which a static pod's mirror does not have.
     return await readPodDevices(kubeletDir, { namespace, name, uid: identity?.uid ?? pod.uid }, log);
   } catch (error) {
-    const { message } = CniError.from(error);
-    throw new DispatchError("DevicesNotReadable", message, { cause: error, code: code.tryAgainLater });
+    throw notReadable(error);
   }
+}
+
+/** Claims cost further requests, and rights that few clusters need to grant: only a pod that has some, for what kubelet does not know. */
+async function askForClaims(question: DeviceQuestion, pod: Pod, assigned: PodDevices): Promise<PodDevices> {
+  const isComplete = resourcesOf(question).every((name) => assigned.has(name));
+  if (question.cluster === undefined || pod.claims === undefined || isComplete) return new Map();
+  try {
+    return await question.cluster.claimedDevices(pod);
+  } catch (error) {
+    throw notReadable(error);
+  }
+}
+
+function notReadable(error: unknown): DispatchError {
+  const { message } = CniError.from(error);
+  return new DispatchError("DevicesNotReadable", message, { cause: error, code: code.tryAgainLater });
 }
 
 /** The device of each network, by its position; undefined for a network that gets none. */
@@ -93,7 +151,7 @@ function shortage(
       "NotEnoughDevices",
       `${need} of resource ${resource}, and kubelet has assigned the pod ${has}`,
       {
-        details: `the pod must request as many: resources.limits {${JSON.stringify(resource)}: "${users.length}"} in one of its containers, or a claim of that name`,
+        details: `the pod must request as many: resources.limits {${JSON.stringify(resource)}: "${users.length}"} in one of its containers, or have a claim of that name, or of devices whose attribute k8s.cni.cncf.io/resourceName says so`,
       },
     ),
   };

@@ -8,6 +8,7 @@ import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
 import type { MultusConf } from "./config.ts";
+import { knownDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import { type Attachment, draftPlan, type NetworkSource, type PlanDraft } from "./plan.ts";
 import { type SourceOutcome, surveySources } from "./sources.ts";
@@ -42,8 +43,10 @@ export interface ExplainedNetwork {
   readonly plugins?: readonly ExplainedPlugin[];
   /** CNI_ARGS. */
   readonly args?: string;
-  /** The resource that kubelet would assign a device of. */
+  /** The resource that it takes a device of. */
   readonly resourceName?: string;
+  /** That device; absent when it is not known here. */
+  readonly deviceId?: string;
   /** Gateways that the pod's default routes are moved to; empty: this network keeps its own. */
   readonly defaultRoute?: readonly string[];
   readonly refusals: readonly ExplainedReason[];
@@ -58,6 +61,8 @@ export interface PodExplanation {
   /** True when an ADD would be refused before anything is attached. */
   readonly isRefused: boolean;
   readonly networks: readonly ExplainedNetwork[];
+  /** What could not be found out here. */
+  readonly notes: readonly string[];
   /** What is wrong with the pod as a whole: annotations that can't be read. */
   readonly refusals: readonly ExplainedReason[];
 }
@@ -65,8 +70,8 @@ export interface PodExplanation {
 const defaultIfName = "eth0";
 
 /**
- * Reads and plans all networks of a pod as an ADD would, by the same code, to the end whatever fails; changes nothing. Kubelet is not asked for
- * devices. Throws only what is no network's fault.
+ * Reads and plans all networks of a pod as an ADD would, by the same code, to the end whatever fails; changes nothing. Throws only what is no
+ * network's fault.
  */
 export async function explainPod(conf: MultusConf, cluster: Cluster | undefined, pod: Pod): Promise<PodExplanation> {
   const { outcomes, failures } = await surveySources({ conf, cluster, pod, log: silentLogger });
@@ -74,11 +79,14 @@ export async function explainPod(conf: MultusConf, cluster: Cluster | undefined,
   const args = parseArgs(`IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name};K8S_POD_UID=${uid}`);
   const { runtimeConfig, missingCapability } = conf;
   const sources = outcomes.map(({ found }) => (found instanceof CniError ? undefined : found));
-  const draft = draftPlan({ ifName: defaultIfName, args, runtimeConfig, missingCapability, sources });
+  const log = silentLogger;
+  const { kubeletDir } = conf;
+  const { devices, problem } = await knownDevices({ kubeletDir, sources, cluster, pod, identity: pod, log });
+  const draft = draftPlan({ ifName: defaultIfName, args, runtimeConfig, missingCapability, devices, sources });
   const networks = outcomes.map((outcome, position) => explainNetwork(outcome, position, draft));
   const refusals = failures.map(reasonOf);
   const isRefused = refusals.length > 0 || networks.some((network) => network.refusals.length > 0);
-  return { namespace, name, uid, isRefused, networks, refusals };
+  return { namespace, name, uid, isRefused, networks, notes: problem === undefined ? [] : [problem], refusals };
 }
 
 function explainNetwork(outcome: SourceOutcome, position: number, draft: PlanDraft): ExplainedNetwork {
@@ -96,6 +104,7 @@ function explainNetwork(outcome: SourceOutcome, position: number, draft: PlanDra
     plugins: explainPlugins(found, attachment),
     args: attachment.args,
     ...(device === undefined ? {} : { resourceName: device.resourceName }),
+    ...(device?.id === undefined ? {} : { deviceId: device.id }),
     ...(defaultRoute === undefined ? {} : { defaultRoute: defaultRoute.map(formatIp) }),
     refusals: draft.problems.filter(({ networks }) => networks.includes(position)).map(({ error }) => reasonOf(error)),
     warnings: [

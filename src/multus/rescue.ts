@@ -63,7 +63,8 @@ async function plannedEntries(session: Session, call: AttachmentCall): Promise<J
   const input = { ifName, containerId, args, runtimeConfig, missingCapability: "ignore" } as const;
   const attempt = async (cluster: Cluster | undefined, pod: Pod | undefined): Promise<JournalEntry[]> => {
     const sources = await networkSources({ conf, cluster, pod, log });
-    const devices = await podDevices(conf.kubeletDir, sources, pod, podIdentity(call.args), log).catch(() => undefined);
+    const question = { kubeletDir: conf.kubeletDir, sources, cluster, pod, identity: podIdentity(call.args), log };
+    const devices = await podDevices(question).catch(() => undefined);
     return makePlan({ ...input, devices, sources }).attachments.map((attachment) => ({
       ...attachment,
       netns: call.netns.path,

@@ -42,6 +42,7 @@ function fakeCluster(definitions: Readonly<Record<string, string>>): Cluster {
         );
       return Promise.resolve({ namespace, name, config, annotations: {} });
     },
+    claimedDevices: () => Promise.resolve(new Map()),
     setNetworkStatus: nothing,
     emit: () => undefined,
     flush: nothing,

@@ -4,6 +4,7 @@ import { formatIp } from "../ip/address.ts";
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
 import type { MultusConf } from "../multus/config.ts";
+import { knownDevices } from "../multus/devices.ts";
 import { type Attachment, makePlan } from "../multus/plan.ts";
 import { networkSources } from "../multus/sources.ts";
 import { podInterface } from "./default-conf.ts";
@@ -62,13 +63,20 @@ async function planPod(
   cluster: Cluster,
   pod: Pod,
 ): Promise<Pick<PodPlan, "attachments" | "warnings">> {
-  const sources = await networkSources({ conf, cluster, pod, log: silentLogger });
+  const log = silentLogger;
+  const sources = await networkSources({ conf, cluster, pod, log });
   const args = parseArgs(
     `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`,
   );
   const { runtimeConfig, missingCapability } = conf;
-  const plan = makePlan({ ifName: podInterface, args, runtimeConfig, missingCapability, sources });
-  return { attachments: plan.attachments.map(describe), warnings: plan.warnings.map(({ message }) => message) };
+  const { kubeletDir } = conf;
+  const { devices, problem } = await knownDevices({ kubeletDir, sources, cluster, pod, identity: pod, log });
+  const plan = makePlan({ ifName: podInterface, args, runtimeConfig, missingCapability, devices, sources });
+  const warnings = plan.warnings.map(({ message }) => message);
+  return {
+    attachments: plan.attachments.map(describe),
+    warnings: problem === undefined ? warnings : [...warnings, problem],
+  };
 }
 
 function describe({

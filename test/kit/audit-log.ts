@@ -37,9 +37,12 @@ export class AuditLog {
     this.#offset = statSync(this.#path).size;
   }
 
-  /** The requests since the last call that were about objects of a namespace, in order. Those about others are passed over for good. */
-  take(namespace: string): AuditEntry[] {
-    return this.#newEntries().filter((entry) => entry.namespace === namespace);
+  /**
+   * The requests since the last call that were about objects of these namespaces ("" for objects of none), in order. Those about others are
+   * passed over for good.
+   */
+  take(...namespaces: readonly string[]): AuditEntry[] {
+    return this.#newEntries().filter((entry) => namespaces.includes(entry.namespace));
   }
 
   /** How many requests about objects of each namespace there were since the last call, by users that `counts`. */

@@ -156,6 +156,10 @@ export function clusterContract(adapter: string, make: (world: ClusterWorld) => 
       });
     });
 
+    test("a pod without claims has no devices of any", async () => {
+      expect(await cluster.claimedDevices(await web())).toEqual(new Map());
+    });
+
     describe("network-status", () => {
       test("a written status is read back byte for byte beside the other annotations", async () => {
         await cluster.setNetworkStatus(await web(), status);

@@ -16,6 +16,8 @@ const plurals: Readonly<Record<string, string>> = {
   Pod: "pods",
   Namespace: "namespaces",
   ServiceAccount: "serviceaccounts",
+  ResourceClaim: "resourceclaims",
+  ResourceSlice: "resourceslices",
   NetworkAttachmentDefinition: "network-attachment-definitions",
   CustomResourceDefinition: "customresourcedefinitions",
   ClusterRole: "clusterroles",

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeKubelet, type KubeletContainer } from "../../src/cluster/kubelet/fake-kubelet.test-data.ts";
-import { mustCallCni } from "../kit/cni-caller.ts";
+import { callCni, type CniOutcome, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
 import { killAtEverySystemCall } from "../kit/fault.ts";
 import { errorOf, type Json, type MultusSite, type SitePod, useSite } from "../kit/multus-site.ts";
 import { Recorder } from "../kit/recorder.ts";
@@ -163,6 +163,66 @@ describe("a pod with networks made of devices", () => {
   });
 });
 
+describe("polynic explain and plan of a pod", () => {
+  async function look(verb: string, pod: SitePod): Promise<CniOutcome> {
+    const here = site();
+    const conf = here.folder.write("00-multus.conf", here.conf({ kubeletDir: kubelet.path }));
+    const executable = join(polynicBin, "polynic");
+    const argv = [verb, `default/${pod.name}`, "--conf", conf, "-o", "json"];
+    return await callCni({ executable, argv, node: here.node });
+  }
+  const explained = async (pod: SitePod): Promise<Json> => (await look("explain", pod)).result as Json;
+
+  beforeEach(() => {
+    deviceNetwork("one", capable);
+    deviceNetwork("two");
+  });
+
+  test("ask kubelet as an ADD would, and tell which device goes where", async () => {
+    const pod = site().pod("one,two");
+    await assigned(pod, nics("a", "b"));
+    const { isRefused, networks, notes } = await explained(pod);
+    expect({ isRefused, notes }).toEqual({ isRefused: false, notes: [] });
+    expect(networks).toMatchObject([
+      {},
+      {
+        resourceName: resource,
+        deviceId: "a",
+        plugins: [{ injected: { deviceID: "a", pciBusID: "a", runtimeConfig: { deviceID: "a" } } }],
+      },
+      { deviceId: "b", plugins: [{ injected: { deviceID: "b", pciBusID: "b" } }] },
+    ]);
+    expect((await look("plan", pod)).result).toMatchObject({
+      pods: [
+        { attachments: [{}, { config: { plugins: [{ deviceID: "a" }] } }, { capabilityArgs: { deviceID: "b" } }] },
+      ],
+    });
+    expect(recorder.take()).toEqual([]);
+  });
+
+  test("say that it would be refused when it has too few", async () => {
+    const pod = site().pod("one,two");
+    await assigned(pod, nics("a"));
+    const outcome = await look("explain", pod);
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.result).toMatchObject({
+      isRefused: true,
+      networks: [{}, { refusals: [] }, { refusals: [{ reason: "NotEnoughDevices" }] }],
+    });
+    expect((await look("plan", pod)).stderr).toContain("need 2 devices of resource");
+  });
+
+  test("say what they can't find out where kubelet does not know the pod, or is not there", async () => {
+    const pod = site().pod("one");
+    await kubelet.listen([]);
+    const unknown = `which devices of ${resource} the pod has is not known here: kubelet of this machine does not know the pod`;
+    expect(await explained(pod)).toMatchObject({ isRefused: false, notes: [unknown] });
+    expect((await look("plan", pod)).stderr).toBe(`default/${pod.name}: warning: ${unknown}\n`);
+    await kubelet.close();
+    expect((await explained(pod))["notes"]).toEqual([expect.stringContaining(`there is no ${kubelet.socket}`)]);
+  });
+});
+
 describe("a pod is refused, with nothing attached,", () => {
   async function refused(pod: SitePod): Promise<{ error: ReturnType<typeof errorOf>; events: string[] }> {
     const here = site();
@@ -183,7 +243,7 @@ describe("a pod is refused, with nothing attached,", () => {
     expect(error).toEqual({
       code: 7,
       msg: `Multus: [default/${pod.name}/${pod.uid}]: networks default/one, default/two need 2 devices of resource ${resource}, and kubelet has assigned the pod 1 (a)`,
-      details: `the pod must request as many: resources.limits {"${resource}": "2"} in one of its containers, or a claim of that name`,
+      details: `the pod must request as many: resources.limits {"${resource}": "2"} in one of its containers, or have a claim of that name, or of devices whose attribute k8s.cni.cncf.io/resourceName says so`,
     });
     expect(events).toEqual([
       expect.stringMatching(/^Warning NotEnoughDevices networks default\/one, default\/two need 2/),

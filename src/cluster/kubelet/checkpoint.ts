@@ -20,16 +20,16 @@ const schema = struct({
 
 /**
  * The devices of the pod with that uid from the text of kubelet's checkpoint of its device manager (kubernetes, pkg/kubelet/cm/devicemanager/
- * checkpoint): entries in the file's order, NUMA nodes ascending. Claims are not in it, and its checksum is not verified. A pod
- * that it does not know has none. Throws `JsonError` for another shape.
+ * checkpoint): entries in the file's order, NUMA nodes ascending. Claims are not in it, and its checksum is not verified. Undefined for a
+ * pod that it does not know: one without devices is not in it. Throws `JsonError` for another shape.
  */
-export function checkpointedDevices(content: string, podUid: string): PodDevices {
+export function checkpointedDevices(content: string, podUid: string): PodDevices | undefined {
   const { Data } = decode(schema, parse(content).value);
   const devices = new DeviceList();
   for (const { PodUID, ResourceName, DeviceIDs } of Data.PodDeviceEntries) {
     if (PodUID === podUid) devices.add(ResourceName, Array.isArray(DeviceIDs) ? DeviceIDs : inNodeOrder(DeviceIDs));
   }
-  return devices.byResource;
+  return devices.byResource.size === 0 ? undefined : devices.byResource;
 }
 
 /** Node -1 stands for devices without a node. */

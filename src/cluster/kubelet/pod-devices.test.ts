@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => kubelet.close());
 
 async function read(): Promise<readonly string[] | undefined> {
-  return (await readPodDevices(kubelet.path, pod, silentLogger)).get("r");
+  return (await readPodDevices(kubelet.path, pod, silentLogger))?.get("r");
 }
 
 describe("the devices of a pod", () => {
@@ -31,7 +31,14 @@ describe("the devices of a pod", () => {
 
   test("are none when kubelet lists the pod without any: the file is not asked then", async () => {
     await kubelet.listen([{ ...pod, containers: [] }]);
-    expect(await read()).toBeUndefined();
+    expect(await readPodDevices(kubelet.path, pod, silentLogger)).toEqual(new Map());
+  });
+
+  test("are not known of a pod that kubelet does not list, or that is not in the file", async () => {
+    const other = { namespace: "default", name: "other", uid: "o" };
+    expect(await readPodDevices(kubelet.path, other, silentLogger)).toBeUndefined();
+    await kubelet.listen(listed);
+    expect(await readPodDevices(kubelet.path, other, silentLogger)).toBeUndefined();
   });
 
   test("of a node with thousands of them arrive whole", async () => {

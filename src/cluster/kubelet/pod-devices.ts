@@ -7,23 +7,29 @@ import type { PodDevices } from "./device-list.ts";
 /**
  * The devices that kubelet on this node has assigned to a pod, by resource: from its pod-resources socket, else, where that is missing or
  * does not answer, from the checkpoint file of its device manager. `folder` is kubelet's root directory; `pod.uid` is the uid that
- * kubelet goes by, which for a static pod is not that of its mirror in the API. Throws `ClusterError` "unavailable" when neither can
- * be read: whether the pod has devices is unknown then.
+ * kubelet goes by, which for a static pod is not that of its mirror in the API. Undefined for a pod that kubelet does not know. Throws
+ * `ClusterError` "unavailable" when neither can be read: whether the pod has devices is unknown then.
  */
-export async function readPodDevices(folder: string, pod: Required<PodIdentity>, log: Logger): Promise<PodDevices> {
+export async function readPodDevices(
+  folder: string,
+  pod: Required<PodIdentity>,
+  log: Logger,
+): Promise<PodDevices | undefined> {
   const socket = `${folder}/pod-resources/kubelet.sock`;
   const checkpoint = `${folder}/device-plugins/kubelet_internal_checkpoint`;
   const problems: string[] = [];
   try {
-    const devices = await fromSocket(socket, pod);
-    if (devices !== undefined) return devices;
+    // HTTP/2 costs more to load than all of the dispatcher.
+    if (statusIfExists(socket) !== undefined)
+      return await (await import("./pod-resources.ts")).listedDevices(socket, pod);
     problems.push(`there is no ${socket}`);
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));
   }
   try {
-    const devices = fromCheckpoint(checkpoint, pod.uid);
-    if (devices !== undefined) {
+    const content = readTextIfExists(checkpoint);
+    if (content !== undefined) {
+      const devices = checkpointedDevices(content, pod.uid);
       log.verbose(`devices of pod ${pod.namespace}/${pod.name} are from ${checkpoint}: ${problems.join("; ")}`);
       return devices;
     }
@@ -37,16 +43,4 @@ export async function readPodDevices(folder: string, pod: Required<PodIdentity>,
     problems.join("; "),
     "kubelet must run on this node, and kubeletDir must name its root directory",
   );
-}
-
-async function fromSocket(socket: string, pod: PodIdentity): Promise<PodDevices | undefined> {
-  if (statusIfExists(socket) === undefined) return undefined;
-  // HTTP/2 costs more to load than all of the dispatcher.
-  const { listedDevices } = await import("./pod-resources.ts");
-  return await listedDevices(socket, pod);
-}
-
-function fromCheckpoint(path: string, uid: string): PodDevices | undefined {
-  const content = readTextIfExists(path);
-  return content === undefined ? undefined : checkpointedDevices(content, uid);
 }
