@@ -130,7 +130,9 @@ export class ApiProxy implements Disposable {
           await Bun.sleep(mischief.delayMs ?? 0);
           const answer = await this.#forward(request);
           response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
-          response.end(await answer.text());
+          // Piece by piece: the answer to a watch has no end.
+          if (answer.body !== null) for await (const chunk of answer.body) response.write(chunk);
+          response.end();
         }
       }
     } catch {

@@ -51,6 +51,12 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       expect(again).toMatchObject({ name, range: "10.0.0.0/24", allocations: { "1": entry("a") } });
     });
 
+    test("pools are listed with their entries", async () => {
+      const name = await poolOf();
+      await pools.patchPool(name, [{ op: "add", key: "7", entry: entry("a") }]);
+      expect(await pools.listPools()).toContainEqual(await pools.getPool(name));
+    });
+
     test("the changes of a patch happen together or not at all", async () => {
       const name = await poolOf();
       const change = (...changes: Parameters<Pools["patchPool"]>[1]) => pools.patchPool(name, changes);

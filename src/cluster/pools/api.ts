@@ -27,6 +27,8 @@ const jsonPatch = "application/json-patch+json";
 const mergePatch = "application/merge-patch+json";
 /** Names of some hundred bytes each: a page of the most that API servers send at once. */
 const namesPage = 5000;
+/** Pools of up to a megabyte each. */
+const poolsPage = 50;
 
 /** Pools of one namespace of a Kubernetes API server. */
 export class ApiPools implements Pools {
@@ -42,6 +44,16 @@ export class ApiPools implements Pools {
   async getPool(name: string): Promise<IpPool | undefined> {
     const found = await this.#get(ipPools, name, ipPoolSchema);
     return found && ipPoolOf(found);
+  }
+
+  async listPools(): Promise<IpPool[]> {
+    const { namespace } = this;
+    try {
+      const { items } = await list(this.client, ipPools, ipPoolSchema, { namespace, limit: poolsPage });
+      return items.map(ipPoolOf);
+    } catch (error) {
+      throw toClusterError(error);
+    }
   }
 
   async createPool(name: string, range: string): Promise<IpPool> {
@@ -70,7 +82,7 @@ export class ApiPools implements Pools {
   async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
     const { namespace } = this;
     const body: JsonValue[] = [];
-    for (const change of changes) body.push(...operations(change));
+    for (const change of changes) body.push(...patchOperations(change));
     try {
       await this.client.request({ verb: "patch", resource: ipPools, namespace, name }, anyObject(), {
         body,
@@ -231,8 +243,8 @@ export class ApiPools implements Pools {
   }
 }
 
-/** RFC 6902; a test for null holds for what is not there, as whereabouts itself relies on. */
-function operations(change: PoolChange): JsonObject[] {
+/** A change as a JSON patch (RFC 6902); a test for null holds for what is not there, as whereabouts itself relies on. */
+export function patchOperations(change: PoolChange): JsonObject[] {
   const path = `/spec/allocations/${change.key}`;
   if (change.op === "add") {
     return [

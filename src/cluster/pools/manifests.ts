@@ -54,6 +54,17 @@ export class ManifestPools implements Pools {
     return this.#guard(`get ippool ${name}`, () => this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf));
   }
 
+  async listPools(): Promise<IpPool[]> {
+    return this.#guard("list ippools", () => {
+      const pools: IpPool[] = [];
+      for (const name of this.#names(poolsFolder)) {
+        const pool = this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf);
+        if (pool !== undefined) pools.push(pool);
+      }
+      return pools;
+    });
+  }
+
   async createPool(name: string, range: string): Promise<IpPool> {
     return this.#guard(`create ippool ${name}`, () => {
       const metadata = { name, uid: crypto.randomUUID(), creationTimestamp: new Date().toISOString() };

@@ -43,6 +43,8 @@ export interface Pools {
   /** Undefined when there is none of that name. */
   getPool(name: string): Promise<IpPool | undefined>;
 
+  listPools(): Promise<IpPool[]>;
+
   /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
   createPool(name: string, range: string): Promise<IpPool>;
 

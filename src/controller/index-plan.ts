@@ -1,0 +1,84 @@
+import { formatIp, type Ip, parseIp } from "../ip/address.ts";
+import type { Prefix } from "../ip/prefix.ts";
+import type { PoolChange } from "../cluster/pools/port.ts";
+import { allocationOf, claimFactsOf, indexId, isIndexId } from "../pool/claim.ts";
+import { keyOf, parsePoolRange } from "../pool/key.ts";
+import type { Allocation, IpPool, Reservation } from "../pool/objects.ts";
+
+/** An address that two hold: a claim of ours, and an entry that somebody else has written into the pool. */
+export interface Conflict {
+  readonly pool: string;
+  readonly address: string;
+  readonly claim: Reservation;
+  readonly entry: Allocation;
+}
+
+/** What makes a pool's map show the claims on its addresses. */
+export interface IndexPlan {
+  readonly changes: readonly PoolChange[];
+  readonly conflicts: readonly Conflict[];
+  /** Keys of entries whose claims are not to be seen, left for now. */
+  readonly unsettled: readonly string[];
+  /** Entries that the map has when the changes are done. */
+  readonly held: number;
+}
+
+const nothing: IndexPlan = { changes: [], conflicts: [], unsettled: [], held: 0 };
+
+/**
+ * What is to be changed in a pool's map so that every claim has its entry and every entry that only shows a claim has that claim, pure. What
+ * others have written is never touched: it holds its address. `isSettled` is asked for an entry whose claim is not to be seen; false
+ * leaves it for now, since what is seen of claims may be older than what is seen of the pool. A pool whose range can't be used gets nothing.
+ */
+export function planIndex(
+  pool: IpPool,
+  claims: Iterable<Reservation>,
+  isSettled: (key: string) => boolean = () => true,
+): IndexPlan {
+  const range = parsePoolRange(pool.range);
+  if (range === undefined) return nothing;
+  const changes: PoolChange[] = [];
+  const conflicts: Conflict[] = [];
+  const unsettled: string[] = [];
+  const shown = new Set<string>();
+  for (const claim of claims) {
+    const found = placeOf(claim, range);
+    if (found === undefined) continue;
+    const { key, address } = found;
+    shown.add(key);
+    const current = allocationOf(pool.allocations, key);
+    const wanted = entryOf(claim);
+    if (current === undefined) changes.push({ op: "add", key, entry: wanted });
+    else if (!isIndexId(current.id)) {
+      if (current.podref !== claim.podref || current.ifname !== claim.ifName)
+        conflicts.push({ pool: pool.name, address: formatIp(address), claim, entry: current });
+    } else if (!isSame(current, wanted)) changes.push({ op: "replace", key, id: current.id, entry: wanted });
+  }
+  let held = changes.filter(({ op }) => op === "add").length;
+  for (const key of Object.keys(pool.allocations)) {
+    held++;
+    const current = allocationOf(pool.allocations, key);
+    if (current === undefined || shown.has(key) || !isIndexId(current.id)) continue;
+    if (!isSettled(key)) {
+      unsettled.push(key);
+      continue;
+    }
+    changes.push({ op: "remove", key, id: current.id });
+    held--;
+  }
+  return { changes, conflicts, unsettled, held };
+}
+
+function placeOf(claim: Reservation, range: Prefix): { readonly key: string; readonly address: Ip } | undefined {
+  const address = parseIp(claimFactsOf(claim)?.address ?? "");
+  const key = address && keyOf(range, address);
+  return address === undefined || key === undefined ? undefined : { key, address };
+}
+
+function entryOf({ containerId, podref, ifName }: Reservation): Allocation {
+  return { id: indexId(containerId), podref, ifname: ifName };
+}
+
+function isSame(a: Allocation, b: Allocation): boolean {
+  return a.id === b.id && a.podref === b.podref && a.ifname === b.ifname;
+}

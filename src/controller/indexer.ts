@@ -1,0 +1,217 @@
+import { isUnavailable, KubeError } from "../kube/error.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { pause } from "../kube/pause.ts";
+import { ipPools, reservations } from "../kube/resource.ts";
+import { backoffMs } from "../kube/retry.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Pools } from "../cluster/pools/port.ts";
+import { ClusterError, isClusterError } from "../cluster/port.ts";
+import { claimFactsOf } from "../pool/claim.ts";
+import {
+  type IpPool,
+  ipPoolOf,
+  ipPoolSchema,
+  type Reservation,
+  reservationOf,
+  reservationSchema,
+} from "../pool/objects.ts";
+import { follow } from "./follow.ts";
+import { type Conflict, planIndex } from "./index-plan.ts";
+import { type IndexTimes, PoolSchedule } from "./pool-schedule.ts";
+import { stripManagers, usedAnnotation, usedText, writeIndex } from "./write-index.ts";
+
+export interface IndexerOptions {
+  readonly namespace: string;
+  readonly pools: Pools;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** Pools whose map a node writes itself: those of slices. */
+  readonly isNodeOwned: (pool: IpPool) => boolean;
+  readonly times?: IndexTimes;
+}
+
+const longestDelayMs = 10_000;
+/** Entries changed by one request: what is left follows with the next one. */
+const largestBatch = 500;
+/** Entries from which on the server's records of who manages them cost noticeable time. */
+const largePool = 200;
+
+/**
+ * Keeps the map of every pool in step with the claims on its addresses, from what is watched of both, until the signal is aborted. One request
+ * per pool is on its way at a time, and each makes all changes that are due. Makes pools that claims speak of and that do not exist.
+ * Whatever is written has the state that it is for as its condition: a second indexer, or one that was cut off for a while, does no harm.
+ */
+export class Indexer {
+  readonly #client: KubeClient;
+  readonly #options: IndexerOptions;
+  readonly #pools = new Map<string, IpPool>();
+  readonly #claims = new Map<string, Map<string, Reservation>>();
+  readonly #schedules = new Map<string, PoolSchedule>();
+  readonly #relieved = new Set<string>();
+  readonly #known = new Set<string>();
+  readonly #stop = new AbortController();
+  #failure: unknown;
+  #hasPools = false;
+  #hasClaims = false;
+
+  constructor(client: KubeClient, options: IndexerOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Resolves when the signal is aborted and nothing is on its way any more. Rejects as `follow` does. */
+  async run(): Promise<void> {
+    const { namespace, log } = this.#options;
+    const shared = { namespace, signal: this.#signal, log };
+    const both = [
+      follow(this.#client, ipPools, ipPoolSchema, {
+        ...shared,
+        onList: (objects) => this.#listPools(objects.map(ipPoolOf)),
+        onChange: (type, object) => this.#changePool(type, ipPoolOf(object)),
+      }),
+      follow(this.#client, reservations, reservationSchema, {
+        ...shared,
+        onList: (objects) => this.#listClaims(objects.map(reservationOf)),
+        onChange: (type, object) => this.#changeClaim(type, reservationOf(object)),
+      }),
+    ];
+    try {
+      await Promise.all(both);
+    } finally {
+      this.#stop.abort();
+      await Promise.allSettled(both);
+      await Promise.allSettled([...this.#schedules.values()].map((schedule) => schedule.mark()));
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#options.signal, this.#stop.signal]);
+  }
+
+  #listPools(pools: readonly IpPool[]): void {
+    const before = [...this.#pools.keys()];
+    this.#pools.clear();
+    for (const pool of pools) this.#pools.set(pool.name, pool);
+    this.#hasPools = true;
+    for (const name of new Set([...before, ...this.#pools.keys(), ...this.#claims.keys()])) this.#mark(name);
+  }
+
+  #changePool(type: string, pool: IpPool): void {
+    if (type === "DELETED") this.#pools.delete(pool.name);
+    else this.#pools.set(pool.name, pool);
+    this.#mark(pool.name);
+  }
+
+  #listClaims(claims: readonly Reservation[]): void {
+    const before = [...this.#claims.keys()];
+    this.#claims.clear();
+    for (const claim of claims) this.#put(claim);
+    this.#hasClaims = true;
+    for (const name of new Set([...before, ...this.#claims.keys(), ...this.#pools.keys()])) this.#mark(name);
+  }
+
+  #changeClaim(type: string, claim: Reservation): void {
+    const { pool = "" } = claimFactsOf(claim) ?? {};
+    if (pool === "") return;
+    if (type === "DELETED") this.#claims.get(pool)?.delete(claim.name);
+    else this.#put(claim);
+    this.#mark(pool);
+  }
+
+  #put(claim: Reservation): void {
+    const { pool = "" } = claimFactsOf(claim) ?? {};
+    if (pool === "") return;
+    const claims = this.#claims.get(pool) ?? new Map<string, Reservation>();
+    claims.set(claim.name, claim);
+    this.#claims.set(pool, claims);
+  }
+
+  /** Nothing is written before both kinds of objects were seen: a claim that was not listed yet is none that is missing. */
+  #mark(name: string): void {
+    if (!this.#hasPools || !this.#hasClaims) return;
+    this.#schedule(name)
+      .mark()
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+        this.#stop.abort();
+      });
+  }
+
+  #schedule(name: string): PoolSchedule {
+    let schedule = this.#schedules.get(name);
+    if (schedule === undefined) {
+      schedule = new PoolSchedule(() => this.#write(name), this.#signal, this.#options.times);
+      this.#schedules.set(name, schedule);
+    }
+    return schedule;
+  }
+
+  /** True when all that can be seen is written. */
+  async #write(name: string): Promise<boolean> {
+    try {
+      return await this.#bring(name);
+    } catch (error) {
+      if (!(error instanceof KubeError) && !(error instanceof ClusterError)) throw error;
+      this.#options.log.error(`pool ${name}: ${error.message}`);
+      const isPassing = isUnavailable(error) || isClusterError(error, "unavailable");
+      await pause(isPassing ? backoffMs(4, longestDelayMs) : longestDelayMs, this.#options.signal);
+      return false;
+    }
+  }
+
+  async #bring(name: string): Promise<boolean> {
+    const claims = this.#claims.get(name) ?? new Map<string, Reservation>();
+    const pool = this.#pools.get(name) ?? (await this.#make(name, claims));
+    if (pool === undefined || this.#options.isNodeOwned(pool)) return true;
+    const schedule = this.#schedule(name);
+    const plan = planIndex(pool, claims.values(), (key) => schedule.isSettled(key));
+    schedule.waitFor(plan.unsettled);
+    this.#tell(plan.conflicts);
+    const used = usedText(pool.range, plan.held);
+    const changes = plan.changes.slice(0, largestBatch);
+    const isLast = changes.length === plan.changes.length && plan.unsettled.length === 0;
+    if (changes.length === 0 && pool.annotations[usedAnnotation] === used) return isLast;
+    await this.#relieve(pool);
+    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, used);
+    if (written === undefined) {
+      // Somebody else has changed what we wanted to: look at it anew.
+      const current = await this.#options.pools.getPool(name);
+      if (current === undefined) this.#pools.delete(name);
+      else this.#pools.set(name, current);
+      return false;
+    }
+    if (this.#pools.get(name) === pool) this.#pools.set(name, written);
+    this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${used} used`);
+    return isLast;
+  }
+
+  /** What whereabouts has made, once; ours are made without such records. */
+  async #relieve({ name, allocations }: IpPool): Promise<void> {
+    if (this.#relieved.has(name) || Object.keys(allocations).length < largePool) return;
+    await stripManagers(this.#client, this.#options.namespace, name);
+    this.#relieved.add(name);
+  }
+
+  async #make(name: string, claims: ReadonlyMap<string, Reservation>): Promise<IpPool | undefined> {
+    for (const claim of claims.values()) {
+      const { range = "" } = claimFactsOf(claim) ?? {};
+      if (range === "") continue;
+      const pool = await this.#options.pools.createPool(name, range);
+      this.#options.log.verbose(`made pool ${name} of ${range}`);
+      this.#pools.set(name, pool);
+      return pool;
+    }
+    return undefined;
+  }
+
+  /** Each once. */
+  #tell(conflicts: readonly Conflict[]): void {
+    for (const { pool, address, claim, entry } of conflicts) {
+      const text = `${address} of pool ${pool} is claimed by ${claim.podref} (${claim.ifName}), and the pool shows ${entry.podref} (${entry.ifname})`;
+      if (this.#known.has(text)) continue;
+      this.#known.add(text);
+      this.#options.log.error(`duplicate: ${text}`);
+    }
+  }
+}

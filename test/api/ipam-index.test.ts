@@ -1,0 +1,197 @@
+// The index of the pools on a real API server, with the controller's own rights: what claims do, the maps show.
+import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import { ApiPools } from "../../src/cluster/pools/api.ts";
+import { Indexer } from "../../src/controller/indexer.ts";
+import { KubeClient } from "../../src/kube/client.ts";
+import { Connection } from "../../src/kube/connection.ts";
+import type { Logger } from "../../src/log/logger.ts";
+import { loggerTo } from "../../src/log/logger.ts";
+import { claimMetadata, holdFinalizer, indexId } from "../../src/pool/claim.ts";
+import { ApiProxy } from "../kit/api-proxy.ts";
+import { accessOf } from "../kit/cluster.ts";
+import { KubeAdmin } from "../kit/kube-admin.ts";
+
+const namespace = "kube-system";
+let admin: KubeAdmin;
+let nodePools: ApiPools;
+let stops: (() => Promise<void>)[];
+let lines: string[];
+let count = 0;
+/** A /16 of its own for each test. */
+let net: string;
+
+beforeEach(async () => {
+  admin = new KubeAdmin(inject("api"));
+  nodePools = (await connect("polynic", "node")).pools;
+  [stops, lines] = [[], []];
+  net = `10.${100 + count++}`;
+});
+afterEach(async () => {
+  await Promise.all(stops.map((stop) => stop()));
+  for (const { name, uid, finalizers } of await nodePools.listReservations())
+    await nodePools.deleteReservation(name, uid, finalizers.includes(holdFinalizer));
+  await admin.send("DELETE", `/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/${namespace}/ippools`);
+});
+
+async function connect(account: "polynic" | "polynic-ipam", agent: string, url = admin.server) {
+  const access = await accessOf(inject("api"), account, url);
+  const log: Logger = loggerTo("debug", ({ message }) => lines.push(message));
+  const client = new KubeClient(new Connection(() => access), { timeoutMs: 30_000, userAgent: agent, log });
+  return { client, log, pools: new ApiPools(client, namespace, "the server") };
+}
+
+async function startIndexer(url?: string): Promise<() => Promise<void>> {
+  const { client, log, pools } = await connect("polynic-ipam", "indexer", url);
+  const stop = new AbortController();
+  const indexer = new Indexer(client, { namespace, pools, signal: stop.signal, log, isNodeOwned: () => false });
+  const end = indexer.run();
+  const done = async () => {
+    stop.abort();
+    await end;
+  };
+  stops.push(done);
+  return done;
+}
+
+const poolOf = () => `${net}.0.0-16`;
+
+async function claim(last: number, podref = `default/web-${last}`, finalizers: string[] = [holdFinalizer]) {
+  const address = `${net}.${last >> 8}.${last & 255}`;
+  const facts = { pool: poolOf(), range: `${net}.0.0/16`, address, node: "node-1", podUid: "u" };
+  const containerId = `container-${last}`;
+  const uid = await nodePools.createReservation({
+    name: address,
+    owner: crypto.randomUUID(),
+    ...claimMetadata(facts, containerId),
+    finalizers,
+    podref,
+    containerId,
+    ifName: "net1",
+  });
+  return { name: address, uid: uid ?? "" };
+}
+
+const entry = (last: number, podref = `default/web-${last}`) => ({
+  id: indexId(`container-${last}`),
+  podref,
+  ifname: "net1",
+});
+const map = async () => (await nodePools.getPool(poolOf()))?.allocations ?? {};
+
+/** Waits until the pool's map is that; the last look is the assertion. */
+async function untilMap(want: object): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (let began = performance.now(); began < deadline; began = performance.now()) {
+    if (Bun.deepEquals(await map(), want)) break;
+    // A large pool costs the server as much to read as to write.
+    await Bun.sleep(20 + 4 * (performance.now() - began));
+  }
+  expect(await map()).toEqual(want);
+}
+
+test("a claim is shown, its pool is made, and what is given back is shown no more", async () => {
+  await startIndexer();
+  const one = await claim(5);
+  await claim(6);
+  await untilMap({ "5": entry(5), "6": entry(6) });
+  expect((await nodePools.getPool(poolOf()))?.annotations).toMatchObject({ "polynic.io/used": "2 of 65534" });
+  await nodePools.deleteReservation(one.name, one.uid, true);
+  await untilMap({ "6": entry(6) });
+});
+
+test("what was claimed and given back while nobody looked is put right at the start", async () => {
+  const stop = await startIndexer();
+  const one = await claim(5);
+  await untilMap({ "5": entry(5) });
+  await stop();
+  await nodePools.deleteReservation(one.name, one.uid, true);
+  await claim(7);
+  await startIndexer();
+  await untilMap({ "7": entry(7) });
+});
+
+test("what Go has written is left alone, and its holder and a claim of the same address are told of", async () => {
+  await nodePools.createPool(poolOf(), `${net}.0.0/16`);
+  const go = { id: "go", podref: "default/go", ifname: "net1" };
+  await nodePools.patchPool(poolOf(), [
+    { op: "add", key: "1", entry: go },
+    { op: "add", key: "5", entry: go },
+  ]);
+  await startIndexer();
+  await claim(5);
+  await claim(6);
+  await untilMap({ "1": go, "5": go, "6": entry(6) });
+  expect(lines.filter((line) => line.startsWith("duplicate"))).toEqual([
+    `duplicate: ${net}.0.5 of pool ${poolOf()} is claimed by default/web-5 (net1), and the pool shows default/go (net1)`,
+  ]);
+});
+
+test("an entry that Go took away for no reason comes back", async () => {
+  await startIndexer();
+  await claim(5);
+  await untilMap({ "5": entry(5) });
+  await nodePools.patchPool(poolOf(), [{ op: "remove", key: "5", id: indexId("container-5") }]);
+  await untilMap({ "5": entry(5) });
+});
+
+test("a claim that Go has marked for deletion is shown as long as it holds", async () => {
+  await startIndexer();
+  const one = await claim(5);
+  await untilMap({ "5": entry(5) });
+  await admin.delete({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "OverlappingRangeIPReservation",
+    metadata: { namespace, name: one.name },
+  });
+  await claim(6);
+  await untilMap({ "5": entry(5), "6": entry(6) });
+  await nodePools.deleteReservation(one.name, one.uid, true);
+  await untilMap({ "6": entry(6) });
+});
+
+test("two indexers write what one would", async () => {
+  await startIndexer();
+  await startIndexer();
+  const claims = await Promise.all(Array.from({ length: 60 }, (_, index) => claim(index + 1)));
+  await Promise.all(claims.slice(0, 30).map(({ name, uid }) => nodePools.deleteReservation(name, uid, true)));
+  await untilMap(Object.fromEntries(Array.from({ length: 30 }, (_, index) => [String(index + 31), entry(index + 31)])));
+});
+
+test("a server that breaks off answers, and is away for a while, changes nothing in the end", async () => {
+  using proxy = await ApiProxy.open(inject("api"));
+  const url = `https://127.0.0.1:${proxy.port}`;
+  const stop = await startIndexer(url);
+  await claim(1);
+  await untilMap({ "1": entry(1) });
+  proxy.plan((step, occurrence) =>
+    step === "patch ippools" && occurrence % 2 === 1 ? { kind: "reset-after" } : { kind: "pass" },
+  );
+  for (let last = 2; last < 8; last++) await claim(last);
+  const seven = Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map((last) => [String(last), entry(last)]));
+  await untilMap(seven);
+  proxy.plan(() => ({ kind: "reset" }));
+  await claim(8);
+  await Bun.sleep(500);
+  proxy.plan(() => ({ kind: "pass" }));
+  await untilMap({ ...seven, "8": entry(8) });
+  await stop();
+});
+
+test("a pool with 7,000 entries of Go nodes shows what is claimed beside them", { timeout: 240_000 }, async () => {
+  const go = (key: number) => ({ id: `go-${key}`, podref: `default/go-${key}`, ifname: "net1" });
+  const allocations = Object.fromEntries(
+    Array.from({ length: 7000 }, (_, index) => [String(index + 1), go(index + 1)]),
+  );
+  await admin.create({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: { namespace, name: poolOf() },
+    spec: { range: `${net}.0.0/16`, allocations },
+  });
+  await startIndexer();
+  const claims = await Promise.all(Array.from({ length: 100 }, (_, index) => claim(index + 7001)));
+  const shown = Object.fromEntries(claims.map((_, index) => [String(index + 7001), entry(index + 7001)]));
+  await untilMap({ ...allocations, ...shown });
+  await Promise.all(claims.map(({ name, uid }) => nodePools.deleteReservation(name, uid, true)));
+  await untilMap(allocations);
+});
