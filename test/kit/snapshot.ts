@@ -190,7 +190,8 @@ export function linkLocalOf(mac: string): string {
   const [first = 0, second = 0, third = 0, ...rest] = bytes;
   const all = [first ^ 2, second, third, 0xff, 0xfe, ...rest];
   const groups = [0, 2, 4, 6].map((index) => (((all[index] ?? 0) << 8) | (all[index + 1] ?? 0)).toString(16));
-  return `fe80::${groups.join(":")}`;
+  // A MAC that begins with 02:00 gives a zero group more, which the "::" takes in.
+  return `fe80::${groups.join(":").replace(/^0:/, "")}`;
 }
 
 function isNotOfLinkLocal(route: Json): boolean {
