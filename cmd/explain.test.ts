@@ -43,6 +43,7 @@ function pod(name: string, networks: unknown, more: object = {}): object {
 beforeAll(() => {
   // Whoever runs the tests may well have a cluster.
   vi.stubEnv("KUBECONFIG", "");
+  vi.stubEnv("NETCONFPATH", "/nowhere");
   vi.stubEnv("KUBERNETES_SERVICE_HOST", "");
   const objects = [
     network("lan", { cniVersion: "1.0.0", type: "macvlan", ipam: { type: "host-local" } }),
@@ -185,7 +186,7 @@ describe("polynic explain", () => {
     [
       "no place to look",
       ["good"],
-      "name the manifests with -f FILE, an API server with --kubeconfig FILE, or a --conf FILE",
+      "name the manifests with -f FILE, an API server with --kubeconfig FILE or $KUBECONFIG, or a --conf FILE",
     ],
   ])("%s is bad input: one line and exit code 2", async (_, args, want) => {
     const { exitCode, out, error } = await explain(...args);

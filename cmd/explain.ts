@@ -15,6 +15,7 @@ export interface ExplainRequest extends PodSourceRequest {
 export async function explainOne(request: ExplainRequest, terminal: Terminal): Promise<number> {
   using source = await PodSource.open(request);
   const explanation = await explainPod(source.conf, source.cluster, await source.find(request.pod));
+  if (source.note !== "") await terminal.error(`note: ${source.note}\n`);
   await terminal.out(formatValue(explanation, request.output) ?? explanationText(explanation, terminal));
   return explanation.isRefused ? 1 : 0;
 }

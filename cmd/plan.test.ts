@@ -10,6 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), "polynic-plan-"));
 // Whoever runs the tests may well have a cluster.
 beforeAll(() => {
   vi.stubEnv("KUBECONFIG", "");
+  vi.stubEnv("NETCONFPATH", "/nowhere");
   vi.stubEnv("KUBERNETES_SERVICE_HOST", "");
 });
 afterAll(() => {

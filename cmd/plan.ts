@@ -15,6 +15,7 @@ export interface PlanRequest extends PodSourceRequest {
 export async function planFiles(request: PlanRequest, terminal: Terminal): Promise<number> {
   using source = await PodSource.open(request);
   const report = await planPods(source.conf, source.cluster, await source.choose(request.pod));
+  if (source.note !== "") await terminal.error(`note: ${source.note}\n`);
   await terminal.out(formatValue(report, request.output) ?? planTable(report, terminal));
   for (const { namespace, name, warnings } of report.pods)
     for (const warning of warnings) await terminal.error(`${namespace}/${name}: warning: ${warning}\n`);

@@ -1,21 +1,26 @@
 import { ManifestCluster } from "../src/cluster/manifests.ts";
+import type { NetworkList } from "../src/cni/network-list.ts";
 import type { Cluster, Pod } from "../src/cluster/port.ts";
 import { statusIfExists } from "../src/libc/file.ts";
 import { silentLogger } from "../src/log/logger.ts";
 import type { MultusConf } from "../src/multus/config.ts";
 import { defaultConf } from "../src/play/default-conf.ts";
+import { findNodeConf } from "../src/play/node-conf.ts";
 import { dispatcherConf, readConf, toList } from "../src/play/pod-conf.ts";
 import { asInput } from "../src/play/play-error.ts";
 import { PodSources } from "../src/play/pods.ts";
 import { layout } from "../src/play/state.ts";
 import { UsageError } from "./usage-error.ts";
 
+/** Where runtimes look for their networks. */
+const defaultFolder = "/etc/cni/net.d";
+
 /** Where pods and networks are to be looked up, and by which config of the dispatcher. */
 export interface PodSourceRequest {
   readonly root: string;
   /** Manifest files and directories; they win over what `conf` names. */
   readonly paths: readonly string[];
-  /** Path of the dispatcher's config; "" for the built-in one. */
+  /** Path of the dispatcher's config; "" for the node's own, or the built-in one. */
   readonly conf: string;
   /** Addresses of the built-in config's default network. */
   readonly podCidr: string;
@@ -28,6 +33,8 @@ export interface PodSourceRequest {
 /** Pods and their networks as a verb of the command line looks at them. */
 export class PodSource implements Disposable {
   private constructor(
+    /** What the caller should know of `conf`; "" for nothing. */
+    readonly note: string,
     readonly conf: MultusConf,
     readonly cluster: Cluster,
     /** All pods; undefined where they can only be asked for by name. */
@@ -37,20 +44,20 @@ export class PodSource implements Disposable {
 
   /** Throws `UsageError` and `InputError` for what the caller has got wrong. Of an API server nothing is asked yet. */
   static async open(request: PodSourceRequest): Promise<PodSource> {
-    const conf = readDispatcherConf(request);
+    const { conf, note, isBuiltIn } = chooseConf(request);
     if (request.paths.length > 0) {
       const { cluster, pods } = new PodSources(request.paths);
-      return new PodSource(conf, cluster, pods);
+      return new PodSource(note, conf, cluster, pods);
     }
-    if (request.kubeconfig === "" && request.conf !== "" && conf.manifests !== undefined) {
+    if (request.kubeconfig === "" && !isBuiltIn && conf.manifests !== undefined) {
       const cluster = new ManifestCluster(conf.manifests);
-      return new PodSource(conf, cluster, cluster.pods());
+      return new PodSource(note, conf, cluster, cluster.pods());
     }
     const kubeconfig = request.kubeconfig || conf.kubeconfig || usersKubeconfig();
     const { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = process.env;
     if (kubeconfig === "" && (KUBERNETES_SERVICE_HOST ?? "") === "") {
       throw new UsageError(
-        'name the manifests with -f FILE, an API server with --kubeconfig FILE, or a --conf FILE that has the key "manifests" or "kubeconfig"',
+        'name the manifests with -f FILE, an API server with --kubeconfig FILE or $KUBECONFIG, or a --conf FILE that has the key "manifests" or "kubeconfig"',
       );
     }
     const { openApi } = await import("../src/cluster/api.ts");
@@ -62,7 +69,7 @@ export class PodSource implements Disposable {
       environment: { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT },
       log: silentLogger,
     });
-    return new PodSource(conf, cluster, undefined, () => cluster[Symbol.dispose]());
+    return new PodSource(note, conf, cluster, undefined, () => cluster[Symbol.dispose]());
   }
 
   /** The pod of that name, "namespace/name" or a name in namespace default; without a name all pods, of manifests only. */
@@ -93,13 +100,34 @@ export class PodSource implements Disposable {
   }
 }
 
-function readDispatcherConf({ conf, root, podCidr }: PodSourceRequest): MultusConf {
-  const list =
-    conf === "" ? toList(defaultConf({ root, manifests: layout.manifests(root, 1), podCidr })) : readConf(conf);
-  const dispatcher = asInput(`${conf}: `, () => dispatcherConf(list));
+interface ChosenConf {
+  readonly conf: MultusConf;
+  readonly note: string;
+  readonly isBuiltIn: boolean;
+}
+
+/** The config that was named; else, for pods of a cluster, the one that this node has; else the built-in one. */
+function chooseConf({ conf: named, paths, root, podCidr }: PodSourceRequest): ChosenConf {
+  if (named !== "") return { conf: dispatcherOf(named, readConf(named)), note: "", isBuiltIn: false };
+  const folder = process.env["NETCONFPATH"] || defaultFolder;
+  const found = paths.length > 0 ? undefined : findNodeConf(folder);
+  if (found !== undefined) {
+    const note = `by the config of this node, ${found.path}`;
+    return { conf: dispatcherOf(found.path, found.list), note, isBuiltIn: false };
+  }
+  const builtIn = toList(defaultConf({ root, manifests: layout.manifests(root, 1), podCidr }));
+  const note =
+    paths.length > 0
+      ? ""
+      : `no file in ${folder} has a plugin of type multus: the default network is that of polynic play; name the config of the pod's node with --conf`;
+  return { conf: dispatcherOf("", builtIn), note, isBuiltIn: true };
+}
+
+function dispatcherOf(path: string, list: NetworkList): MultusConf {
+  const dispatcher = asInput(`${path}: `, () => dispatcherConf(list));
   if (dispatcher !== undefined) return dispatcher;
   throw new UsageError(
-    `${conf}: network ${list.name} has no plugin of type multus, which is what reads pods' networks`,
+    `${path}: network ${list.name} has no plugin of type multus, which is what reads pods' networks`,
   );
 }
 

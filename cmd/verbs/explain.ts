@@ -32,7 +32,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
     .option("-f, --filename <path>", "manifest file or folder (may be repeated)", collect, [])
     .option(
       "--conf <file>",
-      "CNI configuration with a plugin of type multus, in place of the built-in default network",
+      "CNI configuration with a plugin of type multus; otherwise this node's for a pod of a cluster, a built-in one for -f",
       "",
     )
     .option(

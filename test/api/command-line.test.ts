@@ -1,5 +1,6 @@
 // The command line against a live cluster: it reads, and changes nothing.
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type CniOutcome, callCni, polynicBin } from "../kit/cni-caller.ts";
 import { inWords } from "../kit/audit-log.ts";
@@ -18,8 +19,15 @@ beforeAll(async () => {
 
 async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CniOutcome> {
   const executable = `${polynicBin.replace(/bin$/, "")}polynic`;
-  return await callCni({ executable, argv, env, node: site().local.node });
+  return await callCni({ executable, argv, env: { NETCONFPATH: "/nowhere", ...env }, node: site().local.node });
 }
+
+const builtIn =
+  "note: no file in /nowhere has a plugin of type multus: the default network is that of polynic play; name the config of the pod's node with --conf\n";
+
+/** By which config it is when none is named. */
+const noteOf = ({ NETCONFPATH: folder }: Readonly<Record<string, string>>): string =>
+  folder === undefined ? builtIn : `note: by the config of this node, ${folder}/00-multus.conf\n`;
 
 const sources: readonly (readonly [string, () => { argv?: string[]; env?: Record<string, string> }])[] = [
   ["--kubeconfig", () => ({ argv: ["--kubeconfig", site().kubeconfigPath] })],
@@ -36,6 +44,13 @@ const sources: readonly (readonly [string, () => { argv?: string[]; env?: Record
     "the config of the node",
     () => ({ argv: ["--conf", site().local.folder.write("00-multus.conf", JSON.stringify(site().conf()))] }),
   ],
+  [
+    "the config that the node has",
+    () => {
+      const path = site().local.folder.write("etc/00-multus.conf", JSON.stringify(site().conf()));
+      return { env: { NETCONFPATH: dirname(path) } };
+    },
+  ],
 ];
 
 describe.each(["plan", "explain"])("polynic %s", (verb) => {
@@ -43,7 +58,7 @@ describe.each(["plan", "explain"])("polynic %s", (verb) => {
     const { argv = [], env = {} } = source();
     site().audit.take(site().namespace);
     const outcome = await run([verb, name, ...argv, "-o", "json"], env);
-    expect(outcome.stderr).toBe("");
+    expect(outcome.stderr).toBe(argv.includes("--conf") ? "" : noteOf(env));
     expect(outcome.exitCode).toBe(0);
     expect(outcome.stdout).toContain(`"${pod.namespace}/storage"`);
     expect(outcome.stdout).toContain('"disk0"');
@@ -57,8 +72,9 @@ describe.each(["plan", "explain"])("polynic %s", (verb) => {
   test("says what is wrong with the cluster in one line", async () => {
     const outcome = await run([verb, name, "--kubeconfig", "/nowhere/kubeconfig"]);
     expect(outcome.exitCode).not.toBe(0);
-    expect(outcome.stderr).toContain("kubeconfig /nowhere/kubeconfig: open /nowhere/kubeconfig: no such file");
-    expect(outcome.stderr.trim()).not.toContain("\n");
+    expect(outcome.stderr).toMatch(
+      /^polynic: .*kubeconfig \/nowhere\/kubeconfig: open \/nowhere\/kubeconfig: no such file.*\n$/,
+    );
   });
 
   test("says that a pod is not there", async () => {

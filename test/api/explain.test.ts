@@ -23,7 +23,8 @@ beforeAll(async () => {
 function run(verb: string, ...args: readonly string[]): Promise<CniOutcome> {
   const here = site();
   here.audit.take(here.namespace);
-  return callCni({ executable: join(polynicBin, "polynic"), argv: [verb, ...args], node: here.local.node });
+  const env = { NETCONFPATH: "/nowhere" };
+  return callCni({ executable: join(polynicBin, "polynic"), argv: [verb, ...args], env, node: here.local.node });
 }
 
 /** What was asked of the server, sorted. */
@@ -43,7 +44,10 @@ describe("of a pod that can be attached", () => {
       "--kubeconfig",
       site().kubeconfigPath,
     );
-    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 0,
+      stderr: expect.stringMatching(/^note: no file in \/nowhere has a plugin of type multus: .*\n$/),
+    });
     const [head, , , ...rows] = stdout.split("\n");
     expect(head).toBe(`Pod ${good.namespace}/${good.name} (uid ${good.uid}) would be attached.`);
     const { namespace } = good;
@@ -105,7 +109,7 @@ describe("of a pod that would be refused", () => {
       site().kubeconfigPath,
     );
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/^site-\S+\/pod-1: cannot find .*\(lam\).*\n$/);
+    expect(stderr).toMatch(/^note: .*\nsite-\S+\/pod-1: cannot find .*\(lam\).*\n$/);
   });
 });
 
