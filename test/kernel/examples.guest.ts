@@ -5,6 +5,7 @@ import { polynicBin } from "../kit/cni-caller.ts";
 import { runCommand } from "../kit/command.ts";
 import { Lan, type NodeNetns } from "../kit/node-netns.ts";
 import { ping } from "../kit/ping.ts";
+import { tryPage } from "../kit/plugin-pages.ts";
 import { filesUnder, leasesUnder } from "../demo/remains.ts";
 import type { GuestCases } from "./uml.ts";
 
@@ -75,7 +76,18 @@ function reaches(from: { readonly netns: string }, ...addresses: readonly string
 
 const bare = (address = "") => address.replace(/\/.*/, "");
 
+const pages: GuestCases = Object.fromEntries(
+  ["ipvlan", "vlan"].map((name) => [
+    `docs/plugins/${name}.md: its config works as it stands`,
+    () => {
+      using site = new Site();
+      tryPage(name, site.node);
+    },
+  ]),
+);
+
 export const cases: GuestCases = {
+  ...pages,
   "ipvlan.yaml: pods of one master reach each other and the LAN": () => {
     using site = new Site();
     site.other.ip("addr add 172.16.1.200/24 dev eth1");
