@@ -35,7 +35,8 @@ export async function callNetwork(
 ): Promise<void> {
   const list = loadNetwork(environment["NETCONFPATH"] || defaultFolder, network);
   for (const warning of list.warnings) await terminal.error(`polynic: ${warning}\n`);
-  const runtime = openRuntime(environment);
+  // A person who looks wants to be told what there is: which back end has the rules, and why.
+  const runtime = openRuntime(environment, verb === "check" || verb === "status" ? "verbose" : "error");
   using ref = new NetnsRef(netns === "" ? "" : absolute(netns));
   const attachment = attachmentFrom(environment, ref);
   const cache = new ResultCache();

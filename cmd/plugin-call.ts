@@ -7,6 +7,7 @@ import { type Edges, processEdges, serve } from "../src/cni/serve.ts";
 import { FfiUnavailable } from "../src/libc/ffi.ts";
 import { exitNow } from "../src/libc/standard.ts";
 import { getField } from "../src/json/struct.ts";
+import type { LogLevel } from "../src/log/logger.ts";
 import { defaultLogOptions, openLogger } from "../src/log/open.ts";
 import { Netns } from "../src/netns/netns.ts";
 import { findBuiltin, pluginNames } from "./builtins.ts";
@@ -67,13 +68,13 @@ function typeOf(stdin: string, environment: Environment): string {
   );
 }
 
-/** What plugins that this process calls share: built-in plugins first, warnings to standard error. */
-export function openRuntime(environment: Environment): Runtime {
+/** What plugins that this process calls share: built-in plugins first, what they log from `level` on to standard error. */
+export function openRuntime(environment: Environment, level: LogLevel = "error"): Runtime {
   return {
     builtin: findBuiltin,
     execPlugins: new Set(),
     host: Netns.current(),
-    log: openLogger({ ...defaultLogOptions, level: "error", file: "" }),
+    log: openLogger({ ...defaultLogOptions, level, file: "" }),
     delegateTimeoutMs,
     environment,
   };
