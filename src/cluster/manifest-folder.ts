@@ -29,8 +29,6 @@ interface ManifestFile {
   documents?: readonly ManifestDocument[] | ManifestProblem;
 }
 
-const extension = /\.(ya?ml|json)$/;
-const documentMarker = /^---(?=\s|$)/m;
 /** A broken document up to this long is parsed again line by line to find where it breaks. */
 const linesSearched = 500;
 
@@ -50,10 +48,16 @@ export class ManifestFolder {
   ) {}
 
   /**
-   * Objects of a kind, and with that `metadata.name` when one is given, whatever their namespace and API group. A document that might
-   * hold such an object but can't be read goes to `report`, and the search goes on.
+   * The first object of a kind that `accepts` agrees with, and with that `metadata.name` when one is given, whatever its namespace and API
+   * group; undefined when there is none. A document that might hold such an object but can't be read goes to `report`, and the search
+   * goes on.
    */
-  *objects(kind: string, report: (problem: ManifestProblem) => void, name?: string): Generator<Manifest> {
+  find(
+    kind: string,
+    report: (problem: ManifestProblem) => void,
+    accepts: (manifest: Manifest) => boolean,
+    name?: string,
+  ): Manifest | undefined {
     const words = name === undefined ? [kind] : [kind, name];
     for (const file of this.#list()) {
       file.documents ??= readDocuments(file.path);
@@ -64,10 +68,25 @@ export class ManifestFolder {
       for (const document of file.documents) {
         if (!mayHold(document.text, words)) continue;
         document.parsed ??= parse(document, file.path);
-        if ("message" in document.parsed) report(document.parsed);
-        else yield* document.parsed.filter((manifest) => manifest.kind === kind && hasName(manifest, name));
+        if ("message" in document.parsed) {
+          report(document.parsed);
+          continue;
+        }
+        for (const manifest of document.parsed)
+          if (manifest.kind === kind && hasName(manifest, name) && accepts(manifest)) return manifest;
       }
     }
+    return undefined;
+  }
+
+  /** All objects of a kind in path order; `report` as for `find`. */
+  list(kind: string, report: (problem: ManifestProblem) => void): Manifest[] {
+    const all: Manifest[] = [];
+    this.find(kind, report, (manifest) => {
+      all.push(manifest);
+      return false;
+    });
+    return all;
   }
 
   /** Paths of the files that count, in order. */
@@ -76,20 +95,28 @@ export class ManifestFolder {
   }
 
   #list(): readonly ManifestFile[] {
-    this.#files ??= this.roots.flatMap((root) =>
-      this.mayBeFiles && statusIfExists(root)?.kind === "file" ? [{ path: root }] : [...filesUnder(root)],
-    );
-    return this.#files;
+    if (this.#files !== undefined) return this.#files;
+    const files: ManifestFile[] = [];
+    for (const root of this.roots) {
+      if (this.mayBeFiles && statusIfExists(root)?.kind === "file") files.push({ path: root });
+      else addFilesUnder(files, root);
+    }
+    this.#files = files;
+    return files;
   }
 }
 
-function* filesUnder(directory: string): Generator<ManifestFile> {
+function addFilesUnder(files: ManifestFile[], directory: string): void {
   for (const entry of readDirectory(directory)) {
     const path = `${directory === "/" ? "" : directory}/${entry.name}`;
     if (entry.name.startsWith(".")) continue;
-    if (entry.kind === "directory") yield* filesUnder(path);
-    else if (extension.test(entry.name) && isFile(entry, path)) yield { path };
+    if (entry.kind === "directory") addFilesUnder(files, path);
+    else if (hasExtension(entry.name) && isFile(entry, path)) files.push({ path });
   }
+}
+
+function hasExtension(name: string): boolean {
+  return name.endsWith(".yaml") || name.endsWith(".yml") || name.endsWith(".json");
 }
 
 /** A named pipe must not be opened (that would block), so all but plain files are looked at first. */
@@ -109,17 +136,40 @@ function readDocuments(path: string): readonly ManifestDocument[] | ManifestProb
 /** Cuts at the lines that begin with `---`: YAML allows those nowhere but between documents (YAML 1.2.2, 9.1.2). */
 function split(text: string, isJson: boolean): ManifestDocument[] {
   if (isJson) return [{ text, line: 1 }];
+  const documents: ManifestDocument[] = [];
   let line = 1;
-  return text.split(documentMarker).map((part) => {
-    const document = { text: part, line: part.startsWith("\n") ? line + 1 : line };
-    line += part.split("\n").length - 1;
-    return document;
-  });
+  let begin = 0;
+  for (let marker = nextMarker(text, 0); ; marker = nextMarker(text, marker + markerText.length)) {
+    const part = text.slice(begin, marker === -1 ? text.length : marker);
+    documents.push({ text: part, line: part.startsWith("\n") ? line + 1 : line });
+    if (marker === -1) return documents;
+    line += lineBreaks(part);
+    begin = marker + markerText.length;
+  }
+}
+
+const markerText = "---";
+
+/** Where the next line of `---`, or of that and white space and more, begins; -1 when none does. */
+function nextMarker(text: string, from: number): number {
+  for (let at = text.indexOf(markerText, from); at !== -1; at = text.indexOf(markerText, at + 1)) {
+    const next = text.charAt(at + markerText.length);
+    if ((at === 0 || text.charAt(at - 1) === "\n") && next.trim() === "") return at;
+  }
+  return -1;
+}
+
+function lineBreaks(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) count++;
+  return count;
 }
 
 /** False only when no parser could find all these words in the text: an escape such as \u0077 can spell any of them. */
 function mayHold(text: string, words: readonly string[]): boolean {
-  return text.includes("\\") || words.every((word) => text.includes(word));
+  if (text.includes("\\")) return true;
+  for (const word of words) if (!text.includes(word)) return false;
+  return true;
 }
 
 function parse(document: ManifestDocument, path: string): readonly Manifest[] | ManifestProblem {
@@ -130,17 +180,30 @@ function parse(document: ManifestDocument, path: string): readonly Manifest[] | 
   } catch (error) {
     return broken(document, path, error);
   }
-  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return values.filter(isObject).flatMap((object) => expand(object, source, "", ""));
+  const manifests: Manifest[] = [];
+  for (const each of Array.isArray(value) ? (value as readonly unknown[]) : [value])
+    if (isObject(each)) expand(manifests, each, source, "", "");
+  return manifests;
 }
 
 /** A List (or PodList …) stands for its items, whose kind and apiVersion may be left out in a typed list. */
-function expand(object: JsonObject, source: string, itemKind: string, itemVersion: string): Manifest[] {
+function expand(
+  manifests: Manifest[],
+  object: JsonObject,
+  source: string,
+  itemKind: string,
+  itemVersion: string,
+): void {
   const kind = typeof object["kind"] === "string" ? object["kind"] : itemKind;
   const apiVersion = typeof object["apiVersion"] === "string" ? object["apiVersion"] : itemVersion;
   const items: unknown = object["items"];
-  if (!kind.endsWith("List") || !Array.isArray(items)) return [{ kind, apiVersion, object, source }];
-  return items.filter(isObject).flatMap((item) => expand(item, source, kind.slice(0, -"List".length), apiVersion));
+  if (!kind.endsWith("List") || !Array.isArray(items)) {
+    manifests.push({ kind, apiVersion, object, source });
+    return;
+  }
+  const kindOfItems = kind.slice(0, -"List".length);
+  for (const item of items as readonly unknown[])
+    if (isObject(item)) expand(manifests, item, source, kindOfItems, apiVersion);
 }
 
 function broken(document: ManifestDocument, path: string, error: unknown): ManifestProblem {

@@ -19,6 +19,11 @@ const networkKind = "NetworkAttachmentDefinition";
 /** A DNS-1123 subdomain, as Kubernetes demands of the names that become a path below. */
 const validName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
+interface QueuedEvent {
+  readonly pod: Pod;
+  readonly event: PodEvent;
+}
+
 /**
  * Pods and networks from a directory of Kubernetes YAML and JSON files, which is only read (`ManifestFolder` says which files count).
  * What a cluster would store besides is kept under DIR/.state/pods/<namespace>/<name>.yaml: annotations and events, replaced in one
@@ -30,7 +35,7 @@ const validName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 export class ManifestCluster implements Cluster {
   readonly #folder: ManifestFolder;
   readonly #where: string;
-  #queue: { readonly pod: Pod; readonly event: PodEvent }[] = [];
+  #queue: QueuedEvent[] = [];
 
   /** `paths` are the files and directories to read in place of the whole directory. */
   constructor(
@@ -38,7 +43,8 @@ export class ManifestCluster implements Cluster {
     readonly warn: (message: string) => void = () => {},
     paths?: readonly string[],
   ) {
-    const roots = (paths ?? [directory]).map((path) => path.replace(/(?<=.)\/+$/, ""));
+    const roots: string[] = [];
+    for (const path of paths ?? [directory]) roots.push(withoutLastSlash(path));
     this.#folder = new ManifestFolder(roots, paths !== undefined);
     this.#where = roots.join(", ");
   }
@@ -77,20 +83,25 @@ export class ManifestCluster implements Cluster {
 
   async setNetworkStatus(pod: Pod, value: string | undefined): Promise<void> {
     const operation = `set network-status of pod ${pod.namespace}/${pod.name}`;
-    const current = await this.getPod(pod.namespace, pod.name);
-    if (current === undefined)
-      throw new ClusterError("not-found", operation, `the pod is no longer in ${this.directory}`);
-    if (current.uid !== pod.uid)
-      throw new ClusterError(
-        "conflict",
-        operation,
-        `the pod was replaced: it has uid ${current.uid} now, not ${pod.uid}`,
-      );
-    const mine = this.#queue.filter((entry) => isSamePod(entry.pod, pod));
     this.#guard(operation, () => {
-      this.#update(pod, mine, (annotations) => withStatus(annotations, value));
+      const { found, problems } = this.#find(podKind, pod.namespace, pod.name);
+      if (found === undefined) {
+        this.#refuseBroken(operation, problems);
+        throw new ClusterError("not-found", operation, `the pod is no longer in ${this.directory}`);
+      }
+      const { uid } = podOf(found);
+      if (uid !== pod.uid)
+        throw new ClusterError("conflict", operation, `the pod was replaced: it has uid ${uid} now, not ${pod.uid}`);
+      // One write for the status and the events that wait.
+      const events: PodEvent[] = [];
+      const others: QueuedEvent[] = [];
+      for (const entry of this.#queue) {
+        if (isSamePod(entry.pod, pod)) events.push(entry.event);
+        else others.push(entry);
+      }
+      this.#update(pod, events, (annotations) => withStatus(annotations, value));
+      this.#queue = others;
     });
-    this.#queue = this.#queue.filter((entry) => !mine.includes(entry));
   }
 
   emit(pod: Pod, event: PodEvent): void {
@@ -99,6 +110,7 @@ export class ManifestCluster implements Cluster {
 
   async flush(): Promise<void> {
     const queue = this.#queue;
+    if (queue.length === 0) return;
     this.#queue = [];
     const failures: unknown[] = [];
     for (const group of Map.groupBy(queue, ({ pod }) => `${pod.namespace}/${pod.name}/${pod.uid}`).values()) {
@@ -106,7 +118,10 @@ export class ManifestCluster implements Cluster {
       if (pod === undefined) continue;
       try {
         this.#guard(`write events of pod ${pod.namespace}/${pod.name}`, () => {
-          this.#update(pod, group);
+          this.#update(
+            pod,
+            group.map(({ event }) => event),
+          );
         });
       } catch (error) {
         failures.push(error);
@@ -120,7 +135,7 @@ export class ManifestCluster implements Cluster {
     return this.#guard(`list pods of ${this.#where}`, () => {
       const problems: ManifestProblem[] = [];
       const pods = new Map<string, Pod>();
-      for (const manifest of this.#folder.objects(podKind, (problem) => problems.push(problem))) {
+      for (const manifest of this.#folder.list(podKind, (problem) => problems.push(problem))) {
         const pod = podOf(manifest);
         const key = `${pod.namespace}/${pod.name}`;
         if (!pods.has(key)) pods.set(key, this.#withState(pod));
@@ -147,19 +162,20 @@ export class ManifestCluster implements Cluster {
 
   #find(kind: string, namespace: string, name: string): { found: Manifest | undefined; problems: ManifestProblem[] } {
     const problems: ManifestProblem[] = [];
-    for (const manifest of this.#folder.objects(kind, (problem) => problems.push(problem), name)) {
-      if (kind === networkKind && !isNetwork(manifest)) continue;
-      if (namespaceOf(manifest) !== namespace) continue;
-      for (const problem of problems) this.warn(`${problem.source}: ${problem.message}`);
-      return { found: manifest, problems };
-    }
-    return { found: undefined, problems };
+    const found = this.#folder.find(
+      kind,
+      (problem) => problems.push(problem),
+      (manifest) => (kind !== networkKind || isNetwork(manifest)) && namespaceOf(manifest) === namespace,
+      name,
+    );
+    if (found !== undefined) for (const problem of problems) this.warn(`${problem.source}: ${problem.message}`);
+    return { found, problems };
   }
 
   /** Names for a hint; an object too broken to have one is left out. */
   #networkNames(): NamespacedName[] {
     const names: NamespacedName[] = [];
-    for (const manifest of this.#folder.objects(networkKind, () => {})) {
+    for (const manifest of this.#folder.list(networkKind, () => {})) {
       try {
         if (isNetwork(manifest)) names.push({ namespace: namespaceOf(manifest), name: nameOf(manifest) });
       } catch (error) {
@@ -193,7 +209,7 @@ export class ManifestCluster implements Cluster {
 
   #update(
     pod: Pod,
-    queued: readonly { readonly event: PodEvent }[],
+    events: readonly PodEvent[],
     change: (annotations: PodState["annotations"]) => PodState["annotations"] = (same) => same,
   ): void {
     const now = new Date().toISOString();
@@ -204,11 +220,7 @@ export class ManifestCluster implements Cluster {
         name: pod.name,
         uid: pod.uid,
         annotations: change(kept?.annotations ?? {}),
-        events: mergeEvents(
-          kept?.events ?? [],
-          queued.map(({ event }) => event),
-          now,
-        ),
+        events: mergeEvents(kept?.events ?? [], events, now),
       };
     });
   }
@@ -239,6 +251,12 @@ export class ManifestCluster implements Cluster {
       throw new ClusterError("unavailable", operation, cause.message, hint, { cause });
     }
   }
+}
+
+function withoutLastSlash(path: string): string {
+  let end = path.length;
+  while (end > 1 && path.charAt(end - 1) === "/") end--;
+  return path.slice(0, end);
 }
 
 /** The cluster of a dispatcher whose config says `"manifests": directory`. Nothing is read yet. */

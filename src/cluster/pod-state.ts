@@ -39,7 +39,8 @@ export function readState(path: string): PodState | undefined {
 export function updateState(path: string, change: (current: PodState | undefined) => PodState): void {
   makeDirectories(path.replace(/\/[^/]+$/, ""), 0o755);
   using _lock = lock(path);
-  replaceFile(path, encodeState(change(readState(path))), 0o644, temporaryOf(path));
+  // Without a sync: a power cut ends the pods too, and what it leaves of the file is as good as none.
+  replaceFile(path, encodeState(change(readState(path))), 0o644, temporaryOf(path), false);
 }
 
 /** Removes a state file; false when there was none. */
@@ -52,7 +53,8 @@ export function removeState(path: string): boolean {
 
 /** Adds events to those kept: equal ones count up and move to the end, the oldest fall out beyond `eventsPerPod`. */
 export function mergeEvents(kept: readonly KeptEvent[], added: readonly PodEvent[], now: string): readonly KeptEvent[] {
-  const byText = new Map(kept.map((event) => [textOf(event), event]));
+  const byText = new Map<string, KeptEvent>();
+  for (const event of kept) byText.set(textOf(event), event);
   for (const event of added) {
     const known = byText.get(textOf(event));
     byText.delete(textOf(event));
@@ -65,7 +67,9 @@ export function mergeEvents(kept: readonly KeptEvent[], added: readonly PodEvent
       lastTimestamp: now,
     });
   }
-  return [...byText.values()].slice(-eventsPerPod);
+  const merged: KeptEvent[] = [];
+  for (const event of byText.values()) merged.push(event);
+  return merged.slice(-eventsPerPod);
 }
 
 function textOf({ type, reason, message }: PodEvent): string {
@@ -76,8 +80,9 @@ function textOf({ type, reason, message }: PodEvent): string {
 export function encodeState({ namespace, name, uid, annotations, events }: PodState): string {
   const head = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name, uid } };
   const parts = [Bun.YAML.stringify(head, null, 2)];
-  const entries = Object.entries(annotations);
-  if (entries.length > 0) parts.push("  annotations:", ...entries.map(([key, value]) => annotation(key, value)));
+  const keys = Object.keys(annotations);
+  if (keys.length > 0) parts.push("  annotations:");
+  for (const key of keys) parts.push(annotation(key, annotations[key] ?? ""));
   if (events.length > 0) parts.push(Bun.YAML.stringify({ events }, null, 2));
   return `${parts.join("\n")}\n`;
 }
@@ -88,7 +93,9 @@ const fitsBlock = /^[!-~][\n -~]*[!-~]$/;
 function annotation(key: string, value: string): string {
   const line = `    ${JSON.stringify(key)}:`;
   if (!value.includes("\n") || !fitsBlock.test(value)) return `${line} ${JSON.stringify(value)}`;
-  return [`${line} |-`, ...value.split("\n").map((text) => (text === "" ? "" : `      ${text}`))].join("\n");
+  let block = `${line} |-`;
+  for (const text of value.split("\n")) block += text === "" ? "\n" : `\n      ${text}`;
+  return block;
 }
 
 /** The inverse of `encodeState`; "invalid" when the file holds something else (someone edited it). */
@@ -102,17 +109,27 @@ export function decodeState(text: string, path: string): PodState {
         typeof namespace === "string" &&
         typeof name === "string" &&
         typeof uid === "string" &&
-        isObject(annotations) &&
-        Object.values(annotations).every((entry) => typeof entry === "string") &&
-        Array.isArray(events) &&
-        events.every(isKeptEvent)
+        areAnnotations(annotations) &&
+        areKeptEvents(events)
       )
-        return { namespace, name, uid, annotations: annotations as Record<string, string>, events };
+        return { namespace, name, uid, annotations, events };
     }
   } catch (cause) {
     throw damaged(path, cause);
   }
   throw damaged(path, undefined);
+}
+
+function areAnnotations(value: unknown): value is Readonly<Record<string, string>> {
+  if (!isObject(value)) return false;
+  for (const key of Object.keys(value)) if (typeof value[key] !== "string") return false;
+  return true;
+}
+
+function areKeptEvents(value: unknown): value is readonly KeptEvent[] {
+  if (!Array.isArray(value)) return false;
+  for (const event of value as readonly unknown[]) if (!isKeptEvent(event)) return false;
+  return true;
 }
 
 function isKeptEvent(value: unknown): value is KeptEvent {

@@ -24,13 +24,19 @@ export function parseArgs(text: string): CniArgs {
     if (key === undefined || value === undefined || rest.length > 0) malformed.push(piece);
     else pairs.push([key, value]);
   }
-  const flag = pairs.findLast(([key]) => key === "IgnoreUnknown")?.[1].toLowerCase();
+  const flag = lastOf(pairs, "IgnoreUnknown")?.toLowerCase();
   return { pairs, malformed, ignoreUnknown: flag === "1" || flag === "true" };
 }
 
 /** The value of a key (case-sensitive, the last of several); undefined when it is not there. */
 export function argument(args: CniArgs, key: string): string | undefined {
-  return args.pairs.findLast(([name]) => name === key)?.[1];
+  return lastOf(args.pairs, key);
+}
+
+function lastOf(pairs: CniArgs["pairs"], key: string): string | undefined {
+  let found: string | undefined;
+  for (const [name, value] of pairs) if (name === key) found = value;
+  return found;
 }
 
 /**

@@ -193,13 +193,16 @@ export function requestConfig(
   capabilityArgs: JsonObject,
   prevResult?: JsonObject,
 ): JsonObject {
-  const granted = entry.capabilities.flatMap((name): (readonly [string, JsonValue])[] => {
+  const granted: Record<string, JsonValue> = {};
+  for (const name of entry.capabilities) {
     const value = capabilityArgs[name];
-    return value === undefined ? [] : [[name, value]];
-  });
-  return inject(base(list, entry), {
+    if (value !== undefined) granted[name] = value;
+  }
+  return inject(entry.config, {
+    cniVersion: list.cniVersion,
+    name: list.name,
     ...(prevResult !== undefined && { prevResult }),
-    ...(granted.length > 0 && { runtimeConfig: Object.fromEntries(granted) }),
+    ...(Object.keys(granted).length > 0 && { runtimeConfig: granted }),
   });
 }
 

@@ -38,10 +38,15 @@ export interface NetworkList {
  */
 export function parseNetwork(text: string): NetworkList {
   const { value, warnings } = parseText(text);
-  const isSingle = getField(value, "plugins") === undefined && getField(value, "type") !== undefined;
-  if (!isSingle) return { ...readList(value), text, warnings };
-  const wrapped = wrap(value);
-  return { ...readList(wrapped, () => "$"), text: stringify(wrapped, { sortKeys: true }), warnings };
+  const wrapped = wrapIfSingle(value);
+  return wrapped === undefined ? { ...readList(value), text, warnings } : { ...readSingle(wrapped), warnings };
+}
+
+/** As `parseNetwork`, of a config that is no text any more. */
+export function readNetwork(config: JsonObject): NetworkList {
+  const wrapped = wrapIfSingle(config);
+  if (wrapped !== undefined) return { ...readSingle(wrapped), warnings: [] };
+  return { ...readList(config), text: stringify(config), warnings: [] };
 }
 
 /** Reads the config of one plugin, as a file in the folder of a network's name holds it. Throws as `parseNetwork` does. */
@@ -72,12 +77,19 @@ function parseText(text: string): { readonly value: JsonObject; readonly warning
   throw new CniError(code.decoding, "error parsing configuration: expected a JSON object");
 }
 
-function wrap(single: JsonObject): JsonObject {
+/** The config of a single plugin as a list of one; undefined for a list. */
+function wrapIfSingle(config: JsonObject): JsonObject | undefined {
+  if (getField(config, "plugins") !== undefined || getField(config, "type") === undefined) return undefined;
   return {
-    cniVersion: readString(single, "cniVersion"),
-    name: readString(single, "name"),
-    plugins: [single],
+    cniVersion: readString(config, "cniVersion"),
+    name: readString(config, "name"),
+    plugins: [config],
   };
+}
+
+function readSingle(wrapped: JsonObject): Omit<NetworkList, "warnings"> {
+  // Sorted as libcni writes a list that it has made of a single plugin.
+  return { ...readList(wrapped, () => "$"), text: stringify(wrapped, { sortKeys: true }) };
 }
 
 /** `pathOf` says where the config of a plugin stands. */
@@ -107,7 +119,10 @@ function readPlugins(
   if (plugins === undefined) throw refusal("$.loadOnlyInlinedPlugins is true, and there is no 'plugins' key");
   if (!Array.isArray(plugins)) throw refusal(`$.plugins: expected an array, found ${JSON.stringify(plugins)}`);
   if (plugins.length === 0) throw refusal("no plugins in list");
-  return plugins.map((entry: JsonValue, index) => readEntry(entry, pathOf(index)));
+  const entries: PluginEntry[] = [];
+  for (const [index, entry] of (plugins as readonly JsonValue[]).entries())
+    entries.push(readEntry(entry, pathOf(index)));
+  return entries;
 }
 
 const capabilityMap = mapOf(flag());
@@ -118,7 +133,9 @@ function readEntry(entry: JsonValue, path: string): PluginEntry {
   if (type === "") throw refusal(`${path}.type: missing 'type'`);
   const declared = getField(entry, "capabilities") ?? {};
   const capabilities = parsing(() => decode(capabilityMap, declared, `${path}.capabilities`), code.invalidConfig);
-  return { type, capabilities: Object.keys(capabilities).filter((name) => capabilities[name] === true), config: entry };
+  const granted: string[] = [];
+  for (const name of Object.keys(capabilities)) if (capabilities[name] === true) granted.push(name);
+  return { type, capabilities: granted, config: entry };
 }
 
 /** Versions that are newer than all that polynic speaks are passed over, unless `cniVersion` stands alone (spec "Version considerations"). */

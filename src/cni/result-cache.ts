@@ -140,7 +140,7 @@ function toJson(attachment: CachedAttachment, version: CniVersion): JsonObject {
   return {
     kind,
     containerId,
-    config: Buffer.from(attachment.config).toString("base64"),
+    config: new TextEncoder().encode(attachment.config).toBase64(),
     ifName,
     networkName,
     ...(netnsPath !== "" && { netns: netnsPath }),
@@ -176,11 +176,17 @@ function fromJson(value: JsonObject): CachedAttachment {
     containerId,
     ifName,
     netnsPath: netns,
-    args: cniArgs.map(([name = "", argument = ""]) => `${name}=${argument}`).join(";"),
+    args: argsText(cniArgs),
     capabilityArgs,
-    config: Buffer.from(config, "base64").toString(),
+    config: new TextDecoder().decode(Uint8Array.fromBase64(config)),
     result: decodeResult(result ?? {}, impliedVersion),
   };
+}
+
+function argsText(pairs: readonly (readonly string[])[]): string {
+  let args = "";
+  for (const [name = "", argument = ""] of pairs) args += `${args === "" ? "" : ";"}${name}=${argument}`;
+  return args;
 }
 
 function touching<T>(path: string, access: () => T): T {

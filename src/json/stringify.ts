@@ -26,17 +26,16 @@ function escape(character: string): string {
 function sorted(value: unknown, indent: string, margin: string): string | undefined {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const inner = margin + indent;
+  const items: string[] = [];
   if (Array.isArray(value)) {
-    const elements = value.map((element: unknown) => sorted(element, indent, inner) ?? "null");
-    return wrap("[", elements, "]", indent, margin);
+    for (const element of value as readonly unknown[]) items.push(sorted(element, indent, inner) ?? "null");
+    return wrap("[", items, "]", indent, margin);
   }
-  const members = Object.entries(value)
-    .sort(([a], [b]) => compareBytes(a, b))
-    .flatMap(([name, member]) => {
-      const text = sorted(member, indent, inner);
-      return text === undefined ? [] : [`${JSON.stringify(name)}:${indent === "" ? "" : " "}${text}`];
-    });
-  return wrap("{", members, "}", indent, margin);
+  for (const name of Object.keys(value).sort(compareBytes)) {
+    const text = sorted((value as Readonly<Record<string, unknown>>)[name], indent, inner);
+    if (text !== undefined) items.push(`${JSON.stringify(name)}:${indent === "" ? "" : " "}${text}`);
+  }
+  return wrap("{", items, "}", indent, margin);
 }
 
 function wrap(open: string, items: readonly string[], close: string, indent: string, margin: string): string {

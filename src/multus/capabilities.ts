@@ -56,12 +56,14 @@ export function missingCapabilities(
   element: NetworkSelectionElement | undefined,
 ): MissingCapability[] {
   if (element === undefined) return [];
+  const asked: Wish[] = [];
+  for (const wish of wishes) if (wish.isAsked(element)) asked.push(wish);
+  // Most pods ask for nothing but the network.
+  if (asked.length === 0) return [];
   const heard = new Set(
     plugins.flatMap(({ type, capabilities, config }) => [...capabilities, ...heardBy(type, config)]),
   );
-  return wishes
-    .filter(({ capability, isAsked }) => isAsked(element) && !heard.has(capability))
-    .map(({ key, capability }) => ({ key, capability }));
+  return asked.filter(({ capability }) => !heard.has(capability)).map(({ key, capability }) => ({ key, capability }));
 }
 
 function heardBy(type: string, config: NetworkList["plugins"][number]["config"]): readonly string[] {

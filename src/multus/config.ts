@@ -104,7 +104,8 @@ export function parseMultusConf({ raw, cniVersion }: NetConf): MultusConf {
   if (keys.delegates.length === 0 && keys.clusterNetwork === "") {
     throw refusal("at least one delegate/clusterNetwork must be specified: it gives pods their default network");
   }
-  if (keys.clusterNetwork === "") keys.delegates.forEach(checkDelegate);
+  if (keys.clusterNetwork === "")
+    for (const [index, delegate] of keys.delegates.entries()) checkDelegate(delegate, index);
   checkAuxiliaryChain(keys.auxiliaryCNIChainName, keys.clusterNetwork);
   return fromKeys(keys, cniVersion);
 }
@@ -139,10 +140,8 @@ function decodeKeys(raw: JsonObject): Infer<typeof schema> {
 
 function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusConf {
   const level = parseLogLevel(keys.logLevel);
-  const globals = keys.globalNamespaces
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
+  const globals: string[] = [];
+  for (const part of keys.globalNamespaces.split(",")) if (part.trim() !== "") globals.push(part.trim());
   return {
     cniVersion,
     confDir: keys.confDir || "/etc/cni/multus/net.d",

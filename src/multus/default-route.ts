@@ -52,6 +52,7 @@ export function settleDefaultRoutes(netns: Netns, attached: readonly Attached[])
  * them. The plan refuses two gateways of one family, and two empty lists.
  */
 export function chooseDefaultRoutes(attached: readonly Attached[]): Choice[] {
+  if (!isAsked(attached)) return [];
   return ([4, 6] as const).flatMap((family): Choice[] => {
     const named = attached.flatMap(({ attachment: { name, ifName, defaultRoute } }) =>
       (defaultRoute ?? []).filter((ip) => ip.family === family).map((gateway) => ({ family, name, ifName, gateway })),
@@ -61,6 +62,11 @@ export function chooseDefaultRoutes(attached: readonly Attached[]): Choice[] {
       .map(({ attachment: { name, ifName } }) => ({ family, name, ifName }));
     return [...named, ...kept].slice(0, 1);
   });
+}
+
+function isAsked(attached: readonly Attached[]): boolean {
+  for (const { attachment } of attached) if (attachment.defaultRoute !== undefined) return true;
+  return false;
 }
 
 /** The result as it reads once the choice is carried out: the chosen one's default route is through the gateway, others have none. */

@@ -59,7 +59,12 @@ export async function knownDevices(question: DeviceQuestion): Promise<KnownDevic
 }
 
 function resourcesOf({ sources }: DeviceQuestion): string[] {
-  return [...new Set(sources.flatMap((source) => source?.resourceName ?? []))];
+  const names: string[] = [];
+  for (const source of sources) {
+    const name = source?.resourceName;
+    if (name !== undefined && !names.includes(name)) names.push(name);
+  }
+  return names;
 }
 
 async function askKubelet({ kubeletDir, identity, log }: DeviceQuestion, pod: Pod): Promise<PodDevices | undefined> {
@@ -89,7 +94,7 @@ function notReadable(error: unknown): DispatchError {
   return new DispatchError("DevicesNotReadable", message, { cause: error, code: code.tryAgainLater });
 }
 
-/** The device of each network, by its position; undefined for a network that gets none. */
+/** The device of each network, by its position; undefined, or nothing at all, for a network that gets none. */
 export interface DeviceAssignment {
   readonly deviceIds: readonly (string | undefined)[];
   /** One for each resource that the pod has too few devices of. */
@@ -111,7 +116,7 @@ export function assignDevices(
   sources: readonly (NetworkSource | undefined)[],
   devices: PodDevices | undefined,
 ): DeviceAssignment {
-  if (devices === undefined) return { deviceIds: sources.map(() => undefined), shortages: [] };
+  if (devices === undefined) return { deviceIds: [], shortages: [] };
   const taken = new Set<string>();
   const deviceIds = sources.map((source) => {
     const id = idsOf(devices, source).find((each) => !taken.has(each));

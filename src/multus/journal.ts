@@ -48,7 +48,8 @@ export function journalPath(cniDir: string, containerId: string): string {
  */
 export function writeJournal(cniDir: string, owner: JournalOwner, attachments: readonly Attachment[]): void {
   const path = journalPath(cniDir, owner.containerId);
-  const entries = attachments.map((attachment) => encodeEntry(attachment, owner));
+  const entries: JsonObject[] = [];
+  for (const attachment of attachments) entries.push(encodeEntry(attachment, owner));
   try {
     replaceFile(path, stringify(entries), 0o600, temporaryOf(path));
   } catch (cause) {
@@ -80,7 +81,8 @@ export function readJournal(cniDir: string, containerId: string, ifName: string,
     const { value } = parse(text);
     if (!Array.isArray(value) || value.length === 0) return { kind: "torn", reason: "expected a non-empty JSON array" };
     const items: readonly JsonValue[] = value;
-    const entries = items.map((item, index) => decodeEntry(item, index, ifName, args));
+    const entries: JournalEntry[] = [];
+    for (const [index, item] of items.entries()) entries.push(decodeEntry(item, index, ifName, args));
     return { kind: "present", entries, network: networkOf(items[0]) };
   } catch (error) {
     return { kind: "torn", reason: error instanceof Error ? error.message : String(error) };
@@ -96,10 +98,12 @@ export function journaledContainers(cniDir: string): string[] {
 
 function encodeEntry(attachment: Attachment, { netns, network }: JournalOwner): JsonObject {
   const { list, element } = attachment;
+  const plugins: JsonObject[] = [];
+  for (const plugin of list.plugins) plugins.push(summary(plugin));
   return {
     Conf: { cniVersion: list.cniVersion, name: list.name, ipam: {}, dns: {} },
     // Multus tells by the plugins here that `Bytes` is a list, and writes `Bytes` anew from this summary when it finds no version in it.
-    ConfList: { cniVersion: list.cniVersion, name: list.name, plugins: list.plugins.map(summary) },
+    ConfList: { cniVersion: list.cniVersion, name: list.name, plugins },
     CNINetworkConfigList: {
       Name: "",
       CNIVersion: "",

@@ -2,7 +2,7 @@ import { formatIp } from "../ip/address.ts";
 import { isDefault } from "../ip/prefix.ts";
 import type { JsonObject } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
-import type { Dns, Result, ResultIp, ResultRoute } from "../cni/result.ts";
+import type { Dns, Result, ResultInterface, ResultIp, ResultRoute } from "../cni/result.ts";
 
 /** One interface of a pod as the annotation lists it; the order of the keys is the order in which Multus writes them. */
 export interface NetworkStatus {
@@ -29,53 +29,64 @@ export function networkStatuses(
   result: Result,
   deviceInfo?: JsonObject,
 ): NetworkStatus[] {
-  const gateways = result.routes.flatMap((route) => gatewayOf(route, result));
+  const { interfaces, ips, routes, dns } = result;
+  const gateway: string[] = [];
+  for (const route of routes) if (isDefault(route.dst)) gateway.push(...gatewayOf(route, ips));
   const common = {
-    dns: result.dns,
+    dns,
     ...(deviceInfo === undefined ? {} : { "device-info": deviceInfo }),
-    ...(gateways.length > 0 ? { gateway: gateways } : {}),
+    ...(gateway.length > 0 ? { gateway } : {}),
   };
-  const inPod = result.interfaces.flatMap((entry, index) => (entry.sandbox ? [{ entry, index }] : []));
-  const single = result.interfaces.length <= 1;
-  if (inPod.length === 0) {
-    return single ? [element(name, {}, result.ips, isDefaultNetwork, common)] : [];
+  const isSingle = interfaces.length <= 1;
+  const inPod: number[] = [];
+  for (const [index, { sandbox }] of interfaces.entries()) if (sandbox) inPod.push(index);
+  if (inPod.length === 0) return isSingle ? [element(name, undefined, ips, isDefaultNetwork, common)] : [];
+  const chosen = indexWithGateway(ips, inPod);
+  const statuses: NetworkStatus[] = [];
+  for (const index of inPod) {
+    const own = isSingle ? ips : addressesOf(ips, index, index === inPod.at(-1));
+    statuses.push(element(name, interfaces[index], own, isDefaultNetwork && index === chosen, common));
   }
-  const defaultIndex = result.ips.find((ip) => ip.gateway !== undefined && ip.interface !== undefined)?.interface;
-  const chosen = inPod.some(({ index }) => index === defaultIndex) ? defaultIndex : inPod[0]?.index;
-  return inPod.map(({ entry, index }, position) => {
-    const isLast = position === inPod.length - 1;
-    const ips = single
-      ? result.ips
-      : result.ips.filter((ip) => ip.interface === index || (isLast && ip.interface === undefined));
-    const link = {
-      interface: entry.name,
-      ...(entry.mac ? { mac: entry.mac } : {}),
-      ...(entry.mtu ? { mtu: entry.mtu } : {}),
-    };
-    return element(name, link, ips, isDefaultNetwork && index === chosen, common);
-  });
+  return statuses;
+}
+
+/** The pod's interface that the first address with a gateway belongs to; else the first one. */
+function indexWithGateway(ips: readonly ResultIp[], inPod: readonly number[]): number | undefined {
+  for (const { gateway, interface: index } of ips) {
+    if (gateway !== undefined && index !== undefined) return inPod.includes(index) ? index : inPod[0];
+  }
+  return inPod[0];
+}
+
+function addressesOf(ips: readonly ResultIp[], index: number, isLast: boolean): ResultIp[] {
+  const own: ResultIp[] = [];
+  for (const ip of ips) if (ip.interface === index || (isLast && ip.interface === undefined)) own.push(ip);
+  return own;
 }
 
 /** Of a default route; one that names none goes through the gateway of an address of its family (CNI specification, "Result"). */
-function gatewayOf({ dst, gw }: ResultRoute, { ips }: Result): string[] {
-  if (!isDefault(dst)) return [];
-  const gateway = gw ?? ips.find((ip) => ip.gateway !== undefined && ip.address.ip.family === dst.ip.family)?.gateway;
-  return gateway === undefined ? [] : [formatIp(gateway)];
+function gatewayOf({ dst, gw }: ResultRoute, ips: readonly ResultIp[]): string[] {
+  if (gw !== undefined) return [formatIp(gw)];
+  for (const { address, gateway } of ips)
+    if (gateway !== undefined && address.ip.family === dst.ip.family) return [formatIp(gateway)];
+  return [];
 }
 
 function element(
   name: string,
-  link: Pick<NetworkStatus, "interface" | "mac" | "mtu">,
-  ips: readonly ResultIp[],
+  link: ResultInterface | undefined,
+  addresses: readonly ResultIp[],
   isDefaultInterface: boolean,
   common: Pick<NetworkStatus, "dns" | "device-info" | "gateway">,
 ): NetworkStatus {
+  const ips: string[] = [];
+  for (const { address } of addresses) ips.push(formatIp(address.ip));
   return {
     name,
-    ...(link.interface === undefined ? {} : { interface: link.interface }),
-    ...(ips.length > 0 ? { ips: ips.map((ip) => formatIp(ip.address.ip)) } : {}),
-    ...(link.mac === undefined ? {} : { mac: link.mac }),
-    ...(link.mtu === undefined ? {} : { mtu: link.mtu }),
+    ...(link === undefined ? {} : { interface: link.name }),
+    ...(ips.length > 0 ? { ips } : {}),
+    ...(link?.mac ? { mac: link.mac } : {}),
+    ...(link?.mtu ? { mtu: link.mtu } : {}),
     ...(isDefaultInterface ? { default: true as const } : {}),
     // Last in this order, as Multus has them.
     ...common,
@@ -84,5 +95,7 @@ function element(
 
 /** The annotation's value, byte for byte in Multus' layout: the elements indented by four spaces, joined by a bare comma. */
 export function formatNetworkStatus(statuses: readonly NetworkStatus[]): string {
-  return `[${statuses.map((status) => stringify(status as unknown as JsonObject, { indent: 4 })).join(",")}]`;
+  const elements: string[] = [];
+  for (const status of statuses) elements.push(stringify(status, { indent: 4 }));
+  return `[${elements.join(",")}]`;
 }

@@ -2,7 +2,8 @@ import { CniError, code } from "../cni/error.ts";
 import { validateInterfaceName, validateNetworkName } from "../cni/names.ts";
 import { asVersion, versions } from "../cni/version.ts";
 import { formatIp } from "../ip/address.ts";
-import { missingCapabilities } from "./capabilities.ts";
+import type { NetworkList } from "../cni/network-list.ts";
+import { type MissingCapability, missingCapabilities } from "./capabilities.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import type { Attachment } from "./plan.ts";
 
@@ -29,29 +30,43 @@ export interface PlanWarning {
 
 /** Everything that speaks against attaching these networks to one pod, in the order in which it is to be reported. */
 export function planProblems(placed: readonly Placed[]): PlanProblem[] {
-  return [
-    ...placed.flatMap(unusable),
-    ...equalInterfaces(placed),
-    ...severalGateways(placed),
-    ...severalKeepers(placed),
-  ];
+  const problems: PlanProblem[] = [];
+  /** The networks with a say in the pod's default routes: in most pods none. */
+  const routing: Placed[] = [];
+  for (const each of placed) {
+    const problem = unusable(each);
+    if (problem !== undefined) problems.push(problem);
+    if (each.attachment.defaultRoute !== undefined) routing.push(each);
+  }
+  if (hasEqualInterfaces(placed)) problems.push(...equalInterfaces(placed));
+  if (routing.length > 0) problems.push(...severalGateways(routing), ...severalKeepers(routing));
+  return problems;
 }
 
-/** A warning for each wish of the pod that no plugin of the network would hear of (NPWG spec M10 to M14). */
-export function capabilityWarnings({ position, attachment }: Placed): PlanWarning[] {
-  const { name, ifName, list, element } = attachment;
+/** A warning for each wish of the pod that no plugin of its network would hear of (NPWG spec M10 to M14). */
+export function capabilityWarnings(placed: readonly Placed[]): PlanWarning[] {
+  const warnings: PlanWarning[] = [];
+  for (const { position, attachment } of placed) {
+    for (const missing of missingCapabilities(attachment.list, attachment.element))
+      warnings.push({
+        network: position,
+        reason: "MissingCapability",
+        message: missingText(attachment, missing),
+      });
+  }
+  return warnings;
+}
+
+function missingText({ name, ifName, list }: Attachment, { key, capability }: MissingCapability): string {
   const plugins = list.plugins.map(({ type }) => type).join("+");
-  return missingCapabilities(list, element).map(({ key, capability }) => ({
-    network: position,
-    reason: "MissingCapability",
-    message:
-      `network ${name} (interface ${ifName}): ${JSON.stringify(key)} of the pod's annotation reaches no plugin (${plugins}): ` +
-      `declare "capabilities": {${JSON.stringify(capability)}: true} in the config of the plugin that honours it`,
-  }));
+  return (
+    `network ${name} (interface ${ifName}): ${JSON.stringify(key)} of the pod's annotation reaches no plugin (${plugins}): ` +
+    `declare "capabilities": {${JSON.stringify(capability)}: true} in the config of the plugin that honours it`
+  );
 }
 
 /** What the chain would refuse is refused before anything is journaled. */
-function unusable({ position, attachment }: Placed): PlanProblem[] {
+function unusable({ position, attachment }: Placed): PlanProblem | undefined {
   const { list, ifName, name, origin } = attachment;
   const networks = [position];
   try {
@@ -59,19 +74,30 @@ function unusable({ position, attachment }: Placed): PlanProblem[] {
     validateInterfaceName(ifName);
   } catch (cause) {
     const message = `${origin === "" ? name : origin}: ${CniError.from(cause).text}`;
-    return [{ networks, error: new DispatchError("InvalidNetwork", message, { cause }) }];
+    return { networks, error: new DispatchError("InvalidNetwork", message, { cause }) };
   }
   if (asVersion(list.cniVersion) === undefined) {
     const error = new DispatchError("InvalidNetwork", `${origin}: incompatible CNI versions`, {
       code: code.incompatibleVersion,
       details: `cniVersion is ${JSON.stringify(list.cniVersion)}; known are ${versions.join(", ")}`,
     });
-    return [{ networks, error }];
+    return { networks, error };
   }
   // A dispatcher that adopted its own config as the default network would call itself for ever.
-  if (!list.plugins.some(({ type }) => type === "multus" || type === "multus-shim")) return [];
+  if (!isDispatcher(list)) return undefined;
   const message = `network ${JSON.stringify(name)} (${origin}) is multus itself: name the network that pods should get instead`;
-  return [{ networks, error: new DispatchError("InvalidNetwork", message) }];
+  return { networks, error: new DispatchError("InvalidNetwork", message) };
+}
+
+function isDispatcher({ plugins }: NetworkList): boolean {
+  for (const { type } of plugins) if (type === "multus" || type === "multus-shim") return true;
+  return false;
+}
+
+function hasEqualInterfaces(placed: readonly Placed[]): boolean {
+  const names = new Set<string>();
+  for (const { attachment } of placed) names.add(attachment.ifName);
+  return names.size < placed.length;
 }
 
 function equalInterfaces(placed: readonly Placed[]): PlanProblem[] {

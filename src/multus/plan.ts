@@ -1,9 +1,8 @@
 import type { PodDevices } from "../cluster/kubelet/device-list.ts";
 import type { CniArgs } from "../cni/args.ts";
 import { inject } from "../cni/inject.ts";
-import { type NetworkList, parseNetwork } from "../cni/network-list.ts";
+import { type NetworkList, readNetwork } from "../cni/network-list.ts";
 import type { Ip } from "../ip/address.ts";
-import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonObject } from "../json/value.ts";
 import { getField } from "../json/struct.ts";
 import type { MissingCapabilityPolicy } from "./capabilities.ts";
@@ -97,7 +96,9 @@ export function makePlan(input: PlanInput): Plan {
   const { attachments, problems, warnings } = draftPlan(input);
   const [first] = problems;
   if (first !== undefined) throw first.error;
-  return { attachments: attachments.filter((each) => each !== undefined), warnings };
+  const planned: Attachment[] = [];
+  for (const attachment of attachments) if (attachment !== undefined) planned.push(attachment);
+  return { attachments: planned, warnings };
 }
 
 /** As `makePlan`, but finds out everything that is wrong. A network that reading did not find is undefined and keeps its position. */
@@ -105,23 +106,20 @@ export function draftPlan(
   input: Omit<PlanInput, "sources"> & { readonly sources: readonly (NetworkSource | undefined)[] },
 ): PlanDraft {
   const { deviceIds, shortages } = assignDevices(input.sources, input.devices);
-  const attachments = input.sources.map(
-    (source, position) => source && planAttachment(input, source, position, deviceIds[position]),
-  );
-  const placed = attachments.flatMap((attachment, position): Placed[] =>
-    attachment === undefined ? [] : [{ position, attachment }],
-  );
-  const unheard = input.missingCapability === "ignore" ? [] : placed.flatMap(capabilityWarnings);
-  const isFatal = input.missingCapability === "fail";
-  const refusals = unheard.map(({ network, reason, message }) => ({
-    networks: [network],
-    error: new DispatchError(reason, message),
-  }));
-  return {
-    attachments,
-    problems: [...planProblems(placed), ...shortages, ...(isFatal ? refusals : [])],
-    warnings: isFatal ? [] : unheard,
-  };
+  const attachments: (Attachment | undefined)[] = [];
+  const placed: Placed[] = [];
+  for (const [position, source] of input.sources.entries()) {
+    const attachment = source && planAttachment(input, source, position, deviceIds[position]);
+    attachments.push(attachment);
+    if (attachment !== undefined) placed.push({ position, attachment });
+  }
+  const problems = [...planProblems(placed), ...shortages];
+  if (input.missingCapability === "ignore") return { attachments, problems, warnings: [] };
+  const unheard = capabilityWarnings(placed);
+  if (input.missingCapability === "warn") return { attachments, problems, warnings: unheard };
+  for (const { network, reason, message } of unheard)
+    problems.push({ networks: [network], error: new DispatchError(reason, message) });
+  return { attachments, problems, warnings: [] };
 }
 
 function planAttachment(
@@ -160,7 +158,8 @@ function planAttachment(
 }
 
 function declares({ plugins }: NetworkList, capability: string): boolean {
-  return plugins.some(({ capabilities }) => capabilities.includes(capability));
+  for (const { capabilities } of plugins) if (capabilities.includes(capability)) return true;
+  return false;
 }
 
 /** What `args.cni` carries from the pod's annotation; undefined for nothing. */
@@ -182,7 +181,7 @@ function withInjections(list: NetworkList, cniArgs: JsonObject | undefined, devi
     }),
   );
   const { name, cniVersion, disableCheck, disableGC, written } = list;
-  const injected = parseNetwork(stringify({ cniVersion, name, disableCheck, disableGC, plugins }));
+  const injected = readNetwork({ cniVersion, name, disableCheck, disableGC, plugins });
   return written === undefined ? injected : { ...injected, written };
 }
 

@@ -1,5 +1,5 @@
 import { getField } from "../json/struct.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../json/value.ts";
+import { isJsonObject, type JsonValue } from "../json/value.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -7,21 +7,19 @@ import type { Session } from "./session.ts";
  * too. Nothing is waited for, and what can't be loaded is found out where it is needed.
  */
 export function preloadPlugins({ conf, runtime }: Session): void {
-  for (const type of new Set(conf.delegates.flatMap(typesOf))) {
+  const types = new Set<string>();
+  for (const delegate of conf.delegates) addTypes(types, delegate);
+  for (const type of types) {
     if (!runtime.execPlugins.has(type)) runtime.builtin(type)?.catch(() => {});
   }
 }
 
 /** The plugin types of a config or of a list of configs, with their IPAM plugins. */
-function typesOf(config: JsonObject): string[] {
+function addTypes(types: Set<string>, config: JsonValue): void {
+  if (!isJsonObject(config)) return;
+  const type = getField(config, "type");
+  if (typeof type === "string") types.add(type);
+  addTypes(types, getField(config, "ipam") ?? null);
   const plugins = getField(config, "plugins");
-  const nested = Array.isArray(plugins)
-    ? plugins.flatMap((each: JsonValue) => (isJsonObject(each) ? typesOf(each) : []))
-    : [];
-  const ipam = getField(config, "ipam");
-  const own = [config, ipam].flatMap((each) => {
-    const type = isJsonObject(each) ? getField(each, "type") : undefined;
-    return typeof type === "string" ? [type] : [];
-  });
-  return [...own, ...nested];
+  if (Array.isArray(plugins)) for (const plugin of plugins as readonly JsonValue[]) addTypes(types, plugin);
 }

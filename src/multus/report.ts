@@ -5,7 +5,7 @@ import { formatPrefix } from "../ip/prefix.ts";
 import type { Attached } from "./default-route.ts";
 import { readDeviceInfo } from "./device-info.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
-import { formatNetworkStatus, networkStatuses } from "./network-status.ts";
+import { formatNetworkStatus, type NetworkStatus, networkStatuses } from "./network-status.ts";
 import type { Attachment } from "./plan.ts";
 import type { PlanWarning } from "./plan-rules.ts";
 import { isSamePod, openCluster, type Session } from "./session.ts";
@@ -40,11 +40,12 @@ export async function reportSuccess(
     if (result.interfaces.length + result.ips.length === 0) continue;
     cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
   }
-  const statuses = attached.flatMap(({ attachment, result }) =>
-    attachment.isAuxiliary
-      ? []
-      : networkStatuses(attachment.name, attachment.isDefault, result, readDeviceInfo(attachment, session.log)),
-  );
+  const statuses: NetworkStatus[] = [];
+  for (const { attachment, result } of attached) {
+    if (attachment.isAuxiliary) continue;
+    const deviceInfo = readDeviceInfo(attachment, session.log);
+    statuses.push(...networkStatuses(attachment.name, attachment.isDefault, result, deviceInfo));
+  }
   try {
     await cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
   } catch (error) {
@@ -108,6 +109,7 @@ async function deliver({ log }: Session, cluster: Cluster): Promise<void> {
 }
 
 function addedText(attachment: Attachment, result: Result): string {
-  const addresses = result.ips.map(({ address }) => formatPrefix(address)).join(" ");
-  return `Add ${attachment.ifName} [${addresses}]${attachment.name === "" ? "" : ` from ${attachment.name}`}`;
+  const addresses: string[] = [];
+  for (const { address } of result.ips) addresses.push(formatPrefix(address));
+  return `Add ${attachment.ifName} [${addresses.join(" ")}]${attachment.name === "" ? "" : ` from ${attachment.name}`}`;
 }

@@ -6,7 +6,7 @@ import type { NetworkSelectionElement } from "./selection.ts";
 export const ipamClaimKey = "ipam-claim-reference";
 
 /** What a runtime says about the pod as a whole; all else that it sends is meant for the default network only (NPWG spec 7.5). */
-const podWide = new Set(["cgroupPath", "io.kubernetes.cri.pod-annotations"]);
+const podWide = ["cgroupPath", "io.kubernetes.cri.pod-annotations"] as const;
 
 /**
  * The capability arguments of one attachment, before each plugin's `capabilities` filter them: what its own selection element asks
@@ -18,8 +18,7 @@ export function capabilityArgs(
   element: NetworkSelectionElement | undefined,
   isDefault: boolean,
 ): JsonObject {
-  const inherited = Object.entries(runtimeConfig).filter(([key]) => isDefault || podWide.has(key));
-  const asked: [string, unknown][] = [
+  const asked = [
     ["portMappings", element?.portMappings],
     ["bandwidth", element?.bandwidth],
     ["ips", element?.ips],
@@ -27,8 +26,11 @@ export function capabilityArgs(
     ["infinibandGUID", element?.infinibandGuid],
     ["deviceID", element?.deviceId],
     [ipamClaimKey, element?.ipamClaimReference],
-  ];
-  return Object.fromEntries([...inherited, ...asked.filter(([, value]) => value !== undefined)]) as JsonObject;
+  ] as const;
+  const args: Record<string, unknown> = isDefault ? { ...runtimeConfig } : {};
+  for (const key of podWide) if (runtimeConfig[key] !== undefined) args[key] = runtimeConfig[key];
+  for (const [key, value] of asked) if (value !== undefined) args[key] = value;
+  return args as JsonObject;
 }
 
 const podKeys = ["K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"] as const;
@@ -38,9 +40,12 @@ const podKeys = ["K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_INFRA_CONTAINER_I
  * IP from the selection element. A key appears once; the element's MAC and IP win over the runtime's.
  */
 export function delegateArgs(args: CniArgs, element: NetworkSelectionElement | undefined): string {
-  const pairs = new Map<string, string>([["IgnoreUnknown", "true"], ...podKeys.map((key) => [key, ""] as const)]);
+  const pairs = new Map<string, string>([["IgnoreUnknown", "true"]]);
+  for (const key of podKeys) pairs.set(key, "");
   for (const [key, value] of args.pairs) if (key !== "IgnoreUnknown") pairs.set(key, value);
   if (element?.mac !== undefined) pairs.set("MAC", element.mac);
   if (element?.ips !== undefined) pairs.set("IP", element.ips.join(","));
-  return [...pairs].map(([key, value]) => `${key}=${value}`).join(";");
+  let text = "";
+  for (const [key, value] of pairs) text += `${text === "" ? "" : ";"}${key}=${value}`;
+  return text;
 }

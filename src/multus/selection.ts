@@ -65,7 +65,9 @@ export function parseSelection(value: string, namespace: string): NetworkSelecti
 }
 
 function parseShortForm(value: string, namespace: string): NetworkSelectionElement[] {
-  return value.split(",").map((part) => parseShortItem(part.trim(), value, namespace));
+  const elements: NetworkSelectionElement[] = [];
+  for (const part of value.split(",")) elements.push(parseShortItem(part.trim(), value, namespace));
+  return elements;
 }
 
 function parseShortItem(item: string, whole: string, namespace: string): NetworkSelectionElement {
@@ -172,7 +174,9 @@ function parseJsonForm(value: string, namespace: string): NetworkSelectionElemen
       { cause: error },
     );
   }
-  return elements.map((element, index) => toElement(element, index, namespace));
+  const read: NetworkSelectionElement[] = [];
+  for (const [index, element] of elements.entries()) read.push(toElement(element, index, namespace));
+  return read;
 }
 
 type DecodedElement = Infer<typeof elementSchema>;

@@ -40,9 +40,15 @@ export function openSession(call: Call, conf: MultusConf): Session {
     log,
     runtime,
     cache: new ResultCache(conf.cniDir),
-    path: [conf.binDir, ...call.path.filter((folder) => folder !== conf.binDir)],
+    path: searchPath(conf.binDir, call.path),
     isNested: Number(call.runtime.environment[depthVariable] ?? "0") > 0,
   };
+}
+
+function searchPath(binDir: string, path: readonly string[]): string[] {
+  const folders = [binDir];
+  for (const folder of path) if (folder !== binDir) folders.push(folder);
+  return folders;
 }
 
 /**

@@ -34,7 +34,8 @@ export function markSettled(cniDir: string, containerId: string, log: Logger, no
 
 /** True when nothing of the container is attached, for certain; false also when that is forgotten. */
 export function isSettled(cniDir: string, containerId: string, now = Date.now()): boolean {
-  return marks(cniDir, containerId, now).some((path) => statusIfExists(path) !== undefined);
+  for (const path of marks(cniDir, containerId, now)) if (statusIfExists(path) !== undefined) return true;
+  return false;
 }
 
 /** Forgets the mark, before anything is attached. Throws `SystemError` when it can't be removed. */
@@ -44,7 +45,7 @@ export function clearSettled(cniDir: string, containerId: string, now = Date.now
 
 function marks(cniDir: string, containerId: string, now: number): string[] {
   const hour = hourOf(now);
-  return [hour, hour - 1].map((each) => `${folderOf(cniDir, each)}/${containerId}`);
+  return [`${folderOf(cniDir, hour)}/${containerId}`, `${folderOf(cniDir, hour - 1)}/${containerId}`];
 }
 
 function hourOf(now: number): number {

@@ -2,9 +2,8 @@ import { type Cluster, isClusterError, type NetworkAttachmentDefinition, type Po
 import { CniError } from "../cni/error.ts";
 import { extraPlugins, loadNetwork, loadNetworkFile } from "../cni/network-folder.ts";
 import { inject } from "../cni/inject.ts";
-import { type NetworkList, parseNetwork, withPlugins } from "../cni/network-list.ts";
+import { type NetworkList, readNetwork, withPlugins } from "../cni/network-list.ts";
 import { isAtLeast } from "../cni/version.ts";
-import { stringify } from "../json/stringify.ts";
 import { readDirectoryIfExists, statusIfExists } from "../libc/file.ts";
 import { JsonError } from "../json/error.ts";
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
@@ -57,14 +56,13 @@ export interface SourceSurvey {
  */
 export async function networkSources(input: SourceInput): Promise<NetworkSource[]> {
   const wishes = readWishes(input);
-  const refusals = [...wishes.override, ...wishes.own].flatMap((element) => foreignNamespace(input, element) ?? []);
-  const [failure] = [...wishes.failures, ...refusals];
+  const failure = wishes.failures[0] ?? firstRefusal(input, wishes);
   if (failure !== undefined) throw failure;
-  const outcomes = await readNetworks(input, wishes);
-  const sources = outcomes.map(({ found }) => {
+  const sources: NetworkSource[] = [];
+  for (const { found } of await readNetworks(input, wishes)) {
     if (found instanceof CniError) throw found;
-    return found;
-  });
+    sources.push(found);
+  }
   for (const { origin, list } of sources) for (const warning of list.warnings) input.log.error(`${origin}: ${warning}`);
   return sources;
 }
@@ -88,6 +86,14 @@ function readWishes({ pod, conf }: SourceInput): Wishes {
   const override = selection(pod, defaultNetworkAnnotation, conf.multusNamespace);
   const own = selection(pod, networksAnnotation, pod.namespace);
   return { override: override.elements, own: own.elements, failures: [...override.failures, ...own.failures] };
+}
+
+function firstRefusal(input: SourceInput, { override, own }: Wishes): DispatchError | undefined {
+  for (const element of [...override, ...own]) {
+    const refusal = foreignNamespace(input, element);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
 }
 
 async function readNetworks(input: SourceInput, { override, own }: Wishes): Promise<SourceOutcome[]> {
@@ -116,19 +122,24 @@ async function outcomeOf(
 /** What the node's own config names: the default network and those that every pod outside the system namespaces gets. */
 async function nodeNetworks(input: SourceInput): Promise<SourceOutcome[]> {
   const { clusterNetwork, delegates } = input.conf;
+  const [delegate] = delegates;
   const first =
-    clusterNetwork === ""
-      ? delegates.slice(0, 1).map((config) => ofDelegate(config, 0))
-      : [namedNetwork(input, clusterNetwork, "clusterNetwork")];
-  return [...(await Promise.all(first)), ...(await furtherNetworks(input))];
+    clusterNetwork !== ""
+      ? await namedNetwork(input, clusterNetwork, "clusterNetwork")
+      : delegate && (await ofDelegate(delegate, 0));
+  const further = await furtherNetworks(input);
+  return first === undefined ? further : [first, ...further];
 }
 
 async function furtherNetworks(input: SourceInput): Promise<SourceOutcome[]> {
-  const { conf, pod } = input;
-  if (conf.clusterNetwork === "")
-    return await Promise.all(conf.delegates.slice(1).map((config, index) => ofDelegate(config, index + 1)));
-  if (pod === undefined || conf.systemNamespaces.includes(pod.namespace)) return [];
-  return await Promise.all(conf.defaultNetworks.map((entry) => namedNetwork(input, entry, "defaultNetworks")));
+  const { clusterNetwork, delegates, defaultNetworks, systemNamespaces } = input.conf;
+  const reads: Promise<SourceOutcome>[] = [];
+  if (clusterNetwork === "") {
+    for (const [index, config] of delegates.entries()) if (index > 0) reads.push(ofDelegate(config, index));
+  } else if (input.pod !== undefined && !systemNamespaces.includes(input.pod.namespace)) {
+    for (const entry of defaultNetworks) reads.push(namedNetwork(input, entry, "defaultNetworks"));
+  }
+  return await Promise.all(reads);
 }
 
 function ofDelegate(config: JsonObject, index: number): Promise<SourceOutcome> {
@@ -245,15 +256,17 @@ async function definitions(
     reads.set(key, cluster.getNetwork(namespace, name));
   }
   await Promise.allSettled(reads.values());
-  return await Promise.all(
-    elements.map((element) =>
-      outcomeOf({ name: `${element.namespace}/${element.name}`, askedBy: annotation, element }, async () => {
-        const refusal = foreignNamespace(input, element);
-        if (refusal !== undefined) throw refusal;
-        return { ...fromDefinition(input.conf, await readDefinition(reads, element)), element };
-      }),
-    ),
-  );
+  const outcomes: SourceOutcome[] = [];
+  for (const element of elements) {
+    const asked = { name: `${element.namespace}/${element.name}`, askedBy: annotation, element };
+    const outcome = await outcomeOf(asked, async () => {
+      const refusal = foreignNamespace(input, element);
+      if (refusal !== undefined) throw refusal;
+      return { ...fromDefinition(input.conf, await readDefinition(reads, element)), element };
+    });
+    outcomes.push(outcome);
+  }
+  return outcomes;
 }
 
 async function readDefinition(
@@ -321,7 +334,7 @@ function withName(config: JsonObject, name: string): JsonObject {
 
 function listOf(config: JsonObject, origin: string, written = ""): NetworkList {
   try {
-    return parseNetwork(stringify(config));
+    return readNetwork(config);
   } catch (error) {
     throw new DispatchError("InvalidNetwork", `${origin}: ${CniError.from(error).locatedIn(written).message}`, {
       cause: error,
@@ -345,7 +358,7 @@ function auxiliaryChain({ conf }: SourceInput): SourceOutcome[] {
     if (more.length === 0) return [];
     // A result without addresses, as passthru gives it, can't be told in older versions.
     const cniVersion = isAtLeast(conf.cniVersion, "0.3.0") ? conf.cniVersion : "0.3.0";
-    const first = parseNetwork(stringify({ cniVersion, name, plugins: [{ type: "passthru" }] }));
+    const first = readNetwork({ cniVersion, name, plugins: [{ type: "passthru" }] });
     return [{ ...asked, found: { name, origin, list: withPlugins(first, more), isAuxiliary: true } }];
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
