@@ -153,7 +153,7 @@ describe("failures and their predicates", () => {
           'pods "web" is forbidden: User "system:serviceaccount:a:b" cannot get resource "pods" in API group ""',
         ),
       ["isForbidden"],
-      'user system:serviceaccount:a:b may not (403 Forbidden); a role of that user needs the rule - {apiGroups: [""], resources: ["pods"], verbs: ["get"]}; deploy/rbac.yaml has all that polynic needs',
+      'user system:serviceaccount:a:b may not (403 Forbidden); a role of that user needs the rule - {apiGroups: [""], resources: ["pods"], verbs: ["get"]}; deploy/rbac*.yaml have all that polynic needs',
     ],
     [
       "403 of an admission plugin",

@@ -97,7 +97,9 @@ function describeUnknown({ resource: { plural, group } }: Target): readonly [pro
   if (group === "") return [`the API server knows no ${plural} (404)`, addressHint];
   return [
     `the API server knows no ${plural}.${group} (404)`,
-    "install their definition: kubectl apply -f deploy/crds/",
+    group.startsWith("resource.")
+      ? "Kubernetes 1.34 and newer have them"
+      : "install their definition: kubectl apply -f deploy/crds/",
   ];
 }
 
@@ -109,7 +111,7 @@ function describeForbidden(target: Target, access: Access, message: string): rea
     return [`${access.server} does not know who asks (403 Forbidden)`, expiryHint(access)];
   return [
     `user ${user} may not (403 Forbidden)`,
-    `a role of that user needs the rule ${ruleFor(target)}; deploy/rbac.yaml has all that polynic needs`,
+    `a role of that user needs the rule ${ruleFor(target)}; deploy/rbac*.yaml have all that polynic needs`,
   ];
 }
 

@@ -260,7 +260,7 @@ describe("under a client that runs on", () => {
     using cluster = connect();
     await expect(cluster.getPod(pod.namespace, pod.name)).rejects.toMatchObject({
       code: "forbidden",
-      message: `get pod ${pod.namespace}/${pod.name}: user system:serviceaccount:kube-system:nobody may not (403 Forbidden); a role of that user needs the rule - {apiGroups: [""], resources: ["pods"], verbs: ["get"]}; deploy/rbac.yaml has all that polynic needs`,
+      message: `get pod ${pod.namespace}/${pod.name}: user system:serviceaccount:kube-system:nobody may not (403 Forbidden); a role of that user needs the rule - {apiGroups: [""], resources: ["pods"], verbs: ["get"]}; deploy/rbac*.yaml have all that polynic needs`,
     });
   });
 });
