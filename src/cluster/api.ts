@@ -1,3 +1,4 @@
+import { isSameUser } from "../kube/access.ts";
 import { KubeClient } from "../kube/client.ts";
 import { Connection } from "../kube/connection.ts";
 import { isNotFound, isUnknownResource } from "../kube/error.ts";
@@ -13,6 +14,7 @@ import { namedSchema, networkOf, networkSchema, podOf, podSchema } from "./api-o
 import { writeStatus } from "./api-status.ts";
 import type { PodDevices } from "./kubelet/device-list.ts";
 import { type NamespacedName, networkHint } from "./near-miss.ts";
+import type { Pools } from "./pools/port.ts";
 import { type Cluster, ClusterError, type NetworkAttachmentDefinition, type Pod, type PodEvent } from "./port.ts";
 
 /** How long may be spent on finding out which networks there are when one that was named is not. */
@@ -40,9 +42,11 @@ export interface ApiOptions {
 export class ApiCluster implements Cluster, Disposable {
   readonly #connection: Connection;
   readonly #client: KubeClient;
+  readonly #kubeconfig: string;
   #deliveries: Promise<unknown>[] = [];
 
   constructor({ kubeconfig, context, timeoutMs, verb, environment, log }: ApiOptions) {
+    this.#kubeconfig = kubeconfig;
     this.#connection = new Connection(() =>
       kubeconfig === "" ? readInCluster(environment) : readKubeconfig(kubeconfig, context),
     );
@@ -106,6 +110,19 @@ export class ApiCluster implements Cluster, Disposable {
     this.#deliveries = [];
     const [failure] = (await Promise.all(deliveries)).filter((error) => error !== undefined);
     if (failure !== undefined) throw toClusterError(failure);
+  }
+
+  async pools(kubeconfig: string): Promise<Pools | undefined> {
+    const { ApiPools, poolsNamespace } = await import("./pools/api.ts");
+    const path = kubeconfig || this.#kubeconfig;
+    try {
+      const own = this.#connection.access();
+      const access = path === this.#kubeconfig ? own : readKubeconfig(path);
+      if (access !== own && !isSameUser(access, own)) return undefined;
+      return new ApiPools(this.#client, poolsNamespace(access), path);
+    } catch (error) {
+      throw toClusterError(error);
+    }
   }
 
   /** Closes what connections there are; the process's end does it as well. */

@@ -2,6 +2,7 @@ import { isErrno, SystemError } from "../libc/errno.ts";
 import { type Manifest, ManifestFolder, type ManifestProblem } from "./manifest-folder.ts";
 import { isNetwork, nameOf, namespaceOf, networkOf, podOf } from "./manifest-objects.ts";
 import type { PodDevices } from "./kubelet/device-list.ts";
+import type { Pools } from "./pools/port.ts";
 import { type NamespacedName, networkHint } from "./near-miss.ts";
 import { type KeptEvent, mergeEvents, type PodState, readState, removeState, updateState } from "./pod-state.ts";
 import {
@@ -128,6 +129,12 @@ export class ManifestCluster implements Cluster {
       }
     }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Whatever credentials a config names: what is played through from a directory is to stay there. */
+  async pools(): Promise<Pools> {
+    const { ManifestPools } = await import("./pools/manifests.ts");
+    return new ManifestPools(this.directory);
   }
 
   /** Every pod of the folder in path order, with its annotations merged. One that can't be understood is an "invalid" error. */

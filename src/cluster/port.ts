@@ -1,4 +1,5 @@
 import type { PodDevices } from "./kubelet/device-list.ts";
+import type { Pools } from "./pools/port.ts";
 
 /** Which pod a call is for, as the runtime names it in CNI_ARGS (K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID). */
 export interface PodIdentity {
@@ -75,6 +76,12 @@ export interface Cluster {
 
   /** Resolves when every queued event is delivered; rejects with the first that could not be, after trying all. */
   flush(): Promise<void>;
+
+  /**
+   * The address pools that are kept where this cluster is, asked for over the same connection; undefined when the credentials in the file
+   * `kubeconfig` ("" for none) lead to another server, or to this one as somebody else.
+   */
+  pools(kubeconfig: string): Promise<Pools | undefined>;
 }
 
 /** The annotation that reports what a pod got (NPWG multi-network spec 5). */

@@ -19,6 +19,13 @@ export interface Runtime {
   readonly log: Logger;
   /** How long a foreign plugin may run before its process group is killed. */
   readonly delegateTimeoutMs: number;
+  /**
+   * Where the dispatcher keeps pods and networks (a `Cluster` of src/cluster, which this storey does not know), for plugins that keep
+   * something there as well; undefined when it keeps none. Absent for a plugin that was called by its own name.
+   */
+  readonly cluster?: () => Promise<unknown>;
+  /** Of the pod that the dispatcher attaches; absent when it does not know any. */
+  readonly podAnnotations?: Readonly<Record<string, string>>;
   /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
   readonly environment: Environment;
 }

@@ -8,6 +8,8 @@ export interface Access {
   readonly proxyUrl?: string;
   /** The namespace that names without one mean: "default" unless the source says otherwise. */
   readonly namespace: string;
+  /** `namespace` where the source says one; absent where it says nothing. */
+  readonly statedNamespace?: string;
   /** For messages: "kubeconfig /etc/cni/net.d/multus.d/multus.kubeconfig". */
   readonly origin: string;
 }
@@ -33,4 +35,10 @@ export type Credential =
 /** True when nothing that a connection or a request depends on differs. */
 export function isSameAccess(a: Access, b: Access): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** True when the two lead to one server as one user, whatever namespace they mean. */
+export function isSameUser(a: Access, b: Access): boolean {
+  const facts = ({ server, tls, credential, proxyUrl }: Access) => JSON.stringify([server, tls, credential, proxyUrl]);
+  return facts(a) === facts(b);
 }

@@ -72,6 +72,7 @@ export function readKubeconfig(path: string, context?: string): Access {
     credential: credentialOf(file, user),
     ...(proxyUrl === "" ? {} : { proxyUrl: proxyOf(file, proxyUrl) }),
     namespace: chosen.namespace || "default",
+    ...(chosen.namespace === "" ? {} : { statedNamespace: chosen.namespace }),
     origin: file.origin,
   };
 }

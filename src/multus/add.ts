@@ -20,7 +20,7 @@ import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
 import { reportFailure, reportSuccess, retractStatus, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
 import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
-import { clearSettled, markSettled } from "./settled.ts";
+import { clearSettled, markSettled } from "../cni/settled.ts";
 import { networkSources } from "./sources.ts";
 
 /**
@@ -45,13 +45,19 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     subject.pod = await lookup;
     const plan = await planFor(session, call, subject);
     warn(session, subject, plan.warnings);
-    return await attachAll(session, call, plan.attachments, subject);
+    return await attachAll(withPod(session, subject), call, plan.attachments, subject);
   } catch (error) {
     const failure = CniError.from(error).within(`Multus: ${podLabel(identity)}`);
     session.log.error(failure.text);
     await reportFailure(session, subject, error);
     throw failure;
   }
+}
+
+/** Plugins that look at the pod's annotations need not ask for the pod again. */
+function withPod(session: Session, { pod }: Subject): Session {
+  if (pod === undefined) return session;
+  return { ...session, runtime: { ...session.runtime, podAnnotations: pod.annotations } };
 }
 
 /**

@@ -8,7 +8,7 @@ import { readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { rescueEntries } from "./rescue.ts";
 import { openSession, podIdentity, podLabel, type Session } from "./session.ts";
-import { isSettled, markSettled } from "./settled.ts";
+import { isSettled, markSettled } from "../cni/settled.ts";
 
 /**
  * Takes a container off all its networks, in reverse order and to the end even when one fails. It needs the journal alone: no API

@@ -23,17 +23,22 @@ export interface Session {
   readonly path: readonly string[];
   /** A plugin that polynic called has called us. */
   readonly isNested: boolean;
+  /** See `openCluster`. */
+  readonly cluster: () => Promise<Cluster | undefined>;
 }
 
 /** A session of a call; nothing is opened but what a delegate will need. */
 export function openSession(call: Call, conf: MultusConf): Session {
   const log = openLogger(conf.log);
   for (const warning of conf.warnings) log.error(warning);
+  let opened: Promise<Cluster | undefined> | undefined;
+  const cluster = () => (opened ??= connect(conf, runtime, Number.POSITIVE_INFINITY));
   const runtime: Runtime = {
     ...call.runtime,
     log,
     execPlugins: new Set(conf.execPlugins),
     delegateTimeoutMs: conf.delegateTimeoutMs,
+    cluster,
   };
   return {
     conf,
@@ -42,6 +47,7 @@ export function openSession(call: Call, conf: MultusConf): Session {
     cache: new ResultCache(conf.cniDir),
     path: searchPath(conf.binDir, call.path),
     isNested: Number(call.runtime.environment[depthVariable] ?? "0") > 0,
+    cluster,
   };
 }
 
@@ -53,13 +59,18 @@ function searchPath(binDir: string, path: readonly string[]): string[] {
 
 /**
  * The store of pods and networks that the config names, or the API server of the pod that this runs in; undefined when there is neither,
- * and then pods get the node's networks only. Nothing is read yet. `longestWaitMs` is for those who can do without an answer.
+ * and then pods get the node's networks only. Nothing is read yet. `longestWaitMs` is for those who can do without an answer; without it a
+ * session has one cluster.
  */
-export async function openCluster(
-  { conf, runtime, log }: Session,
-  longestWaitMs = Number.POSITIVE_INFINITY,
+export function openCluster(session: Session, longestWaitMs?: number): Promise<Cluster | undefined> {
+  return longestWaitMs === undefined ? session.cluster() : connect(session.conf, session.runtime, longestWaitMs);
+}
+
+async function connect(
+  conf: MultusConf,
+  { environment, log }: Runtime,
+  longestWaitMs: number,
 ): Promise<Cluster | undefined> {
-  const { environment } = runtime;
   if (conf.manifests !== undefined) {
     const { openManifests } = await import("../cluster/manifests.ts");
     return openManifests(conf.manifests);

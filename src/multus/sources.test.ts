@@ -46,6 +46,7 @@ function fakeCluster(definitions: Readonly<Record<string, string>>): Cluster {
     setNetworkStatus: nothing,
     emit: () => undefined,
     flush: nothing,
+    pools: () => Promise.resolve(undefined),
   };
 }
 

@@ -13,6 +13,7 @@ const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>
   static: () => import("../ipam/static/plugin.ts"),
   tuning: () => import("./tuning/plugin.ts"),
   vlan: () => import("./vlan/plugin.ts"),
+  whereabouts: () => import("../ipam/whereabouts/plugin.ts"),
 };
 
 /** The built-in names, sorted. */

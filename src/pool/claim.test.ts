@@ -40,7 +40,14 @@ test("an address is held by an entry that is no index, even by one that nobody c
 });
 
 test("a claim says what it was made with; a reservation of whereabouts says nothing", () => {
-  const facts = { pool: "10.0.0.0-24", range: "10.0.0.0/24", address: "10.0.0.5", node: "node-1", podUid: "" };
+  const facts = {
+    pool: "10.0.0.0-24",
+    range: "10.0.0.0/24",
+    address: "10.0.0.5",
+    node: "node-1",
+    podUid: "",
+    ifName: "net1",
+  };
   const { labels, annotations } = claimMetadata(facts, "abc");
   expect(labels[containerLabel]).toBe("abc");
   expect(claimFactsOf({ annotations: { ...annotations, [ownerAnnotation]: "x" } })).toEqual(facts);

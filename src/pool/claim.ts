@@ -14,6 +14,8 @@ const rangeAnnotation = "polynic.io/range";
 const addressAnnotation = "polynic.io/address";
 const nodeAnnotation = "polynic.io/node";
 const podUidAnnotation = "polynic.io/pod-uid";
+const interfaceAnnotation = "polynic.io/interface";
+const scopeAnnotation = "polynic.io/claims";
 const releaseAfterAnnotation = "polynic.io/release-after";
 
 /** What a claim says besides who holds it; "" for what is not known. */
@@ -27,6 +29,8 @@ export interface ClaimFacts {
   readonly node: string;
   /** Of the pod that holds it. */
   readonly podUid: string;
+  /** In the pod. Older definitions of the object have no field for it. */
+  readonly ifName: string;
 }
 
 /**
@@ -74,9 +78,28 @@ export function isHeldByEntry({ allocations }: IpPool, key: string): boolean {
   return entry !== undefined && !isIndexId(entry.id);
 }
 
+/**
+ * By which names the addresses of a pool are claimed: of the address in the whole network (overlapping ranges are checked), of the address in
+ * the pool alone, or always both. It is settled once, by whoever uses the pool first, and stays; who wants the other name takes both, so that any
+ * two claims of an address in the pool have a name in common.
+ */
+export type ClaimScope = "network" | "pool" | "both";
+
+/** What is settled for a pool; undefined when nothing is, as in pools that whereabouts made. */
+export function claimScopeOf({ annotations }: Pick<IpPool, "annotations">): ClaimScope | undefined {
+  const scope = annotations[scopeAnnotation];
+  if (scope === undefined) return undefined;
+  return scope === "network" || scope === "pool" ? scope : "both";
+}
+
+/** The annotation that settles it. */
+export function claimScope(scope: ClaimScope): IpPool["annotations"] {
+  return { [scopeAnnotation]: scope };
+}
+
 /** The labels and annotations of a claim. */
 export function claimMetadata(
-  { pool, range, address, node, podUid }: ClaimFacts,
+  { pool, range, address, node, podUid, ifName }: ClaimFacts,
   containerId: string,
 ): Pick<Reservation, "labels" | "annotations"> {
   return {
@@ -87,6 +110,7 @@ export function claimMetadata(
       [addressAnnotation]: address,
       [nodeAnnotation]: node,
       [podUidAnnotation]: podUid,
+      [interfaceAnnotation]: ifName,
     },
   };
 }
@@ -100,6 +124,7 @@ export function claimFactsOf({ annotations }: Pick<Reservation, "annotations">):
     address: annotations[addressAnnotation] ?? "",
     node: annotations[nodeAnnotation] ?? "",
     podUid: annotations[podUidAnnotation] ?? "",
+    ifName: annotations[interfaceAnnotation] ?? "",
   };
 }
 

@@ -57,7 +57,7 @@ const poolOf = () => `${net}.0.0-16`;
 
 async function claim(last: number, podref = `default/web-${last}`, finalizers: string[] = [holdFinalizer]) {
   const address = `${net}.${last >> 8}.${last & 255}`;
-  const facts = { pool: poolOf(), range: `${net}.0.0/16`, address, node: "node-1", podUid: "u" };
+  const facts = { pool: poolOf(), range: `${net}.0.0/16`, address, node: "node-1", podUid: "u", ifName: "net1" };
   const containerId = `container-${last}`;
   const uid = await nodePools.createReservation({
     name: address,

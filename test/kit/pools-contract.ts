@@ -31,7 +31,7 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
 
     const poolOf = async (): Promise<string> => {
       const name = `pool-${count++}`;
-      await pools.createPool(name, "10.0.0.0/24");
+      await pools.createPool(name, "10.0.0.0/24", {});
       return name;
     };
 
@@ -46,7 +46,7 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
     test("a pool is made empty, and made again is the one that is there", async () => {
       const name = await poolOf();
       expect(await pools.patchPool(name, [{ op: "add", key: "1", entry: entry("a") }])).toBe(true);
-      const again = await pools.createPool(name, "10.0.0.0/24");
+      const again = await pools.createPool(name, "10.0.0.0/24", { "example.com/a": "late" });
       expect(again).toEqual(await pools.getPool(name));
       expect(again).toMatchObject({ name, range: "10.0.0.0/24", allocations: { "1": entry("a") } });
     });
@@ -55,6 +55,22 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       const name = await poolOf();
       await pools.patchPool(name, [{ op: "add", key: "7", entry: entry("a") }]);
       expect(await pools.listPools()).toContainEqual(await pools.getPool(name));
+    });
+
+    test("an annotation is added to a pool that has none of that name, by one of all who try", async () => {
+      const name = await poolOf();
+      const bare = (await pools.getPool(name))!;
+      const tries = Array.from({ length: contenders }, async (_, index) =>
+        (await connect()).annotatePool(bare, { "example.com/a": String(index) }),
+      );
+      const outcomes = await Promise.all(tries);
+      expect(outcomes.filter((done) => done)).toHaveLength(1);
+      const settled = (await pools.getPool(name))!;
+      expect(settled.annotations).toEqual({ "example.com/a": String(outcomes.indexOf(true)) });
+      expect(await pools.annotatePool(settled, { "example.com/b": "1" })).toBe(true);
+      expect(await pools.annotatePool(settled, { "example.com/b": "2" })).toBe(false);
+      const made = await pools.createPool(`pool-${count++}`, "10.0.0.0/24", { "example.com/a": "1" });
+      expect(made.annotations).toEqual({ "example.com/a": "1" });
     });
 
     test("the changes of a patch happen together or not at all", async () => {

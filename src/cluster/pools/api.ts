@@ -1,9 +1,14 @@
 import { anyObject, type Schema } from "../../json/struct.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
-import type { KubeClient } from "../../kube/client.ts";
+import type { Access } from "../../kube/access.ts";
+import { KubeClient } from "../../kube/client.ts";
+import { Connection } from "../../kube/connection.ts";
 import { isAlreadyExists, isConflict, isNotFound, isUnknownResource, KubeError } from "../../kube/error.ts";
+import { readKubeconfig } from "../../kube/kubeconfig.ts";
 import { list } from "../../kube/list.ts";
 import { ipPools, isObjectName, nodeSlicePools, type Resource, reservations } from "../../kube/resource.ts";
+import { userAgent } from "../../kube/user-agent.ts";
+import type { Logger } from "../../log/logger.ts";
 import { allocationOf, holdFinalizer, ownerAnnotation } from "../../pool/claim.ts";
 import {
   type IpPool,
@@ -18,7 +23,7 @@ import {
   reservationSchema,
 } from "../../pool/objects.ts";
 import { toClusterError } from "../api-error.ts";
-import type { NewReservation, PoolChange, Pools, ReservationFilter } from "./port.ts";
+import type { NewReservation, PoolChange, Pools, PoolsSource, ReservationFilter } from "./port.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 /** The object itself is not wanted back. */
@@ -30,16 +35,33 @@ const namesPage = 5000;
 /** Pools of up to a megabyte each. */
 const poolsPage = 50;
 
+export interface ApiPoolsOptions {
+  /** Path of the kubeconfig. */
+  readonly kubeconfig: string;
+  /** How long each request may take, with everything that is tried again for it. */
+  readonly timeoutMs: number;
+  /** What the requests are made for, in the User-Agent. */
+  readonly verb: string;
+  readonly log: Logger;
+}
+
 /** Pools of one namespace of a Kubernetes API server. */
 export class ApiPools implements Pools {
   readonly hasCheapNames = false;
   readonly mayBeShared = true;
 
+  readonly source: PoolsSource;
+  readonly where: string;
+
+  /** `kubeconfig` is where the client has its credentials from, "" for the service account of a pod. */
   constructor(
     readonly client: KubeClient,
     readonly namespace: string,
-    readonly where: string,
-  ) {}
+    kubeconfig: string,
+  ) {
+    this.source = { kubeconfig };
+    this.where = `namespace ${namespace} of ${kubeconfig === "" ? "this pod's cluster" : `kubeconfig ${kubeconfig}`}`;
+  }
 
   async getPool(name: string): Promise<IpPool | undefined> {
     const found = await this.#get(ipPools, name, ipPoolSchema);
@@ -56,9 +78,10 @@ export class ApiPools implements Pools {
     }
   }
 
-  async createPool(name: string, range: string): Promise<IpPool> {
+  async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     const { namespace } = this;
-    const body = { apiVersion, kind: "IPPool", metadata: { name, namespace }, spec: { range, allocations: {} } };
+    const metadata = { name, namespace, annotations };
+    const body = { apiVersion, kind: "IPPool", metadata, spec: { range, allocations: {} } };
     try {
       await this.client.request({ verb: "create", resource: ipPools, namespace }, anyObject(), {
         body,
@@ -67,7 +90,7 @@ export class ApiPools implements Pools {
     } catch (error) {
       if (!isAlreadyExists(error)) throw toClusterError(error, `create ippool ${namespace}/${name}`);
       const existing = await this.getPool(name);
-      return existing ?? (await this.createPool(name, range));
+      return existing ?? (await this.createPool(name, range, annotations));
     }
     // Records of who manages which entry would make every later write of the map a quarter larger and several times slower.
     const stripped = { metadata: { managedFields: [{}] } };
@@ -75,6 +98,27 @@ export class ApiPools implements Pools {
     try {
       return ipPoolOf(await this.client.request(target, ipPoolSchema, { body: stripped, contentType: mergePatch }));
     } catch (error) {
+      throw toClusterError(error);
+    }
+  }
+
+  async annotatePool({ name, annotations }: IpPool, added: IpPool["annotations"]): Promise<boolean> {
+    const path = "/metadata/annotations";
+    const body: JsonObject[] = [];
+    if (Object.keys(annotations).length === 0)
+      body.push({ op: "test", path, value: null }, { op: "add", path, value: added });
+    else {
+      for (const [key, value] of Object.entries(added)) {
+        const member = `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+        body.push({ op: "test", path: member, value: null }, { op: "add", path: member, value });
+      }
+    }
+    try {
+      const target = { verb: "patch", resource: ipPools, namespace: this.namespace, name } as const;
+      await this.client.request(target, anyObject(), { body, contentType: jsonPatch, accept: metadataOnly });
+      return true;
+    } catch (error) {
+      if (isRefusedPatch(error)) return false;
       throw toClusterError(error);
     }
   }
@@ -240,6 +284,22 @@ export class ApiPools implements Pools {
         return undefined;
       throw toClusterError(error);
     }
+  }
+}
+
+/** Where whereabouts has its objects: the namespace of the kubeconfig's context, kube-system when it names none. */
+export function poolsNamespace({ statedNamespace }: Access): string {
+  return statedNamespace ?? "kube-system";
+}
+
+/** The pools that a kubeconfig leads to, over a connection of their own. Throws `ClusterError` when the file can't be used. */
+export function openApiPools({ kubeconfig, timeoutMs, verb, log }: ApiPoolsOptions): ApiPools {
+  const connection = new Connection(() => readKubeconfig(kubeconfig));
+  try {
+    const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log });
+    return new ApiPools(client, poolsNamespace(connection.access()), kubeconfig);
+  } catch (error) {
+    throw toClusterError(error);
   }
 }
 

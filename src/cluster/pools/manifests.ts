@@ -26,7 +26,7 @@ import {
 } from "../../pool/objects.ts";
 import { lock } from "../lock.ts";
 import { ClusterError } from "../port.ts";
-import type { NewReservation, PoolChange, Pools, ReservationFilter } from "./port.ts";
+import type { NewReservation, PoolChange, Pools, PoolsSource, ReservationFilter } from "./port.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 const poolsFolder = "ippools";
@@ -42,10 +42,12 @@ const slicesFolder = "nodeslicepools";
 export class ManifestPools implements Pools {
   readonly hasCheapNames = true;
   readonly mayBeShared = false;
+  readonly source: PoolsSource;
   readonly where: string;
   readonly #root: string;
 
   constructor(directory: string) {
+    this.source = { manifests: directory };
     this.where = `directory ${directory}`;
     this.#root = `${directory}/.state/whereabouts`;
   }
@@ -65,11 +67,23 @@ export class ManifestPools implements Pools {
     });
   }
 
-  async createPool(name: string, range: string): Promise<IpPool> {
+  async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     return this.#guard(`create ippool ${name}`, () => {
-      const metadata = { name, uid: crypto.randomUUID(), creationTimestamp: new Date().toISOString() };
+      const metadata = { name, uid: crypto.randomUUID(), creationTimestamp: new Date().toISOString(), annotations };
       this.#create(poolsFolder, name, { apiVersion, kind: "IPPool", metadata, spec: { range, allocations: {} } });
       return this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf) ?? this.#missing(`create ippool ${name}`);
+    });
+  }
+
+  async annotatePool({ name }: IpPool, added: IpPool["annotations"]): Promise<boolean> {
+    return this.#guard(`annotate ippool ${name}`, () => {
+      using _lock = this.#lock();
+      const object = this.#object(poolsFolder, name) ?? this.#missing(`annotate ippool ${name}`);
+      const { annotations } = decode(ipPoolSchema, object).metadata;
+      if (Object.keys(added).some((key) => annotations[key] !== undefined)) return false;
+      const metadata = { ...(object["metadata"] as JsonObject), annotations: { ...annotations, ...added } };
+      this.#replace(poolsFolder, name, { ...object, metadata });
+      return true;
     });
   }
 

@@ -28,11 +28,15 @@ export interface ReservationFilter {
   readonly label?: readonly [name: string, value: string];
 }
 
+/** Where an adapter finds its objects again: a directory, or the credentials in a file ("" for a pod's service account). */
+export type PoolsSource = { readonly manifests: string } | { readonly kubeconfig: string };
+
 /**
  * The port to whatever keeps the pools: the objects of whereabouts.cni.cncf.io/v1alpha1 in one namespace. An adapter passes the contract in
  * test/kit/pools-contract.ts. Everything it throws is a `ClusterError`.
  */
 export interface Pools {
+  readonly source: PoolsSource;
   /** For messages: "namespace kube-system of kubeconfig /etc/…", "directory /etc/…". */
   readonly where: string;
   /** Listing the names of all reservations costs no more than reading a pool, and is newer. */
@@ -46,7 +50,10 @@ export interface Pools {
   listPools(): Promise<IpPool[]>;
 
   /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
-  createPool(name: string, range: string): Promise<IpPool>;
+  createPool(name: string, range: string, annotations?: Readonly<Record<string, string>>): Promise<IpPool>;
+
+  /** Adds annotations that the pool, as it was read, does not have; false, and nothing is done, when it has one of them by now. */
+  annotatePool(pool: IpPool, annotations: Readonly<Record<string, string>>): Promise<boolean>;
 
   /** All changes in one step; false, and nothing is done, when one of them does not hold. "not-found" when there is no such pool. */
   patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean>;

@@ -14,7 +14,7 @@ export interface StaticConfig {
   readonly dns: Dns;
 }
 
-const addressSchema = struct({
+export const addressSchema = struct({
   address: optional(text(), ""),
   gateway: optional(checkedOrEmpty(parseIp, "an IP address")),
 });
@@ -42,17 +42,17 @@ export function parseConfig(conf: NetConf, args: CniArgs): StaticConfig {
   const { ipam, args: configArgs, runtimeConfig } = decode(schema, conf.raw);
   if (ipam === undefined) throw new CniError(code.invalidConfig, "IPAM config missing 'ipam' key (at $.ipam)");
   refuseUnknownArgs(args, ["IP", "GATEWAY"]);
-  const own = addressesOf(args);
+  const own = requestedAddresses(args);
   const argued = (configArgs?.cni?.ips ?? []).map(replacing("$.args.cni.ips"));
   const given = (runtimeConfig?.ips ?? []).map(replacing("$.runtimeConfig.ips"));
   const replacement = given.length > 0 ? given : argued;
-  const ips = replacement.length > 0 ? replacement : [...ipam.addresses.map(configured), ...own];
+  const ips = replacement.length > 0 ? replacement : [...ipam.addresses.map(configuredAddress), ...own];
   const addresses = ips.map(({ address }) => address.ip);
   requireOnePerFamily(conf.cniVersion, addresses, "$.ipam.addresses");
   return { ips, routes: ipam.routes.map((route) => present<ResultRoute>(route)), dns: presentDns(ipam.dns) };
 }
 
-function configured({ address, gateway }: Infer<typeof addressSchema>, index: number): ResultIp {
+export function configuredAddress({ address, gateway }: Infer<typeof addressSchema>, index: number): ResultIp {
   const path = `$.ipam.addresses[${index}].address`;
   return present<ResultIp>({ address: requirePrefix("the 'address' field is expected to be", address, path), gateway });
 }
@@ -70,7 +70,7 @@ function requirePrefix(what: string, text: string, path: string): Prefix {
 }
 
 /** The addresses of CNI_ARGS: `IP` and `GATEWAY` are lists with commas. */
-function addressesOf(args: CniArgs): ResultIp[] {
+export function requestedAddresses(args: CniArgs): ResultIp[] {
   const addresses = items(args, "IP").map((item) => {
     const address = parsePrefix(item.trim());
     if (address !== undefined) return address;

@@ -1,0 +1,117 @@
+import { argument } from "../../cni/args.ts";
+import type { AddCall } from "../../cni/plugin.ts";
+import type { Result, ResultIp } from "../../cni/result.ts";
+import { clearSettled, markSettled } from "../../cni/settled.ts";
+import type { Pools } from "../../cluster/pools/port.ts";
+import type { Ip } from "../../ip/address.ts";
+import { parsePrefix } from "../../ip/prefix.ts";
+import { spansContain } from "../../pool/spans.ts";
+import type { ClaimContext } from "./claim-context.ts";
+import { RangeClaimer } from "./claimer.ts";
+import { podRefOf, type WhereaboutsConfig } from "./config.ts";
+import { Journal } from "./journal.ts";
+import { nodeName } from "./node-name.ts";
+import { type ParsedConfig, settle, withLog } from "./parse.ts";
+import { releaseAll } from "./release.ts";
+import { openStore } from "./store.ts";
+
+/**
+ * Claims one address of each range, all ranges at once. An ADD that is repeated for the same sandbox gets what it has. Whatever fails, every
+ * claim is taken back; what can't be stays in the journal for DEL.
+ */
+export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
+  const config = settle(given, given.config);
+  const call = withLog(given, config);
+  for (const warning of config.warnings) call.log.error(warning, { network: call.conf.name });
+  if (config.ranges.length === 0) return resultOf(config, []);
+  using journal = Journal.open(config.dataDir, call);
+  const pools = await openStore(config, call);
+  const held = await stillHeld(pools, journal, config);
+  if (held !== undefined) return resultOf(config, held);
+  if (journal.claims.length > 0) await releaseAll(pools, journal, { dataDir: config.dataDir, isUnused: true });
+  const podref = podRefOf(call.args);
+  journal.begin({ network: call.conf.name, source: pools.source, podref });
+  clearSettled(config.dataDir, markOf(call));
+  call.undo.push("claimed addresses", () => takeBack(call, config, pools));
+  const context: ClaimContext = {
+    pools,
+    config,
+    journal,
+    containerId: call.containerId,
+    ifName: call.ifName,
+    podref,
+    podUid: argument(call.args, "K8S_POD_UID") ?? "",
+    node: nodeName(call.runtime.environment, config.configurationPath),
+    owner: crypto.randomUUID(),
+    log: call.log,
+  };
+  for (const ip of config.heldStatics) await claimStatic(context, ip);
+  const ips = await claimRanges(context);
+  journal.complete();
+  return resultOf(config, ips);
+}
+
+/** By which name an attachment is remembered to hold nothing. */
+export function markOf({ containerId, ifName }: { readonly containerId: string; readonly ifName: string }): string {
+  return `${containerId}:${ifName}`;
+}
+
+/** The addresses of an earlier ADD of the same sandbox, if it was finished and all are still ours; one for each range. */
+async function stillHeld(pools: Pools, journal: Journal, config: WhereaboutsConfig): Promise<ResultIp[] | undefined> {
+  const { claims } = journal;
+  if (!journal.isComplete || claims.length === 0) return undefined;
+  const found = await Promise.all(claims.map(({ name }) => pools.getReservation(name)));
+  if (!claims.every(({ uid }, index) => uid !== undefined && found[index]?.uid === uid)) return undefined;
+  const ips: ResultIp[] = [];
+  for (let index = 0; index < config.ranges.length; index++) {
+    const claim = claims.find(({ range }) => range === index);
+    const address = claim === undefined ? undefined : parsePrefix(claim.address);
+    const { spans } = config.ranges[index]!;
+    if (address === undefined || !spansContain(spans, address.ip)) return undefined;
+    ips.push({ address });
+  }
+  return ips;
+}
+
+/** A static address that a range could give to somebody else is claimed too. */
+async function claimStatic(context: ClaimContext, ip: Ip): Promise<void> {
+  const range = context.config.ranges.find(({ spans }) => spansContain(spans, ip));
+  if (range !== undefined) await new RangeClaimer(context, range, -1).claimExactly(ip);
+}
+
+/** All ranges at once, and all to the end, so that nothing is still being claimed when the failure of one is taken back. */
+async function claimRanges(context: ClaimContext): Promise<ResultIp[]> {
+  const { ranges } = context.config;
+  const open = [...context.config.required];
+  const claims: Promise<Ip>[] = [];
+  for (let index = 0; index < ranges.length; index++) {
+    const range = ranges[index]!;
+    const claimer = new RangeClaimer(context, range, index);
+    const wanted = open.findIndex((ip) => spansContain(range.spans, ip));
+    const [ip] = wanted < 0 ? [] : open.splice(wanted, 1);
+    claims.push(ip === undefined ? claimer.claimAny() : claimer.claimExactly(ip));
+  }
+  const ips: ResultIp[] = [];
+  for (const [index, outcome] of (await Promise.allSettled(claims)).entries()) {
+    if (outcome.status === "rejected") throw outcome.reason;
+    ips.push({ address: { ip: outcome.value, bits: ranges[index]!.network.bits } });
+  }
+  return ips;
+}
+
+async function takeBack(call: AddCall<ParsedConfig>, { dataDir }: WhereaboutsConfig, pools: Pools): Promise<void> {
+  using journal = Journal.openIfExists(dataDir, call);
+  if (journal === undefined) return;
+  await releaseAll(pools, journal, { dataDir, isUnused: true });
+  journal.remove();
+  markSettled(dataDir, markOf(call), call.log);
+}
+
+/** The addresses of the ranges in their order, each with the gateway of its family, then the static ones. */
+function resultOf(config: WhereaboutsConfig, claimed: readonly ResultIp[]): Result {
+  const { gateway, statics, routes, dns } = config;
+  const ips: ResultIp[] = [];
+  for (const { address } of claimed)
+    ips.push(gateway?.family === address.ip.family ? { address, gateway } : { address });
+  return { interfaces: [], ips: [...ips, ...statics], routes, dns };
+}

@@ -1,0 +1,172 @@
+import { CniError, code } from "../../cni/error.ts";
+import { formatIp, type Ip } from "../../ip/address.ts";
+import { formatPrefix } from "../../ip/prefix.ts";
+import { claimMetadata, holdFinalizer, indexId } from "../../pool/claim.ts";
+import { keyOf } from "../../pool/key.ts";
+import { firstFree, spansContain } from "../../pool/spans.ts";
+import { type ClaimContext, isShared } from "./claim-context.ts";
+import { HintFile } from "./hint.ts";
+import type { JournalClaim } from "./journal.ts";
+import { claimEntry } from "./pool-entry.ts";
+import { PoolView } from "./pool-view.ts";
+import type { RangePlan } from "./range-plan.ts";
+
+/** How often an address is guessed from what the pool shows before the names of all reservations are listed. */
+const guesses = 5;
+/** How much larger the window of free addresses gets with each conflict. */
+const windowGrowth = 8;
+const largestWindow = 4096;
+/** How often all that is left is tried: each time somebody else was faster everywhere. */
+const lastRounds = 8;
+
+interface Made {
+  readonly claim: JournalClaim;
+  readonly uid: string;
+}
+
+/**
+ * Claims addresses of one range. Who creates the reservation named after an address has it: so no two can, whatever they think is free. The
+ * pool's map and what this node remembers only serve to guess well: the lowest free address when nobody competes, one of a growing window of free
+ * ones after conflicts, and in the end every address whose name is not taken.
+ */
+export class RangeClaimer {
+  readonly #hints: HintFile;
+  readonly #view: PoolView;
+
+  constructor(
+    readonly context: ClaimContext,
+    readonly range: RangePlan,
+    /** Its place in the config; -1 for static addresses. */
+    readonly index: number,
+  ) {
+    this.#hints = new HintFile(context.config.dataDir, range.pool);
+    this.#view = new PoolView(context, range, this.#hints, this.#hints.read());
+  }
+
+  /** Claims that address. Throws `CniError` code 11 when somebody else has it. */
+  async claimExactly(ip: Ip): Promise<Ip> {
+    await this.#view.look(false);
+    if (await this.#claim(ip, this.#view.hint.window)) return ip;
+    const held = await this.context.pools.getReservation(this.#view.namesOf(ip)[0]);
+    throw new CniError(
+      code.tryAgainLater,
+      `requested IP address ${formatIp(ip)} is not available in range ${formatPrefix(this.range.network)}`,
+      held === undefined ? "" : `held by pod ${held.podref}, interface ${held.ifName}`,
+    );
+  }
+
+  /** Claims any address. Throws `CniError` code 50 when all are held. */
+  async claimAny(): Promise<Ip> {
+    const { config, pools } = this.context;
+    const { hint } = this.#view;
+    await this.#view.look(pools.hasCheapNames || hint.isIndexBehind);
+    for (const ip of config.preferred) if (this.#isFree(ip) && (await this.#claim(ip, hint.window))) return ip;
+    let { window } = hint;
+    for (let guess = 0; guess < guesses; guess++) {
+      const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), window);
+      const ip = free[window === 1 ? 0 : Math.floor(Math.random() * free.length)];
+      if (ip === undefined) return await this.#claimLast();
+      if (await this.#claim(ip, guess === 0 ? Math.max(1, Math.floor(window / 2)) : window)) return ip;
+      window = Math.min(window * windowGrowth, largestWindow);
+    }
+    this.#hints.indexIsBehind();
+    return await this.#claimLast();
+  }
+
+  /** Nothing but the names of all reservations counts now: each address that has none is tried, until none is left. */
+  async #claimLast(): Promise<Ip> {
+    let mayCollect = true;
+    for (let round = 0; round < lastRounds; round++) {
+      await this.#view.look(true);
+      const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), largestWindow);
+      if (free.length === 0) {
+        const { collectReleasable, exhausted } = await import("./exhausted.ts");
+        if (!mayCollect || !(await collectReleasable(this.context, this.range)))
+          throw await exhausted(this.context, this.range);
+        mayCollect = false;
+      }
+      while (free.length > 0) {
+        const [ip] = free.splice(Math.floor(Math.random() * free.length), 1);
+        if (ip !== undefined && (await this.#claim(ip, largestWindow))) return ip;
+      }
+    }
+    throw new CniError(
+      code.tryAgainLater,
+      `Could not allocate IP in range: ${this.range.text}`,
+      "each free address was taken by somebody else at the same moment",
+    );
+  }
+
+  #isFree(ip: Ip): boolean {
+    return spansContain(this.range.spans, ip) && !this.#view.isTaken(ip);
+  }
+
+  /** Claims the address by all its names; false when somebody else has it, and then nothing is left behind. */
+  async #claim(ip: Ip, window: number): Promise<boolean> {
+    const { containerId, podref, ifName, pools } = this.context;
+    const { pool } = this.range;
+    const key = keyOf(this.range.network, ip);
+    if (key === undefined || this.#view.isHeldByEntry(key)) return await this.#refused(ip, []);
+    const made: Made[] = [];
+    for (const name of this.#view.namesOf(ip)) {
+      const claim = this.#journalClaim(name, ip, key, made.length === 0);
+      const uid = await this.#create(claim, ip);
+      if (uid === undefined) return await this.#refused(ip, made);
+      made.push({ claim, uid });
+    }
+    const entry = { id: indexId(containerId), podref, ifname: ifName };
+    if (this.#needsEntry && !(await claimEntry(pools, pool, key, entry))) return await this.#refused(ip, made);
+    this.#hints.claimed(key, window);
+    this.context.log.verbose(`claimed ${formatIp(ip)} for ${podref} ${ifName}`, { pool });
+    return true;
+  }
+
+  /** Creates one reservation, journaled before and after; gives its uid, or undefined when somebody else has the name. */
+  async #create(claim: JournalClaim, ip: Ip): Promise<string | undefined> {
+    const { pools, journal, containerId, ifName, podref, podUid, node, owner } = this.context;
+    const { network, pool } = this.range;
+    const facts = { pool, range: formatPrefix(network), address: formatIp(ip), node, podUid, ifName };
+    journal.intend(claim);
+    const uid = await pools.createReservation({
+      name: claim.name,
+      owner,
+      ...claimMetadata(facts, containerId),
+      finalizers: claim.hasFinalizer ? [holdFinalizer] : [],
+      podref,
+      containerId,
+      ifName,
+    });
+    if (uid === undefined) journal.gone(claim.name);
+    else journal.made(claim.name, uid);
+    return uid;
+  }
+
+  async #refused(ip: Ip, made: readonly Made[]): Promise<false> {
+    for (const { claim, uid } of made) {
+      await this.context.pools.deleteReservation(claim.name, uid, claim.hasFinalizer);
+      this.context.journal.gone(claim.name);
+    }
+    this.#view.refuse(ip);
+    return false;
+  }
+
+  #journalClaim(name: string, ip: Ip, key: string, isFirst: boolean): JournalClaim {
+    const { config, owner, containerId } = this.context;
+    const hint = { pool: this.range.pool, key };
+    return {
+      name,
+      owner,
+      address: `${formatIp(ip)}/${this.range.network.bits}`,
+      range: this.index,
+      hasFinalizer: isShared(this.context),
+      hint,
+      ...(isFirst && this.#needsEntry ? { entry: { ...hint, id: indexId(containerId) } } : {}),
+      releaseDelayMs: config.releaseDelayMs,
+    };
+  }
+
+  /** Go code that does not check for overlaps looks at the pool alone. */
+  get #needsEntry(): boolean {
+    return isShared(this.context) && !this.context.config.isOverlapChecked;
+  }
+}

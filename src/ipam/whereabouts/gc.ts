@@ -1,0 +1,48 @@
+import { throwJoined } from "../../cni/chain.ts";
+import type { CniError } from "../../cni/error.ts";
+import type { GcCall } from "../../cni/plugin.ts";
+import { markSettled } from "../../cni/settled.ts";
+import { markOf } from "./add.ts";
+import { dataDirOf } from "./config.ts";
+import { releaseDue } from "./delayed.ts";
+import { toCniError } from "./failure.ts";
+import { type AttachmentKey, Journal, journaledAttachments, peekHead } from "./journal.ts";
+import { type ParsedConfig, settle } from "./parse.ts";
+import { releaseAll } from "./release.ts";
+import { openSource } from "./store.ts";
+
+/**
+ * Gives back what attachments of this network hold that the runtime no longer lists, and what has waited long enough. Goes on after failures and
+ * throws them together at the end.
+ */
+export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
+  const dataDir = call.config === undefined ? dataDirOf(call.conf) : settle(call, call.config).dataDir;
+  const living = new Set<string>();
+  for (const each of call.valid) living.add(markOf(each));
+  const failures: CniError[] = [];
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(toCniError(error).within(`${what}: `));
+    }
+  };
+  for (const key of journaledAttachments(dataDir)) {
+    if (living.has(markOf(key)) || peekHead(dataDir, key)?.network !== call.conf.name) continue;
+    await attempt(`container ${key.containerId} interface ${key.ifName}`, () => release(call, dataDir, key));
+  }
+  await attempt("addresses that were kept for a while", () =>
+    releaseDue(dataDir, (source) => openSource(source, call)),
+  );
+  throwJoined(failures);
+}
+
+async function release(call: GcCall<ParsedConfig>, dataDir: string, key: AttachmentKey): Promise<void> {
+  using journal = Journal.openIfExists(dataDir, key);
+  if (journal?.head === undefined) return;
+  const count = journal.claims.length;
+  await releaseAll(await openSource(journal.head.source, call), journal, { dataDir });
+  journal.remove();
+  markSettled(dataDir, markOf(key), call.log);
+  call.log.verbose(`GC gave back ${count} claims of ${call.conf.name}`, { container: key.containerId });
+}

@@ -1,0 +1,52 @@
+import type { CniArgs } from "../../cni/args.ts";
+import type { NetConf } from "../../cni/net-conf.ts";
+import type { Call } from "../../cni/plugin.ts";
+import type { Logger } from "../../log/logger.ts";
+import { defaultLogOptions, openLogger } from "../../log/open.ts";
+import { compile, ownOptions, type WhereaboutsConfig } from "./config.ts";
+import { completeOptions } from "./flat-file.ts";
+import type { Options } from "./options.ts";
+
+/** The config as the network has it, before the node's flat file has its say. */
+export interface ParsedConfig {
+  readonly own: Options;
+  readonly args: CniArgs;
+}
+
+/** Refuses what is wrong whatever the flat file says; touches no file. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS. */
+export function parseConfig(conf: NetConf, args: CniArgs): ParsedConfig {
+  const own = ownOptions(conf);
+  compile(conf, own, args);
+  return { own, args };
+}
+
+/** The config of a call with everything that the node and the dispatcher add. Throws `CniError`. */
+export function settle({ conf, runtime }: Call, { own, args }: ParsedConfig): WhereaboutsConfig {
+  return compile(conf, completeOptions(own).options, args, {
+    podAnnotations: runtime.podAnnotations,
+    isComplete: true,
+  });
+}
+
+/** The call with a log that also goes where the config says; whereabouts' levels are ours. */
+export function withLog<Each extends Call>(call: Each, { logFile, logLevel = "debug" }: WhereaboutsConfig): Each {
+  if (logFile === "") return call;
+  const own = openLogger({ ...defaultLogOptions, level: logLevel, file: logFile, toStderr: false });
+  return { ...call, log: tee(call.log, own) };
+}
+
+function tee(one: Logger, other: Logger): Logger {
+  const both =
+    (level: "debug" | "verbose" | "error" | "panic"): Logger["error"] =>
+    (message, fields) => {
+      one[level](message, fields);
+      other[level](message, fields);
+    };
+  return {
+    debug: both("debug"),
+    verbose: both("verbose"),
+    error: both("error"),
+    panic: both("panic"),
+    with: (fields) => tee(one.with(fields), other.with(fields)),
+  };
+}

@@ -1,0 +1,35 @@
+import type { Pools } from "../../cluster/pools/port.ts";
+import { isClusterError } from "../../cluster/port.ts";
+import { allocationOf, isIndexId } from "../../pool/claim.ts";
+import type { Allocation } from "../../pool/objects.ts";
+
+/** How often an entry that changes meanwhile is looked at again. */
+const attempts = 5;
+
+/**
+ * Puts an entry into a pool for whereabouts' nodes, which look nowhere else when they do not check for overlaps: where none is, or one that only
+ * shows a claim (the caller holds the claim, so what it shows is over). False when whereabouts holds the address. Throws `ClusterError`.
+ */
+export async function claimEntry(pools: Pools, pool: string, key: string, entry: Allocation): Promise<boolean> {
+  if (await pools.patchPool(pool, [{ op: "add", key, entry }])) return true;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const current = await pools.getPool(pool);
+    const shown = current && allocationOf(current.allocations, key);
+    if (shown === undefined) {
+      if (await pools.patchPool(pool, [{ op: "add", key, entry }])) return true;
+    } else {
+      if (!isIndexId(shown.id)) return false;
+      if (await pools.patchPool(pool, [{ op: "replace", key, id: shown.id, entry }])) return true;
+    }
+  }
+  return false;
+}
+
+/** Takes an entry out of a pool if it is still the one of that id; a pool that is gone has none. Throws `ClusterError`. */
+export async function releaseEntry(pools: Pools, pool: string, key: string, id: string): Promise<void> {
+  try {
+    await pools.patchPool(pool, [{ op: "remove", key, id }]);
+  } catch (error) {
+    if (!isClusterError(error, "not-found")) throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import type { Pools } from "../../cluster/pools/port.ts";
+import { ownerAnnotation, releaseAfter } from "../../pool/claim.ts";
+import { HintFile } from "./hint.ts";
+import type { Journal, JournalClaim } from "./journal.ts";
+import { toCniError } from "./failure.ts";
+import { dropClaim } from "./drop.ts";
+
+export interface ReleaseOptions {
+  readonly dataDir: string;
+  /** The address was never used: nobody needs to be kept from it. */
+  readonly isUnused?: boolean;
+}
+
+/**
+ * Gives back everything that a journal names, all at once and to the end; what is given back leaves the journal. A claim whose fate is not
+ * known is looked at first: only what carries our own random text is ours. Throws what went wrong first; the journal holds the rest.
+ */
+export async function releaseAll(pools: Pools, journal: Journal, options: ReleaseOptions): Promise<void> {
+  const failures: unknown[] = [];
+  const releases: Promise<void>[] = [];
+  for (const claim of journal.claims) {
+    const release = releaseClaim(pools, claim, options).then(() => journal.gone(claim.name));
+    releases.push(release.catch((error: unknown) => void failures.push(error)));
+  }
+  await Promise.all(releases);
+  if (failures.length > 0) throw toCniError(failures[0]);
+}
+
+async function releaseClaim(
+  pools: Pools,
+  claim: JournalClaim,
+  { dataDir, isUnused = false }: ReleaseOptions,
+): Promise<void> {
+  const uid = claim.uid ?? (await uidOf(pools, claim));
+  if (uid !== undefined) {
+    const isKept = claim.releaseDelayMs > 0 && !isUnused && (await keepAwhile(pools, claim, uid, dataDir));
+    if (!isKept) await dropClaim(pools, { ...claim, uid });
+  }
+  new HintFile(dataDir, claim.hint.pool).released(claim.hint.key);
+}
+
+/** Of a claim that was announced: its uid if it was made after all. */
+async function uidOf(pools: Pools, { name, owner }: JournalClaim): Promise<string | undefined> {
+  const found = await pools.getReservation(name);
+  return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
+}
+
+/** Marks a claim as nobody's, to be given back later; false when it is gone. */
+async function keepAwhile(pools: Pools, claim: JournalClaim, uid: string, dataDir: string): Promise<boolean> {
+  const until = new Date(Date.now() + claim.releaseDelayMs);
+  if (!(await pools.annotateReservation(claim.name, uid, releaseAfter(until)))) return false;
+  const { remember } = await import("./delayed.ts");
+  remember(dataDir, until, { claim: { ...claim, uid }, source: pools.source });
+  return true;
+}
