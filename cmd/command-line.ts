@@ -24,6 +24,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   del: { summary: "detach a network namespace from a network", load: () => import("./verbs/del.ts") },
   gc: { summary: "delete all attachments of a network", load: () => import("./verbs/gc.ts") },
   status: { summary: "ask whether a network is ready", load: () => import("./verbs/status.ts") },
+  install: { summary: "put polynic in front of this node's default network", load: () => import("./verbs/install.ts") },
+  uninstall: { summary: "take polynic off this node again", load: () => import("./verbs/uninstall.ts") },
   version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
 };
 

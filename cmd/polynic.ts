@@ -10,5 +10,6 @@ async function main(name: string): Promise<number> {
     return callPlugin(isPlugin ? name : "");
   }
   const { runCommandLine } = await import("./command-line.ts");
-  return runCommandLine(Bun.argv.slice(2));
+  const { commandWords } = await import("./aliases.ts");
+  return runCommandLine(commandWords(name, Bun.argv.slice(2)));
 }

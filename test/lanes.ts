@@ -88,7 +88,7 @@ export const lanes: readonly Lane[] = [
     isolated: "node",
     prepare: async (say) => {
       const problem = rootProblem() ?? ensureExecutables([...kernelTools, "setpriv"], say) ?? isolationProblem();
-      return problem ?? debianPrograms([containerd, runc, busybox], say) ?? (await goPrograms(["cri"], say));
+      return problem ?? debianPrograms([containerd, runc, busybox], say) ?? (await goPrograms(["plugins", "cri"], say));
     },
   },
 ];

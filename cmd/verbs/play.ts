@@ -7,6 +7,7 @@ import type { PodFailure } from "../../src/play/pod-failure.ts";
 import type { PlayReport } from "../../src/play/report.ts";
 import type { VerbModule } from "../command-line.ts";
 import { collect, formatValue, outputOption, type OutputFormat } from "../output.ts";
+import { absolute } from "../option-values.ts";
 import { type Column, formatTable } from "../table.ts";
 import type { Colours, Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
@@ -76,10 +77,6 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
     options.output,
     terminal,
   );
-}
-
-function absolute(path: string): string {
-  return path.startsWith("/") ? path : `${process.cwd()}/${path}`;
 }
 
 async function printUp(report: PlayReport, output: OutputFormat, terminal: Terminal): Promise<number> {

@@ -4,9 +4,8 @@ import { useCriNode } from "./use-node.ts";
 
 const node = useCriNode();
 
-beforeAll(() => {
-  node().linkPlugins("multus", "loopback");
-  node().useDispatcher();
+beforeAll(async () => {
+  await node().install();
   const ipam = { type: "host-local", ranges: [[{ subnet: "10.78.0.0/16" }]] };
   node().network("lan", { cniVersion: "1.0.0", type: "bridge", bridge: "br-lan", ipam });
 });

@@ -1,5 +1,5 @@
 // Control groups that containers of tests are put in. Unlike everything else a lane makes they do not go with its namespaces.
-import { existsSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 
 const root = "/sys/fs/cgroup";
@@ -27,6 +27,19 @@ export function removeCgroups(): void {
       if (owner === process.pid || !existsSync(`/proc/${owner}`)) removeTree(join(hierarchy, name));
     }
   }
+}
+
+/** Process ids of all that runs in this lane's group, as seen by this process. */
+export function laneProcesses(): number[] {
+  const folders = hierarchies().map((hierarchy) => join(hierarchy, laneCgroup()));
+  const texts = folders.filter((folder) => existsSync(folder)).flatMap((folder) => processFiles(folder));
+  return [...new Set(texts.flatMap((text) => text.split("\n").filter((line) => line !== "")).map(Number))];
+}
+
+function processFiles(folder: string): string[] {
+  const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const own = readFileSync(join(folder, "cgroup.procs"), "utf8");
+  return [own, ...children.flatMap(({ name }) => processFiles(join(folder, name)))];
 }
 
 /** Version 2 is one tree, version 1 has one per controller. */

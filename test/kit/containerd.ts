@@ -1,7 +1,8 @@
 // A real containerd with runc, its sockets and state below one folder, for pods through the container runtime interface.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { busyboxImage, writeBusyboxImage } from "./busybox-image.ts";
+import { runCommand } from "./command.ts";
 import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.ts";
 import { containerd as containerdProgram, findProgram, runc } from "./debian-program.ts";
 import { searchPath } from "./packages.ts";
@@ -63,6 +64,14 @@ export class Containerd {
     this.#daemon = undefined;
   }
 
+  /** Forgets what would be gone after a start of the machine, while it is stopped. */
+  wipeState(): void {
+    const state = this.#path("state");
+    for (const mount of mountsBelow(state)) runCommand(["umount", "--lazy", mount]);
+    rmSync(state, { recursive: true, force: true });
+    rmSync(this.socket, { force: true });
+  }
+
   /** Runs crictl and returns what it prints. Throws with what it complains about when it fails. */
   async crictl(...args: readonly string[]): Promise<string> {
     const tool = join(peerTools("cri").bin, "crictl");
@@ -101,6 +110,14 @@ function program(name: string): string {
 
 function commandPath(): string {
   return `${dirname(program("containerd"))}:${dirname(findProgram(runc) ?? "")}:${searchPath}`;
+}
+
+/** The deepest first. */
+function mountsBelow(folder: string): string[] {
+  const paths = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  return paths.filter((path) => path.startsWith(`${folder}/`)).toReversed();
 }
 
 function crictlText(socket: string): string {

@@ -12,10 +12,12 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { busyboxImage } from "./busybox-image.ts";
-import { laneCgroup } from "./cgroups.ts";
+import { laneCgroup, laneProcesses } from "./cgroups.ts";
 import { polynicBin } from "./cni-caller.ts";
 import { runCommand } from "./command.ts";
 import { Containerd } from "./containerd.ts";
+import { searchPath } from "./packages.ts";
+import { peerTools } from "./peer-tools.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -25,10 +27,14 @@ export interface CriPod {
   readonly id: string;
 }
 
+/** What a node has before Multus comes: the reference plugins in Go. */
+export const primaryPlugins = ["bridge", "host-local", "loopback", "portmap"];
+
 const uidOf = (number: number): string => `00000000-0000-4000-9000-${String(number).padStart(12, "0")}`;
 
-/** Files that belong to a network or to the node and not to any pod. */
-const notThePods = /(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
+/** Files that belong to a network or to the node and not to any pod, and the runtime's own memory of its calls. */
+const notThePods =
+  /^\/var\/lib\/cni\/results\/|(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
 
 export class CriNode implements AsyncDisposable {
   /** In the lane's own /var/lib, so that nothing is left of it even when the lane is killed. */
@@ -36,9 +42,12 @@ export class CriNode implements AsyncDisposable {
   #runtime: Containerd | undefined;
   #pods = 0;
 
-  /** A node with one CNI config, `primary`, and no plugin; nothing runs yet. */
+  /** A node with one CNI config, `primary`, and the Go plugins for it; nothing runs yet. */
   constructor(primary: Json = primaryNetwork()) {
+    // A file of tests that failed may have left something; the lane's /var/lib is one for all.
+    rmSync("/var/lib/cni", { recursive: true, force: true });
     for (const name of ["net.d", "bin", "manifests", "pods", "logs"]) mkdirSync(this.path(name));
+    for (const name of primaryPlugins) symlinkSync(join(peerTools().bin, name), this.path("bin", name));
     this.write("net.d/10-primary.conflist", primary);
   }
 
@@ -53,23 +62,29 @@ export class CriNode implements AsyncDisposable {
     return file;
   }
 
-  /** Links plugins of ours into the node's folder of plugins, by the names that they are called by. */
-  linkPlugins(...names: readonly string[]): void {
-    for (const name of names) symlinkSync(join(polynicBin, name), this.path("bin", name));
+  /** Runs a verb of the executable that has to do with this node's folders (install, uninstall) and returns what it says. */
+  async polynic(verb: string, ...args: readonly string[]): Promise<string> {
+    const folders = [
+      "--cni-bin-dir",
+      this.path("bin"),
+      "--cni-conf-dir",
+      this.path("net.d"),
+      "--cni-dir",
+      this.path("cni"),
+    ];
+    const child = Bun.spawn([join(polynicBin, "polynic"), verb, ...folders, ...args], {
+      env: { PATH: searchPath },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [out, error] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    if (child.exitCode !== 0) throw new Error(`polynic ${verb} ended with ${child.exitCode}: ${error}`);
+    return out + error;
   }
 
-  /** Puts the dispatcher in front of the primary network by hand. */
-  useDispatcher(over: Json = {}): void {
-    const delegates = [JSON.parse(readFileSync(this.path("net.d/10-primary.conflist"), "utf8")) as Json];
-    const capabilities = { portMappings: true };
-    const state = { manifests: this.path("manifests"), cniDir: this.path("cni"), logFile: this.path("multus.log") };
-    this.write("net.d/00-multus.conflist", {
-      cniVersion: "1.0.0",
-      name: "multus-cni-network",
-      plugins: [
-        { type: "multus", capabilities, binDir: this.path("bin"), ...state, logLevel: "verbose", delegates, ...over },
-      ],
-    });
+  /** Puts polynic in front of the primary network, with pods and networks from the node's folder of manifests. */
+  async install(...args: readonly string[]): Promise<string> {
+    const log = ["--multus-log-file", this.path("multus.log"), "--multus-log-level", "verbose"];
+    return await this.polynic("install", "--manifests", this.path("manifests"), ...log, "--plugins", "multus", ...args);
   }
 
   get runtime(): Containerd {
@@ -140,21 +155,59 @@ export class CriNode implements AsyncDisposable {
     return status.state;
   }
 
+  /** Removes all pods, tries that fail included: kubelet would go on until they are gone, too. */
+  async removeEverything(): Promise<void> {
+    for (const id of await this.sandboxes()) {
+      await this.runtime.crictl("stopp", id);
+      await this.runtime.crictl("rmp", id);
+    }
+  }
+
+  /** IPv4 addresses of all pods, by their namespaces, without loopback's. */
+  addresses(): string[] {
+    const lines = namespaces().flatMap((name) =>
+      runCommand(["ip", "-4", "-o", "addr", "show", "scope", "global"], { netns: `/run/netns/${name}` }).split("\n"),
+    );
+    return lines.flatMap((line) => / inet (\S+)\//.exec(line)?.[1] ?? []);
+  }
+
+  /** The dispatcher's config as it was installed. */
+  dispatcherConf(): { readonly name: string; readonly plugins: readonly Json[] } {
+    return JSON.parse(readFileSync(this.path("net.d/00-multus.conflist"), "utf8"));
+  }
+
   /** Ids of all sandboxes that containerd knows. */
   async sandboxes(): Promise<string[]> {
     return (await this.runtime.crictl("pods", "--quiet", "--no-trunc")).split("\n").filter((line) => line !== "");
   }
 
+  /**
+   * What a power cut and a start leave: no process, no namespace, no link, nothing in the runtime's volatile state; what is on the disk,
+   * the journal among it, stays. containerd runs again afterwards.
+   */
+  async reboot(): Promise<void> {
+    await this.#cutPower();
+    this.runtime.wipeState();
+    await this.runtime.start();
+  }
+
+  async #cutPower(): Promise<void> {
+    await this.runtime.stop("SIGKILL");
+    for (const pid of [...shimsOf(this.folder), ...laneProcesses()]) kill(pid);
+    for (const name of namespaces()) runCommand(["umount", "--lazy", `/run/netns/${name}`]);
+    rmSync("/run/netns", { recursive: true, force: true });
+    removeLinks();
+  }
+
   /** What of pods is still there: namespaces, links of theirs on the node, files of ours, masquerading of theirs. Empty when nothing is. */
   remains(): string[] {
-    const namespaces = existsSync("/run/netns") ? readdirSync("/run/netns").map((name) => `netns ${name}`) : [];
     const links = runCommand(["ip", "-o", "link", "show", "type", "veth"]).split("\n");
     const files = [this.path("cni"), "/var/lib/cni"].flatMap(filesBelow).filter((name) => !notThePods.test(name));
     const rules = runCommand(["iptables-save", "-t", "nat"])
       .split("\n")
       .filter((line) => line.startsWith("-A CNI-"));
     return [
-      ...namespaces,
+      ...namespaces().map((name) => `netns ${name}`),
       ...links.filter((line) => line !== "").map((line) => `link ${line.split(":")[1]?.trim()}`),
       ...files.map((path) => `file ${path}`),
       ...rules.map((rule) => `rule ${rule}`),
@@ -173,7 +226,7 @@ export class CriNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#runtime === undefined) return;
     await this.#runtime.crictl("rmp", "--all", "--force").catch(() => "");
-    await this.#runtime.stop("SIGKILL");
+    await this.#cutPower();
   }
 }
 
@@ -188,6 +241,45 @@ export function primaryNetwork(): Json {
       { type: "portmap", capabilities: { portMappings: true } },
     ],
   };
+}
+
+function namespaces(): string[] {
+  return existsSync("/run/netns") ? readdirSync("/run/netns") : [];
+}
+
+/** All but loopback; the kernel may be taking some away just now, with the namespaces of their pods. */
+function removeLinks(): void {
+  const names = readdirSync("/sys/class/net").filter((name) => !["lo", "bonding_masters"].includes(name));
+  const lines = names.map((name) => `link del ${name}`);
+  runCommand(["sh", "-c", "ip -force -batch - || true"], { stdin: `${lines.join("\n")}\n` });
+}
+
+/** The shims of containers below a folder: each has its address or its bundle there. */
+function shimsOf(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const command = commandOf(pid);
+      return command.includes("containerd-shim") && command.includes(folder);
+    });
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    // It has just ended.
+    return "";
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
 }
 
 function filesBelow(folder: string): string[] {

@@ -19,7 +19,7 @@ const storeys = [
   ["ipam"],
   ["plugins"],
   ["multus"],
-  ["play"],
+  ["play", "install"],
   ["cmd"],
 ];
 

@@ -1,0 +1,47 @@
+import { Command } from "commander";
+import type { VerbModule } from "../command-line.ts";
+import { absolute, seconds } from "../option-values.ts";
+
+interface Options {
+  readonly cniBinDir: string;
+  readonly cniConfDir: string;
+  readonly cniDir: string;
+  readonly wait: number;
+  readonly detach: boolean;
+}
+
+/** Runtimes watch the folder and read it again within milliseconds; on a node under load that takes longer. */
+const settleMs = 2000;
+
+const help = `
+First the runtime gets its own config back, so that new pods do without polynic. Then what ended pods held is released; running ones are
+waited for, and can be deleted all the while. Links, executables and credentials go last; files that --replace had put aside come back.
+
+Examples:
+  polynic uninstall                 on a node whose pods hold no network of ours any more
+  polynic uninstall --wait 3600     while its pods are moved away
+  polynic uninstall --detach        take the networks of running pods away
+`;
+
+export const command: VerbModule["command"] = (terminal, finish) =>
+  new Command("uninstall")
+    .description("Takes polynic off this node and restores what was there before.")
+    .option("--cni-bin-dir <dir>", "folder of CNI plugins", "/opt/cni/bin")
+    .option("--cni-conf-dir <dir>", "folder of CNI configs", "/etc/cni/net.d")
+    .option("--cni-dir <dir>", "where the dispatcher keeps its journal", "/var/lib/cni/multus")
+    .option("--wait <seconds>", "how long to wait for pods that hold networks", seconds, 60)
+    .option("--detach", "take the networks of running pods away", false)
+    .addHelpText("after", help)
+    .action(async (options: Options) => {
+      const { uninstall } = await import("../../src/install/uninstall.ts");
+      await uninstall({
+        binDir: absolute(options.cniBinDir),
+        confDir: absolute(options.cniConfDir),
+        cniDir: absolute(options.cniDir),
+        settleMs,
+        drainTimeoutMs: options.wait * 1000,
+        detaches: options.detach,
+        say: (line) => void terminal.error(`polynic: ${line}\n`),
+      });
+      finish(0);
+    });
