@@ -55,6 +55,11 @@ describe("polynic plan", () => {
     });
   });
 
+  test("tells port mappings in short", async () => {
+    const { out } = await plan("-f", examples, "shop");
+    expect(out).toContain("bridge/host-local+tuning+sbr+portmap  portMappings 8080:80/tcp, 8443:443/tcp  Network");
+  });
+
   test("gives configs and arguments in the machine's forms, and writes nothing", async () => {
     const { out } = await plan("-f", examples, "web", "-o", "json");
     const { pods, failures } = JSON.parse(out);

@@ -48,7 +48,21 @@ function describeWishes(
   capabilityArgs: PlannedAttachment["capabilityArgs"],
   defaultRoute: readonly string[] | undefined,
 ): string {
-  const wishes = Object.entries(capabilityArgs).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
+  const wishes = Object.entries(capabilityArgs).map(
+    ([name, value]) => `${name} ${name === "portMappings" ? describePorts(value) : JSON.stringify(value)}`,
+  );
   if (defaultRoute !== undefined) wishes.push(`default-route ${JSON.stringify(defaultRoute)}`);
   return wishes.join("\n");
+}
+
+/** Short, since there are often several: "8080:80/tcp, 192.0.2.1:53:5353/udp". */
+function describePorts(value: unknown): string {
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  const ports = value as readonly Readonly<Record<string, unknown>>[];
+  return ports
+    .map(({ hostIP, hostPort, containerPort, protocol }) => {
+      const host = typeof hostIP === "string" && hostIP !== "" ? [hostIP] : [];
+      return `${[...host, hostPort, containerPort].join(":")}/${String(protocol)}`;
+    })
+    .join(", ");
 }

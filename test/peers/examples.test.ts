@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { runCommand } from "../kit/command.ts";
 import { useLan } from "../kit/hooks.ts";
 import { cnitool } from "./cnitool.ts";
 
@@ -36,4 +37,13 @@ test("cnitool attaches the NICs of an example pod through the network multi, and
   expect(await cnitool({ ...call, verb: "del" })).toMatchObject({ exitCode: 0 });
   expect(pod.run("ip", "-o", "link").trim().split("\n")).toHaveLength(1);
   expect(readdirSync("/var/lib/cni/results")).toEqual([]);
+  // The next of README.md's commands, on the same node: networks of the examples don't get into each other's way.
+  const polynic = (...args: string[]) =>
+    runCommand([join(call.path, "polynic"), "play", ...args], { netns: node.path })
+      .trim()
+      .split("\n");
+  expect(polynic("-f", join(repository, "conf-examples", "pods")).filter((line) => /^\w+\//.test(line))).toHaveLength(
+    8,
+  );
+  expect(polynic("--down")).toHaveLength(9);
 });
