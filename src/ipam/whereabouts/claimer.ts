@@ -11,10 +11,11 @@ import { claimEntry } from "./pool-entry.ts";
 import { PoolView } from "./pool-view.ts";
 import type { RangePlan } from "./range-plan.ts";
 
-/** How often an address is guessed from what the pool shows before the names of all reservations are listed. */
-const guesses = 5;
-/** How much larger the window of free addresses gets with each conflict. */
-const windowGrowth = 8;
+/**
+ * Among how many of the free addresses the guesses choose, until the names of all reservations are listed. One conflict is no competition yet:
+ * somebody holds an address that the pool does not show.
+ */
+const windows = [1, 1, 8, 64, 512, 4096] as const;
 const largestWindow = 4096;
 /** How often all that is left is tried: each time somebody else was faster everywhere. */
 const lastRounds = 8;
@@ -61,13 +62,12 @@ export class RangeClaimer {
     const { hint } = this.#view;
     await this.#view.look(pools.hasCheapNames || hint.isIndexBehind);
     for (const ip of config.preferred) if (this.#isFree(ip) && (await this.#claim(ip, hint.window))) return ip;
-    let { window } = hint;
-    for (let guess = 0; guess < guesses; guess++) {
+    for (const each of windows) {
+      const window = Math.max(each, hint.window);
       const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), window);
       const ip = free[window === 1 ? 0 : Math.floor(Math.random() * free.length)];
       if (ip === undefined) return await this.#claimLast();
-      if (await this.#claim(ip, guess === 0 ? Math.max(1, Math.floor(window / 2)) : window)) return ip;
-      window = Math.min(window * windowGrowth, largestWindow);
+      if (await this.#claim(ip, each === 1 ? Math.max(1, Math.floor(hint.window / 2)) : window)) return ip;
     }
     this.#hints.indexIsBehind();
     return await this.#claimLast();

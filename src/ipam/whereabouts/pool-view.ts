@@ -108,8 +108,8 @@ export class PoolView {
     if (range === want) return;
     throw new CniError(
       code.invalidConfig,
-      `ippool ${this.range.pool} has range ${JSON.stringify(range)}, expected ${JSON.stringify(want)}`,
-      "its keys would count from an address with host bits, which whereabouts gets wrong: delete the pool when nothing uses it",
+      `ippool ${this.range.pool} has range ${JSON.stringify(range)}, expected ${JSON.stringify(want)}: keys must not count from host bits`,
+      "whereabouts reckons wrong with them; delete the pool when nothing uses it",
     );
   }
 }
