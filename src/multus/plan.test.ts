@@ -136,7 +136,7 @@ describe("args.cni", () => {
     return attachments[1]?.list.plugins.map((each) => each.config["args"]) ?? [];
   };
 
-  test("gets the pod's cni-args, which win over the definition's, in every plugin", () => {
+  test("gets the pod's cni-args, which win over the definition's, in every plugin (BUG 2.2: Multus panics over args that are no object)", () => {
     expect(argsOf({ "cni-args": { b: 2, c: { d: 3 } } })).toEqual([
       { other: 1, cni: { a: 1, b: 2, c: { d: 3 } } },
       { cni: { b: 2, c: { d: 3 } } },

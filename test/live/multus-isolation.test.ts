@@ -17,7 +17,7 @@ const cases: [name: string, networks: unknown, more: Record<string, string>, con
   ["a stranger's namespace behind one of its own", "net,other/net", {}, {}, false],
   ["a namespace that the list makes global", "other/net", {}, { globalNamespaces: "x, other ,y" }, true],
   ["default, once a list of global namespaces leaves it out", "default/net", {}, { globalNamespaces: "other" }, false],
-  ["a stranger's as its default network (BUG: Multus does not look)", "", defaultNetwork("other/net"), {}, false],
+  ["a stranger's as its default network (BUG 2.3: Multus does not look)", "", defaultNetwork("other/net"), {}, false],
   ["the node's namespace as its default network", "", defaultNetwork("net"), {}, false],
   ["the same where that is global", "", defaultNetwork("net"), { globalNamespaces: "kube-system" }, true],
   ["its own as its default network", "", defaultNetwork("tenant/net"), {}, true],

@@ -126,7 +126,7 @@ describe("what one has attached the other deletes", () => {
     { name: "on-disk" },
   ];
 
-  test("Multus' pod by us: without the API server, and the whole of it (BUG I 1449: Multus leaks its own default network)", async () => {
+  test("Multus' pod by us: without the API server, and the whole of it (BUG 4.3, I 1449: Multus leaks its own default network)", async () => {
     const here = site();
     const file = "cluster/20-list.conflist";
     here.folder.write(file, { cniVersion: "1.1.0", name: "main", plugins: [here.macvlan("", "10.1.0.0/24")] });
@@ -207,7 +207,7 @@ describe("where ours does otherwise on purpose, Multus still does as is said of 
     expect(ways).toEqual([["ipv4 main unicast default dev eth0"], ["ipv4 main unicast default dev net1"]]);
   });
 
-  test("an empty journal is a success that frees nothing (BUG I 1087)", async () => {
+  test("an empty journal is a success that frees nothing (BUG 4.3, I 1087)", async () => {
     const here = site();
     const conf = prepare(here);
     const pod = here.pod("single");

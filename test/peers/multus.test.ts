@@ -34,7 +34,7 @@ function configs(here: MultusSite): Record<string, Json> {
     "a single config of 0.3.1": { cniVersion: "0.3.1", delegates: [{ ...one, cniVersion: "0.3.1" }] },
     "a single config without cniVersion": { cniVersion: undefined, delegates: [versionless(one)] },
     "a list": { cniVersion: "1.0.0", delegates: [list("listed", [one])] },
-    "a list without cniVersion (BUG I 755: Multus deletes with a part of it)": {
+    "a list without cniVersion (BUG 3, I 755: Multus deletes with a part of it)": {
       cniVersion: undefined,
       delegates: [list("listed", [one], {})],
     },
