@@ -26,6 +26,12 @@ const verbs: Readonly<Record<string, Verb>> = {
   status: { summary: "ask whether a network is ready", load: () => import("./verbs/status.ts") },
   install: { summary: "put polynic in front of this node's default network", load: () => import("./verbs/install.ts") },
   uninstall: { summary: "take polynic off this node again", load: () => import("./verbs/uninstall.ts") },
+  ipam: { summary: "who holds which address, and what is leaked", load: () => import("./verbs/ipam.ts") },
+  controller: { summary: "keep the pools of a cluster in order", load: () => import("./verbs/controller.ts") },
+  "ip-control-loop": {
+    summary: "the same, started as whereabouts' own program is",
+    load: () => import("./verbs/ip-control-loop.ts"),
+  },
   version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
 };
 

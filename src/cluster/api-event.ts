@@ -6,7 +6,7 @@ import { events } from "../kube/resource.ts";
 import type { Pod, PodEvent } from "./port.ts";
 
 /** The name under which Multus' events are found and filtered. */
-const component = "multus";
+const multus = "multus";
 /** What events.k8s.io/v1 allows in a note; the runtime's own event has the whole text. */
 const longestMessage = 1024;
 const longestName = 253;
@@ -23,14 +23,19 @@ const eventSchema = struct({
 /**
  * Stores an event about a pod (core/v1). Its name follows from what it says, so the same one again is not another object: its count goes
  * up where the credentials may patch events; where they may only create them it stays as it is until the server forgets it (an hour
- * later, usually). Throws `KubeError`.
+ * later, usually). `component` is who reports it. Throws `KubeError`.
  */
-export async function deliverEvent(client: KubeClient, pod: Pod, event: PodEvent): Promise<void> {
+export async function deliverEvent(
+  client: KubeClient,
+  pod: Pod,
+  event: PodEvent,
+  component: string = multus,
+): Promise<void> {
   const name = eventName(pod, event);
   const target = { verb: "create", resource: events, namespace: pod.namespace } as const;
   try {
     const limit = { atMostMs: longestWaitMs };
-    await client.request(target, eventSchema, { ...limit, body: eventObject(name, pod, event) });
+    await client.request(target, eventSchema, { ...limit, body: eventObject(name, pod, event, component) });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
     // The answer to an earlier attempt was lost: it was this very event that was created then.
@@ -64,7 +69,7 @@ async function countUp(client: KubeClient, namespace: string, name: string): Pro
   }
 }
 
-function eventObject(name: string, pod: Pod, { type, reason, message }: PodEvent): JsonObject {
+function eventObject(name: string, pod: Pod, { type, reason, message }: PodEvent, component: string): JsonObject {
   const time = now();
   const host = pod.nodeName ?? "";
   return {

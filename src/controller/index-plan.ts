@@ -5,7 +5,7 @@ import { allocationOf, claimFactsOf, indexId, isIndexId } from "../pool/claim.ts
 import { keyOf, parsePoolRange } from "../pool/key.ts";
 import type { Allocation, IpPool, Reservation } from "../pool/objects.ts";
 
-/** An address that two hold: a claim of ours, and an entry that somebody else has written into the pool. */
+/** An address that two hold: a claim of ours, and what somebody else has claimed or written into the pool. */
 export interface Conflict {
   readonly pool: string;
   readonly address: string;
@@ -40,17 +40,23 @@ export function planIndex(
   const changes: PoolChange[] = [];
   const conflicts: Conflict[] = [];
   const unsettled: string[] = [];
-  const shown = new Set<string>();
+  const shown = new Map<string, Allocation>();
   for (const claim of claims) {
     const found = placeOf(claim, range);
     if (found === undefined) continue;
     const { key, address } = found;
-    shown.add(key);
-    const current = allocationOf(pool.allocations, key);
     const wanted = entryOf(claim);
+    // One holder may claim an address by both of its names.
+    const first = shown.get(key);
+    if (first !== undefined) {
+      if (!isSame(first, wanted)) conflicts.push({ pool: pool.name, address: formatIp(address), claim, entry: first });
+      continue;
+    }
+    shown.set(key, wanted);
+    const current = allocationOf(pool.allocations, key);
     if (current === undefined) changes.push({ op: "add", key, entry: wanted });
     else if (!isIndexId(current.id)) {
-      if (current.podref !== claim.podref || current.ifname !== claim.ifName)
+      if (current.podref !== claim.podref || current.ifname !== wanted.ifname)
         conflicts.push({ pool: pool.name, address: formatIp(address), claim, entry: current });
     } else if (!isSame(current, wanted)) changes.push({ op: "replace", key, id: current.id, entry: wanted });
   }
@@ -75,8 +81,9 @@ function placeOf(claim: Reservation, range: Prefix): { readonly key: string; rea
   return address === undefined || key === undefined ? undefined : { key, address };
 }
 
-function entryOf({ containerId, podref, ifName }: Reservation): Allocation {
-  return { id: indexId(containerId), podref, ifname: ifName };
+function entryOf(claim: Reservation): Allocation {
+  const { containerId, podref, ifName } = claim;
+  return { id: indexId(containerId), podref, ifname: claimFactsOf(claim)?.ifName || ifName };
 }
 
 function isSame(a: Allocation, b: Allocation): boolean {

@@ -10,6 +10,8 @@ export interface Resource {
 
 export const pods: Resource = { group: "", version: "v1", plural: "pods", singular: "pod" };
 
+export const nodes: Resource = { group: "", version: "v1", plural: "nodes", singular: "node" };
+
 export const events: Resource = { group: "", version: "v1", plural: "events", singular: "event" };
 
 /** NPWG multi-network spec 1.3, section 3. */

@@ -1,19 +1,12 @@
 // The index of the pools on a real API server, with the controller's own rights: what claims do, the maps show.
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
-import { ApiPools } from "../../src/cluster/pools/api.ts";
 import { Indexer } from "../../src/controller/indexer.ts";
-import { KubeClient } from "../../src/kube/client.ts";
-import { Connection } from "../../src/kube/connection.ts";
-import type { Logger } from "../../src/log/logger.ts";
 import { loggerTo } from "../../src/log/logger.ts";
-import { claimMetadata, holdFinalizer, indexId } from "../../src/pool/claim.ts";
+import { indexId } from "../../src/pool/claim.ts";
 import { ApiProxy } from "../kit/api-proxy.ts";
-import { accessOf } from "../kit/cluster.ts";
-import { KubeAdmin } from "../kit/kube-admin.ts";
+import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
 
-const namespace = "kube-system";
-let admin: KubeAdmin;
-let nodePools: ApiPools;
+let world: IpamWorld;
 let stops: (() => Promise<void>)[];
 let lines: string[];
 let count = 0;
@@ -21,27 +14,19 @@ let count = 0;
 let net: string;
 
 beforeEach(async () => {
-  admin = new KubeAdmin(inject("api"));
-  nodePools = (await connect("polynic", "node")).pools;
+  world = await IpamWorld.make(inject("api"));
   [stops, lines] = [[], []];
   net = `10.${100 + count++}`;
 });
 afterEach(async () => {
   await Promise.all(stops.map((stop) => stop()));
-  for (const { name, uid, finalizers } of await nodePools.listReservations())
-    await nodePools.deleteReservation(name, uid, finalizers.includes(holdFinalizer));
-  await admin.send("DELETE", `/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/${namespace}/ippools`);
+  await world.clear();
 });
 
-async function connect(account: "polynic" | "polynic-ipam", agent: string, url = admin.server) {
-  const access = await accessOf(inject("api"), account, url);
-  const log: Logger = loggerTo("debug", ({ message }) => lines.push(message));
-  const client = new KubeClient(new Connection(() => access), { timeoutMs: 30_000, userAgent: agent, log });
-  return { client, log, pools: new ApiPools(client, namespace, "the server") };
-}
-
 async function startIndexer(url?: string): Promise<() => Promise<void>> {
-  const { client, log, pools } = await connect("polynic-ipam", "indexer", url);
+  const { namespace } = world;
+  const { client, pools } = await connectPools(inject("api"), "polynic-ipam", namespace, url);
+  const log = loggerTo("debug", ({ message }) => lines.push(message));
   const stop = new AbortController();
   const indexer = new Indexer(client, { namespace, pools, signal: stop.signal, log, isNodeOwned: () => false });
   const end = indexer.run();
@@ -55,38 +40,22 @@ async function startIndexer(url?: string): Promise<() => Promise<void>> {
 
 const poolOf = () => `${net}.0.0-16`;
 
-async function claim(last: number, podref = `default/web-${last}`, finalizers: string[] = [holdFinalizer]) {
+const claim = (last: number) => {
   const address = `${net}.${last >> 8}.${last & 255}`;
-  const facts = { pool: poolOf(), range: `${net}.0.0/16`, address, node: "node-1", podUid: "u", ifName: "net1" };
-  const containerId = `container-${last}`;
-  const uid = await nodePools.createReservation({
-    name: address,
-    owner: crypto.randomUUID(),
-    ...claimMetadata(facts, containerId),
-    finalizers,
-    podref,
-    containerId,
-    ifName: "net1",
-  });
-  return { name: address, uid: uid ?? "" };
-}
+  const podref = `default/web-${last}`;
+  return world.claim({ range: `${net}.0.0/16`, address, podref, containerId: `container-${last}` });
+};
 
-const entry = (last: number, podref = `default/web-${last}`) => ({
+const entry = (last: number) => ({
   id: indexId(`container-${last}`),
-  podref,
+  podref: `default/web-${last}`,
   ifname: "net1",
 });
-const map = async () => (await nodePools.getPool(poolOf()))?.allocations ?? {};
+const map = async () => (await world.pools.getPool(poolOf()))?.allocations ?? {};
 
 /** Waits until the pool's map is that; the last look is the assertion. */
 async function untilMap(want: object): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  for (let began = performance.now(); began < deadline; began = performance.now()) {
-    if (Bun.deepEquals(await map(), want)) break;
-    // A large pool costs the server as much to read as to write.
-    await Bun.sleep(20 + 4 * (performance.now() - began));
-  }
-  expect(await map()).toEqual(want);
+  expect(await eventually(map, want)).toEqual(want);
 }
 
 test("a claim is shown, its pool is made, and what is given back is shown no more", async () => {
@@ -94,8 +63,8 @@ test("a claim is shown, its pool is made, and what is given back is shown no mor
   const one = await claim(5);
   await claim(6);
   await untilMap({ "5": entry(5), "6": entry(6) });
-  expect((await nodePools.getPool(poolOf()))?.annotations).toMatchObject({ "polynic.io/used": "2 of 65534" });
-  await nodePools.deleteReservation(one.name, one.uid, true);
+  expect((await world.pools.getPool(poolOf()))?.annotations).toMatchObject({ "polynic.io/used": "2 of 65534" });
+  await world.pools.deleteReservation(one.name, one.uid, true);
   await untilMap({ "6": entry(6) });
 });
 
@@ -104,16 +73,16 @@ test("what was claimed and given back while nobody looked is put right at the st
   const one = await claim(5);
   await untilMap({ "5": entry(5) });
   await stop();
-  await nodePools.deleteReservation(one.name, one.uid, true);
+  await world.pools.deleteReservation(one.name, one.uid, true);
   await claim(7);
   await startIndexer();
   await untilMap({ "7": entry(7) });
 });
 
 test("what Go has written is left alone, and its holder and a claim of the same address are told of", async () => {
-  await nodePools.createPool(poolOf(), `${net}.0.0/16`);
+  await world.pools.createPool(poolOf(), `${net}.0.0/16`);
   const go = { id: "go", podref: "default/go", ifname: "net1" };
-  await nodePools.patchPool(poolOf(), [
+  await world.pools.patchPool(poolOf(), [
     { op: "add", key: "1", entry: go },
     { op: "add", key: "5", entry: go },
   ]);
@@ -130,7 +99,7 @@ test("an entry that Go took away for no reason comes back", async () => {
   await startIndexer();
   await claim(5);
   await untilMap({ "5": entry(5) });
-  await nodePools.patchPool(poolOf(), [{ op: "remove", key: "5", id: indexId("container-5") }]);
+  await world.pools.patchPool(poolOf(), [{ op: "remove", key: "5", id: indexId("container-5") }]);
   await untilMap({ "5": entry(5) });
 });
 
@@ -138,14 +107,14 @@ test("a claim that Go has marked for deletion is shown as long as it holds", asy
   await startIndexer();
   const one = await claim(5);
   await untilMap({ "5": entry(5) });
-  await admin.delete({
+  await world.admin.delete({
     apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
     kind: "OverlappingRangeIPReservation",
-    metadata: { namespace, name: one.name },
+    metadata: { namespace: world.namespace, name: one.name },
   });
   await claim(6);
   await untilMap({ "5": entry(5), "6": entry(6) });
-  await nodePools.deleteReservation(one.name, one.uid, true);
+  await world.pools.deleteReservation(one.name, one.uid, true);
   await untilMap({ "6": entry(6) });
 });
 
@@ -153,7 +122,7 @@ test("two indexers write what one would", async () => {
   await startIndexer();
   await startIndexer();
   const claims = await Promise.all(Array.from({ length: 60 }, (_, index) => claim(index + 1)));
-  await Promise.all(claims.slice(0, 30).map(({ name, uid }) => nodePools.deleteReservation(name, uid, true)));
+  await Promise.all(claims.slice(0, 30).map(({ name, uid }) => world.pools.deleteReservation(name, uid, true)));
   await untilMap(Object.fromEntries(Array.from({ length: 30 }, (_, index) => [String(index + 31), entry(index + 31)])));
 });
 
@@ -182,16 +151,16 @@ test("a pool with 7,000 entries of Go nodes shows what is claimed beside them", 
   const allocations = Object.fromEntries(
     Array.from({ length: 7000 }, (_, index) => [String(index + 1), go(index + 1)]),
   );
-  await admin.create({
+  await world.admin.create({
     apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
     kind: "IPPool",
-    metadata: { namespace, name: poolOf() },
+    metadata: { namespace: world.namespace, name: poolOf() },
     spec: { range: `${net}.0.0/16`, allocations },
   });
   await startIndexer();
   const claims = await Promise.all(Array.from({ length: 100 }, (_, index) => claim(index + 7001)));
   const shown = Object.fromEntries(claims.map((_, index) => [String(index + 7001), entry(index + 7001)]));
   await untilMap({ ...allocations, ...shown });
-  await Promise.all(claims.map(({ name, uid }) => nodePools.deleteReservation(name, uid, true)));
+  await Promise.all(claims.map(({ name, uid }) => world.pools.deleteReservation(name, uid, true)));
   await untilMap(allocations);
 });

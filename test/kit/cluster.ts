@@ -1,9 +1,9 @@
 // A cluster as an operator would set it up: our definitions and our role from deploy/, Multus' role beside it, kubeconfigs for both.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Access } from "../../src/kube/access.ts";
 import { type ApiServerFacts } from "./api-server.ts";
-import { KubeAdmin } from "./kube-admin.ts";
+import { KubeAdmin, type KubeJson } from "./kube-admin.ts";
 
 const deploy = join(import.meta.dirname, "..", "..", "deploy");
 
@@ -58,6 +58,16 @@ export async function prepareCluster(api: ApiServerFacts): Promise<void> {
   await grant(admin, "gke", gkeRules);
 }
 
+/** Grants in another namespace what the roles of deploy/ grant in kube-system, to the same accounts. */
+export async function grantIpamIn(admin: KubeAdmin, namespace: string): Promise<void> {
+  for (const name of ["rbac-ipam-node.yaml", "rbac-ipam-controller.yaml"]) {
+    const objects = Bun.YAML.parse(readFileSync(join(deploy, name), "utf8")) as KubeJson[];
+    for (const object of [objects].flat())
+      if (object.kind.startsWith("Role"))
+        await admin.create({ ...object, metadata: { ...object.metadata, namespace } });
+  }
+}
+
 /** Gives a service account of kube-system rights in the whole cluster. */
 export async function grant(admin: KubeAdmin, account: string, rules: readonly object[]): Promise<void> {
   const apiVersion = "rbac.authorization.k8s.io/v1";
@@ -76,6 +86,8 @@ export interface KubeconfigOptions {
   readonly ca?: string;
   /** The user entry: `{ token }`, `{ tokenFile }`, … */
   readonly user: Readonly<Record<string, unknown>>;
+  /** Of the context; none otherwise. */
+  readonly namespace?: string;
   /** Laid over the cluster entry. */
   readonly cluster?: Readonly<Record<string, unknown>>;
 }
@@ -92,15 +104,16 @@ export async function accessOf(api: ApiServerFacts, account: Account, server: st
 }
 
 /** A kubeconfig in Multus' layout, as YAML text. */
-export function kubeconfig({ server, ca, user, cluster = {} }: KubeconfigOptions): string {
+export function kubeconfig({ server, ca, user, namespace, cluster = {} }: KubeconfigOptions): string {
   const authority = ca === undefined ? {} : { "certificate-authority-data": Buffer.from(ca).toString("base64") };
+  const context = { cluster: "local", user: "multus", ...(namespace === undefined ? {} : { namespace }) };
   return Bun.YAML.stringify(
     {
       apiVersion: "v1",
       kind: "Config",
       clusters: [{ name: "local", cluster: { server, ...authority, ...cluster } }],
       users: [{ name: "multus", user }],
-      contexts: [{ name: "multus-context", context: { cluster: "local", user: "multus" } }],
+      contexts: [{ name: "multus-context", context }],
       "current-context": "multus-context",
     },
     null,

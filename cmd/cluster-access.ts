@@ -1,0 +1,49 @@
+import { ApiPools } from "../src/cluster/pools/api.ts";
+import { KubeClient } from "../src/kube/client.ts";
+import { Connection } from "../src/kube/connection.ts";
+import { readInCluster } from "../src/kube/in-cluster.ts";
+import { readKubeconfig } from "../src/kube/kubeconfig.ts";
+import { userAgent } from "../src/kube/user-agent.ts";
+import type { Logger } from "../src/log/logger.ts";
+import { UsageError } from "./usage-error.ts";
+
+export interface ClusterAccessRequest {
+  /** Path; "" for $KUBECONFIG, or else the service account of the pod that this runs in. */
+  readonly kubeconfig: string;
+  /** Of the pools; "" for $WHEREABOUTS_NAMESPACE, or else what the credentials name, or else kube-system. */
+  readonly namespace: string;
+  readonly verb: string;
+  readonly timeoutMs: number;
+  readonly log: Logger;
+}
+
+/** A cluster as long-running programs and verbs by hand reach it. */
+export interface ClusterAccess {
+  readonly client: KubeClient;
+  readonly pools: ApiPools;
+  readonly namespace: string;
+}
+
+/** Where whereabouts' manifests put everything. */
+const defaultNamespace = "kube-system";
+
+/** Reads the credentials; asks the server nothing yet. Throws `UsageError` when there are none, `KubeError` for those that can't be used. */
+export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: ClusterAccessRequest): ClusterAccess {
+  const { KUBECONFIG = "", KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, WHEREABOUTS_NAMESPACE = "" } = process.env;
+  const path = kubeconfig || KUBECONFIG;
+  if (path === "" && (KUBERNETES_SERVICE_HOST ?? "") === "")
+    throw new UsageError(
+      "name the cluster with --kubeconfig FILE or $KUBECONFIG, or run in a pod with a service account",
+    );
+  const connection = new Connection(() =>
+    path === "" ? readInCluster({ KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT }) : readKubeconfig(path),
+  );
+  const named = connection.access().namespace;
+  const used = namespace || WHEREABOUTS_NAMESPACE || (named === "default" ? defaultNamespace : named);
+  const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log });
+  return {
+    client,
+    pools: new ApiPools(client, used, `namespace ${used} of ${connection.access().origin}`),
+    namespace: used,
+  };
+}

@@ -1,0 +1,42 @@
+import { ManifestCluster } from "../src/cluster/manifests.ts";
+import { ManifestPools } from "../src/cluster/pools/manifests.ts";
+import type { Pools } from "../src/cluster/pools/port.ts";
+import { ManifestSurveyor } from "../src/controller/manifest-surveyor.ts";
+import { type Overview, overviewOf } from "../src/controller/overview.ts";
+import { ApiSurveyor, type Survey } from "../src/controller/survey.ts";
+import { silentLogger } from "../src/log/logger.ts";
+import { clusterAccess } from "./cluster-access.ts";
+import type { OutputFormat } from "./output.ts";
+
+/** Which pools are meant. */
+export interface IpamRequest {
+  readonly kubeconfig: string;
+  readonly namespace: string;
+  /** A directory; it wins. */
+  readonly manifests: string;
+  readonly output: OutputFormat;
+}
+
+/** Pools as they are now, with everything that can be told of them. */
+export interface IpamSource {
+  readonly pools: Pools;
+  readonly survey: Survey;
+  readonly overview: Overview;
+}
+
+const timeoutMs = 30_000;
+
+/** Looks at everything once. Throws `UsageError` when no pools are named, `ClusterError` or `KubeError` for those that can't be read. */
+export async function openIpam({ manifests, ...request }: IpamRequest): Promise<IpamSource> {
+  if (manifests !== "") {
+    const pools = new ManifestPools(manifests);
+    return await source(pools, new ManifestSurveyor(new ManifestCluster(manifests), pools));
+  }
+  const { client, pools } = clusterAccess({ ...request, verb: "ipam", timeoutMs, log: silentLogger });
+  return await source(pools, new ApiSurveyor(client, pools));
+}
+
+async function source(pools: Pools, surveyor: { survey(): Promise<Survey> }): Promise<IpamSource> {
+  const survey = await surveyor.survey();
+  return { pools, survey, overview: overviewOf(survey) };
+}

@@ -1,0 +1,74 @@
+import { Command, Option } from "commander";
+import { runIpamController } from "../../src/controller/ipam-controller.ts";
+import { nextTime } from "../../src/controller/schedule.ts";
+import { clusterAccess } from "../cluster-access.ts";
+import type { VerbModule } from "../command-line.ts";
+import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
+import { parseSeconds } from "../seconds.ts";
+import { UsageError } from "../usage-error.ts";
+
+interface Options {
+  readonly kubeconfig: string;
+  readonly namespace: string;
+  readonly gcSchedule: string;
+  readonly gcConfirmAfter: number;
+  readonly dryRun: boolean;
+  readonly logLevel: string;
+  readonly logFormat: "text" | "json";
+}
+
+/** A large pool takes a server seconds to write. */
+const timeoutMs = 30_000;
+
+const examples = `
+Keeps whereabouts' pools in step with the claims on their addresses, releases addresses whose holders are gone, and divides ranges among
+nodes. Several may run: the one that holds the Lease polynic-ipam works, the others wait. Addresses are given out correctly without it, too.
+
+Examples:
+  polynic controller ipam                               in a pod, with the service account of deploy/rbac-ipam-controller.yaml
+  polynic controller ipam --kubeconfig ~/.kube/config --log-level debug
+  polynic controller ipam --dry-run                     say what would be released, and release nothing
+`;
+
+export const command: VerbModule["command"] = (_, finish) => {
+  const ipam = new Command("ipam")
+    .description("Keeps the pools of whereabouts in order.")
+    .option("--kubeconfig <file>", "credentials; otherwise $KUBECONFIG, or the pod's service account", "")
+    .option(
+      "--namespace <name>",
+      "of the pools; otherwise $WHEREABOUTS_NAMESPACE, the credentials', or kube-system",
+      "",
+    )
+    .option("--gc-schedule <cron>", "when leaked addresses are looked for, in UTC", "* * * * *")
+    .option("--gc-confirm-after <seconds>", "how far apart two looks are that have to agree", parseSeconds, 60_000)
+    .option("--dry-run", "tell of leaked addresses and release none", false)
+    .option("--log-level <level>", "debug, verbose, error or panic", "verbose")
+    .addOption(new Option("--log-format <format>", "how lines are written").choices(["text", "json"]).default("text"))
+    .addHelpText("after", examples)
+    .action(async (options: Options) => {
+      const log = daemonLog(options.logLevel, options.logFormat);
+      const schedule = checkedSchedule(options.gcSchedule);
+      const { client, namespace } = clusterAccess({ ...options, verb: "controller", timeoutMs, log });
+      await runIpamController(client, {
+        namespace,
+        identity: processIdentity(),
+        schedule: () => schedule,
+        confirmAfterMs: options.gcConfirmAfter,
+        isDryRun: options.dryRun,
+        signal: untilTold(log),
+        log,
+      });
+      finish(0);
+    });
+  return new Command("controller").description("Programs that run for a whole cluster.").addCommand(ipam);
+};
+
+function checkedSchedule(text: string): string {
+  try {
+    nextTime(text, Date.now());
+    return text;
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`--gc-schedule: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+import type { ManifestCluster } from "../cluster/manifests.ts";
+import type { Pools } from "../cluster/pools/port.ts";
+import { networkStatusKey, type Pod } from "../cluster/port.ts";
+import { addressesOf, type PodFacts } from "./facts.ts";
+import type { Survey, Surveyor } from "./survey.ts";
+
+/** Surveys a directory of manifests: a pod is there as long as its manifest is, and nobody tells of nodes. */
+export class ManifestSurveyor implements Surveyor {
+  constructor(
+    readonly cluster: ManifestCluster,
+    readonly pools: Pools,
+  ) {}
+
+  async survey(): Promise<Survey> {
+    const [pools, reservations] = await Promise.all([this.pools.listPools(), this.pools.listReservations()]);
+    const pods = new Map(this.cluster.pods().map((pod) => [`${pod.namespace}/${pod.name}`, factsOf(pod)]));
+    return { pools, reservations, pods, nodes: undefined };
+  }
+
+  async pod(ref: string): Promise<PodFacts | undefined> {
+    const [namespace = "", name = ""] = ref.split("/");
+    const pod = await this.cluster.getPod(namespace, name);
+    return pod && factsOf(pod);
+  }
+}
+
+function factsOf({ namespace, name, uid, annotations, isStatic, nodeName = "" }: Pod): PodFacts {
+  return {
+    ref: `${namespace}/${name}`,
+    uid,
+    phase: "",
+    node: nodeName,
+    isStatic,
+    hasSandbox: undefined,
+    addresses: addressesOf(annotations[networkStatusKey] ?? ""),
+  };
+}
