@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { callNetwork, type NetworkVerb } from "./network-call.ts";
 import type { Terminal } from "./terminal.ts";
 
-const environmentHelp = `
+/** The environment that the verbs of networks read, for their help. */
+export const networkHelp = `
 Environment, as for cnitool:
   NETCONFPATH   folder of the network configurations (/etc/cni/net.d)
   CNI_PATH      folders with plugins that are not built in, joined by ":"
@@ -18,7 +19,7 @@ export function networkCommand(verb: NetworkVerb, description: string, terminal:
     .description(description)
     .argument("<network>", "name of a network in NETCONFPATH")
     .argument(isAboutNetns ? "<netns>" : "[netns]", "path of a network namespace")
-    .addHelpText("after", `${environmentHelp}\nExample:\n  polynic ${verb} multi${isAboutNetns ? " /run/netns/x" : ""}`)
+    .addHelpText("after", `${networkHelp}\nExample:\n  polynic ${verb} multi${isAboutNetns ? " /run/netns/x" : ""}`)
     .action(async (network: string, netns: string | undefined) => {
       await callNetwork(verb, network, netns ?? "", process.env, terminal);
     });

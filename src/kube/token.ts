@@ -11,6 +11,16 @@ export function describeExpiry(token: string, what: string, now = Date.now()): s
   return `${name} is valid until ${at} by its own words, so it was revoked (its pod or service account is gone) or is for another cluster`;
 }
 
+/** When a service account's token was issued and when it expires, in milliseconds since the epoch; undefined where it does not say. */
+export function tokenTimes(token: string): {
+  readonly issued: number | undefined;
+  readonly expires: number | undefined;
+} {
+  const { iat, exp } = claimsOf(token);
+  const time = (value: unknown): number | undefined => (typeof value === "number" ? value * 1000 : undefined);
+  return { issued: time(iat), expires: time(exp) };
+}
+
 function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     const bytes = Uint8Array.fromBase64(token.split(".")[1] ?? "", { alphabet: "base64url" });

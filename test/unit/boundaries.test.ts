@@ -19,7 +19,7 @@ const storeys = [
   ["ipam"],
   ["plugins"],
   ["multus"],
-  ["play", "install"],
+  ["play", "install", "preflight"],
   ["cmd"],
 ];
 

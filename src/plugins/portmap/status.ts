@@ -8,7 +8,10 @@ import type { PortmapConfig } from "./config.ts";
  * By what the mappings of this config would be made here, and why: "nftables, since …". Throws `CniError` code 50 when nothing on this host
  * can do it. It asks for IPv4 alone; a host may well be without the other.
  */
-export async function usableBackend(host: Netns, { backend, reason }: PortmapConfig): Promise<string> {
+export async function usableBackend(
+  host: Netns,
+  { backend, reason }: Pick<PortmapConfig, "backend" | "reason">,
+): Promise<string> {
   const hasNftables = nftIfAvailable(host) !== undefined;
   if (backend === "nftables") {
     if (hasNftables) return `nftables (${reason})`;

@@ -6,9 +6,10 @@ import type { Kind } from "./kind.ts";
 import { macvlan, type Macvlan } from "./macvlan.ts";
 import { veth, type Veth } from "./veth.ts";
 import { vlan, type Vlan } from "./vlan.ts";
+import { vrf, type Vrf } from "./vrf.ts";
 
 /** What is particular to a link's kind; `kind` is the kernel's name for it. */
-export type LinkData = Bridge | Ipvlan | Macvlan | Veth | Vlan;
+export type LinkData = Bridge | Ipvlan | Macvlan | Veth | Vlan | Vrf;
 
 /** Every kind that can be made and understood: a new one is a file beside this one and a line here. */
 const kinds: { readonly [Name in LinkData["kind"]]: Kind<Extract<LinkData, { readonly kind: Name }>> } = {
@@ -17,6 +18,7 @@ const kinds: { readonly [Name in LinkData["kind"]]: Kind<Extract<LinkData, { rea
   macvlan,
   veth,
   vlan,
+  vrf,
 };
 
 /** Writes the content of IFLA_INFO_DATA. */
