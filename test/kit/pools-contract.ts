@@ -123,6 +123,14 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       expect((await pools.getReservation(name))?.uid).toBe(won[0]);
     });
 
+    test("a reservation is found again by its owner's text, and only by that", async () => {
+      const wanted = claim();
+      const uid = await pools.createReservation(wanted);
+      expect(await pools.ownedReservation(wanted.name, wanted.owner)).toBe(uid);
+      expect(await pools.ownedReservation(wanted.name, crypto.randomUUID())).toBeUndefined();
+      expect(await pools.ownedReservation("10.1.0.1", wanted.owner)).toBeUndefined();
+    });
+
     test("only the reservation of the uid that is named is deleted", async () => {
       const { name } = claim();
       const first = await pools.createReservation(claim({ name }));

@@ -188,8 +188,13 @@ export class ApiPools implements Pools {
       if (!isAlreadyExists(error))
         throw toClusterError(error, `create overlappingrangeipreservation ${namespace}/${name}`);
       // An attempt before this one may have made it without our hearing so.
-      return error.wasRepeated ? await this.#uidIfOwned(name, owner) : undefined;
+      return error.wasRepeated ? await this.ownedReservation(name, owner) : undefined;
     }
+  }
+
+  async ownedReservation(name: string, owner: string): Promise<string | undefined> {
+    const found = await this.getReservation(name);
+    return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
   }
 
   async deleteReservation(name: string, uid: string, hasFinalizer: boolean): Promise<boolean> {
@@ -257,11 +262,6 @@ export class ApiPools implements Pools {
       index = current.finalizers.indexOf(holdFinalizer);
       if (index < 0) return current.isTerminating;
     }
-  }
-
-  async #uidIfOwned(name: string, owner: string): Promise<string | undefined> {
-    const found = await this.getReservation(name);
-    return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
   }
 
   /** The object as patched; undefined when it is gone, or the patch's precondition does not hold. */

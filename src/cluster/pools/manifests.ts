@@ -132,7 +132,16 @@ export class ManifestPools implements Pools {
       const metadata = { name, uid, creationTimestamp: new Date().toISOString(), labels, annotations };
       const spec = { podref, containerid: containerId, ifname: ifName };
       const object = { apiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
-      return this.#create(reservationsFolder, name, object) ? uid : undefined;
+      return this.#create(reservationsFolder, name, object, owner) ? uid : undefined;
+    });
+  }
+
+  async ownedReservation(name: string, owner: string): Promise<string | undefined> {
+    return this.#guard(`get overlappingrangeipreservation ${name}`, () => {
+      const found = this.#reservation(name);
+      if (found?.annotations[ownerAnnotation] === owner) return found.uid;
+      unlinkIfExists(this.#draft(reservationsFolder, name, owner));
+      return undefined;
     });
   }
 
@@ -189,12 +198,11 @@ export class ManifestPools implements Pools {
     return names;
   }
 
-  /** False when the name is taken. */
-  #create(folder: string, name: string, object: unknown): boolean {
+  /** False when the name is taken. `maker` is a name that nobody else has: the name of a process is not unique among nodes. */
+  #create(folder: string, name: string, object: unknown, maker: string = crypto.randomUUID()): boolean {
     const path = this.#path(folder, name);
-    // The name of a process is not unique among nodes.
-    const draft = `${this.#root}/${folder}/.${name}.${crypto.randomUUID()}.tmp`;
-    const write = (): void => replaceFile(draft, encode(object), 0o644, `${draft}.new`);
+    const draft = this.#draft(folder, name, maker);
+    const write = (): void => replaceFile(draft, encode(object), 0o644, draft);
     try {
       write();
     } catch (error) {
@@ -207,6 +215,10 @@ export class ManifestPools implements Pools {
     } finally {
       unlinkIfExists(draft);
     }
+  }
+
+  #draft(folder: string, name: string, maker: string): string {
+    return `${this.#root}/${folder}/.${name}.${maker}.tmp`;
   }
 
   #replace(folder: string, name: string, object: unknown): void {

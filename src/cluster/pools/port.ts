@@ -74,6 +74,12 @@ export interface Pools {
   createReservation(reservation: NewReservation): Promise<string | undefined>;
 
   /**
+   * The uid of the reservation if it carries that owner's text: the creation went through although its outcome was not heard, or not noted
+   * down. Undefined when it did not, and then nothing of the attempt is left.
+   */
+  ownedReservation(name: string, owner: string): Promise<string | undefined>;
+
+  /**
    * Deletes the reservation of that uid, with our own finalizer when it has one; false when it is gone, or another one bears the name.
    */
   deleteReservation(name: string, uid: string, hasFinalizer: boolean): Promise<boolean>;

@@ -1,5 +1,5 @@
 import type { Pools } from "../../cluster/pools/port.ts";
-import { ownerAnnotation, releaseAfter } from "../../pool/claim.ts";
+import { releaseAfter } from "../../pool/claim.ts";
 import { HintFile } from "./hint.ts";
 import type { Journal, JournalClaim } from "./journal.ts";
 import { toCniError } from "./failure.ts";
@@ -31,18 +31,12 @@ async function releaseClaim(
   claim: JournalClaim,
   { dataDir, isUnused = false }: ReleaseOptions,
 ): Promise<void> {
-  const uid = claim.uid ?? (await uidOf(pools, claim));
+  const uid = claim.uid ?? (await pools.ownedReservation(claim.name, claim.owner));
   if (uid !== undefined) {
     const isKept = claim.releaseDelayMs > 0 && !isUnused && (await keepAwhile(pools, claim, uid, dataDir));
     if (!isKept) await dropClaim(pools, { ...claim, uid });
   }
   new HintFile(dataDir, claim.hint.pool).released(claim.hint.key);
-}
-
-/** Of a claim that was announced: its uid if it was made after all. */
-async function uidOf(pools: Pools, { name, owner }: JournalClaim): Promise<string | undefined> {
-  const found = await pools.getReservation(name);
-  return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
 }
 
 /** Marks a claim as nobody's, to be given back later; false when it is gone. */

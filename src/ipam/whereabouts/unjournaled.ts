@@ -12,6 +12,7 @@ import {
 import { addressOfKey } from "../../pool/key.ts";
 import { reservationName } from "../../pool/names.ts";
 import type { WhereaboutsConfig } from "./config.ts";
+import { nodeName } from "./node-name.ts";
 import { releaseEntry } from "./pool-entry.ts";
 import type { RangePlan } from "./range-plan.ts";
 
@@ -25,10 +26,13 @@ export async function releaseUnjournaled(
   config: WhereaboutsConfig,
   call: DelCall<unknown>,
 ): Promise<void> {
-  const { containerId, ifName, log } = call;
+  const { containerId, ifName, log, runtime } = call;
+  const node = nodeName(runtime.environment, config.configurationPath);
   for (const each of await pools.listReservations({ label: [containerLabel, containerLabelValue(containerId)] })) {
     const facts = claimFactsOf(each);
     if (facts === undefined || each.containerId !== containerId || facts.ifName !== ifName) continue;
+    // Runtimes make ids up at random, but nobody says that two nodes can't have the same.
+    if (facts.node !== node) continue;
     log.verbose(`giving back ${each.name}, which no journal tells of`, { container: containerId });
     await pools.deleteReservation(each.name, each.uid, each.finalizers.includes(holdFinalizer));
   }
