@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: string;
   readonly timeoutMs: number;
+  /** Gets the process id, which is its group's too, and undefined when it has ended. */
+  readonly onChild?: (pid: number | undefined) => void;
 }
 
 export interface ChildOutcome {
@@ -34,6 +36,7 @@ const outputLimitBytes = 16 * 1024 * 1024;
  */
 export async function runChild(options: ChildOptions): Promise<ChildOutcome> {
   const child = await start(options);
+  options.onChild?.(child.pid);
   let killedFor: string | undefined;
   const killGroup = (reason: string) => {
     killedFor ??= reason;
@@ -46,6 +49,7 @@ export async function runChild(options: ChildOptions): Promise<ChildOutcome> {
     await child.exited;
   } finally {
     clearTimeout(deadline);
+    options.onChild?.(undefined);
   }
   const [stdout, stderr] = await drain(outputs);
   const failure = endOf(child);

@@ -68,7 +68,8 @@ async function execute(
 ): Promise<ChildOutcome> {
   const stdin = stringify(invocation.config);
   try {
-    return await runChild({ executable, environment, stdin, timeoutMs: runtime.delegateTimeoutMs });
+    const { delegateTimeoutMs: timeoutMs, onChild } = runtime;
+    return await runChild({ executable, environment, stdin, timeoutMs, ...(onChild === undefined ? {} : { onChild }) });
   } catch (cause) {
     const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
     const hint = startHints[errno] ?? CniError.from(cause).message;

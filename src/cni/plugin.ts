@@ -26,6 +26,8 @@ export interface Runtime {
   readonly cluster?: () => Promise<unknown>;
   /** Of the pod that the dispatcher attaches; absent when it does not know any. */
   readonly podAnnotations?: Readonly<Record<string, string>>;
+  /** Told the process id of each executable that is started, and undefined when it has ended. */
+  readonly onChild?: (pid: number | undefined) => void;
   /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
   readonly environment: Environment;
 }

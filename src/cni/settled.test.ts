@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLogger } from "../log/logger.ts";
-import { clearSettled, isSettled, markSettled } from "./settled.ts";
+import { clearSettled, forgetSettled, isSettled, markSettled } from "./settled.ts";
 
 const hourMs = 3_600_000;
 const noon = Date.parse("2026-11-21T12:30:00Z");
@@ -46,6 +46,17 @@ test("a mark of the hour before is cleared too", () => {
   markSettled(cniDir, "a", silentLogger, noon);
   clearSettled(cniDir, "a", noon + hourMs);
   expect(isSettled(cniDir, "a", noon + hourMs)).toBe(false);
+});
+
+test("all are forgotten but those of containers that live, with the folders that are empty then", () => {
+  markSettled(cniDir, "a", silentLogger, noon);
+  for (const id of ["b", "c"]) markSettled(cniDir, id, silentLogger, noon + hourMs);
+  forgetSettled(cniDir, new Set(["c"]));
+  expect(["a", "b", "c"].map((id) => isSettled(cniDir, id, noon + hourMs))).toEqual([false, false, true]);
+  expect(readdirSync(join(cniDir, ".settled"))).toHaveLength(1);
+  forgetSettled(cniDir, new Set());
+  expect(readdirSync(join(cniDir, ".settled"))).toEqual([]);
+  forgetSettled(join(cniDir, "nowhere"), new Set());
 });
 
 test("a folder that can't be made costs the mark and nothing else", () => {

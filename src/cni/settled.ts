@@ -1,4 +1,4 @@
-import { SystemError } from "../libc/errno.ts";
+import { isErrno, SystemError } from "../libc/errno.ts";
 import {
   makeDirectories,
   readDirectoryIfExists,
@@ -22,7 +22,7 @@ export function markSettled(cniDir: string, containerId: string, log: Logger, no
   const folder = folderOf(cniDir, hour);
   try {
     if (statusIfExists(folder) === undefined) {
-      removeBefore(cniDir, hour - 1);
+      removeMarks(cniDir, (markedIn) => markedIn >= hour - 1);
       makeDirectories(folder, 0o700);
     }
     writeFile(`${folder}/${containerId}`, "");
@@ -43,6 +43,14 @@ export function clearSettled(cniDir: string, containerId: string, now = Date.now
   for (const path of marks(cniDir, containerId, now)) unlinkIfExists(path);
 }
 
+/**
+ * Forgets all marks but those of the containers in `living`: for GC, whose caller will not ask about any other. Throws `SystemError` when one
+ * can't be removed.
+ */
+export function forgetSettled(cniDir: string, living: ReadonlySet<string>): void {
+  removeMarks(cniDir, (_, containerId) => living.has(containerId));
+}
+
 function marks(cniDir: string, containerId: string, now: number): string[] {
   const hour = hourOf(now);
   return [`${folderOf(cniDir, hour)}/${containerId}`, `${folderOf(cniDir, hour - 1)}/${containerId}`];
@@ -57,11 +65,24 @@ function folderOf(cniDir: string, hour: number): string {
   return `${cniDir}/.settled/${hour}`;
 }
 
-function removeBefore(cniDir: string, oldest: number): void {
+/** Removes the marks that are not to be kept, and folders that are empty then. */
+function removeMarks(cniDir: string, isKept: (hour: number, containerId: string) => boolean): void {
   const root = `${cniDir}/.settled`;
   for (const { name } of readDirectoryIfExists(root)) {
-    if (Number(name) >= oldest) continue;
-    for (const mark of readDirectoryIfExists(`${root}/${name}`)) unlinkIfExists(`${root}/${name}/${mark.name}`);
-    rmdir(`${root}/${name}`);
+    let isEmpty = true;
+    for (const mark of readDirectoryIfExists(`${root}/${name}`)) {
+      if (isKept(Number(name), mark.name)) isEmpty = false;
+      else unlinkIfExists(`${root}/${name}/${mark.name}`);
+    }
+    if (isEmpty) removeFolder(`${root}/${name}`);
+  }
+}
+
+/** Somebody else may have removed it just now, or put a mark into it. */
+function removeFolder(path: string): void {
+  try {
+    rmdir(path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTEMPTY")) throw error;
   }
 }

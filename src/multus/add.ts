@@ -19,7 +19,7 @@ import { podDevices } from "./devices.ts";
 import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
 import { reportFailure, reportSuccess, retractStatus, type Subject, warn } from "./report.ts";
 import { cachedEntries } from "./rescue.ts";
-import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session } from "./session.ts";
+import { findPod, openCluster, openSession, podLabel, requireIdentity, type Session, underLock } from "./session.ts";
 import { clearSettled, markSettled } from "../cni/settled.ts";
 import { networkSources } from "./sources.ts";
 
@@ -36,8 +36,9 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     // Before anything is looked up: no network can be attached to a namespace that is not there.
     call.netns.open();
     await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
-    using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
-    await clearEarlier(session, call);
+    using lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
+    const locked = underLock(session, lock);
+    await clearEarlier(locked, call);
     markSettled(session.conf.cniDir, call.containerId, session.log);
     subject.cluster = await openCluster(session);
     const lookup = findPod(subject.cluster, identity);
@@ -45,7 +46,7 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     subject.pod = await lookup;
     const plan = await planFor(session, call, subject);
     warn(session, subject, plan.warnings);
-    return await attachAll(withPod(session, subject), call, plan.attachments, subject);
+    return await attachAll(withPod(locked, subject), call, plan.attachments, subject);
   } catch (error) {
     const failure = CniError.from(error).within(`Multus: ${podLabel(identity)}`);
     session.log.error(failure.text);
@@ -114,8 +115,8 @@ async function attachAll(
     await reportSuccess(session, subject, settled);
     // The caller still has to hand the result over; when it can't, there is no lock any more.
     call.undo.push("all attachments", async () => {
-      using _lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
-      await Promise.all([takeBack(session, call, begun), retractStatus(session, subject)]);
+      using lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
+      await Promise.all([takeBack(underLock(session, lock), call, begun), retractStatus(session, subject)]);
     });
     return settled[0]?.result ?? emptyResult;
   } catch (error) {

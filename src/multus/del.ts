@@ -7,7 +7,7 @@ import { deleteEntries, type DetachFailure } from "./detach.ts";
 import { readJournal, removeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { rescueEntries } from "./rescue.ts";
-import { openSession, podIdentity, podLabel, type Session } from "./session.ts";
+import { openSession, podIdentity, podLabel, type Session, underLock } from "./session.ts";
 import { isSettled, markSettled } from "../cni/settled.ts";
 
 /**
@@ -26,7 +26,7 @@ export async function del(call: DelCall<MultusConf>): Promise<void> {
       ? ContainerLock.tryTake(conf.cniDir, call.containerId)
       : await ContainerLock.take(conf.cniDir, call.containerId);
     if (lock === undefined) return;
-    throwJoined((await deleteAll(session, call)).map(({ error }) => error));
+    throwJoined((await deleteAll(underLock(session, lock), call)).map(({ error }) => error));
     removeJournal(conf.cniDir, call.containerId);
     markSettled(conf.cniDir, call.containerId, session.log);
   } catch (error) {

@@ -2,6 +2,7 @@ import { noArgs } from "../cni/args.ts";
 import { gcList, throwJoined } from "../cni/chain.ts";
 import { CniError } from "../cni/error.ts";
 import type { ValidAttachment } from "../cni/net-conf.ts";
+import { forgetSettled } from "../cni/settled.ts";
 import type { NetworkList } from "../cni/network-list.ts";
 import type { AttachmentCall, GcCall } from "../cni/plugin.ts";
 import { NetnsRef } from "../netns/ref.ts";
@@ -12,7 +13,7 @@ import { journaledContainers, type JournalEntry, readJournal, removeJournal } fr
 import { ContainerLock, lockedContainers } from "./lock.ts";
 import { makePlan } from "./plan.ts";
 import { cachedEntries } from "./rescue.ts";
-import { openCluster, openSession, type Session } from "./session.ts";
+import { openCluster, openSession, type Session, underLock } from "./session.ts";
 import { networkSources } from "./sources.ts";
 
 /** CNI_IFNAME is not part of GC; it only names the default interface of an entry that Multus wrote. */
@@ -41,6 +42,11 @@ export async function gc(call: GcCall<MultusConf>): Promise<void> {
   for (const { containerId } of known.filter((container) => !living.includes(container)))
     failures.push(...(await collectContainer(session, call, containerId, usedNetns)));
   await collectNetworks(session, call.valid, known, living, failures);
+  try {
+    forgetSettled(session.conf.cniDir, valid);
+  } catch (error) {
+    failures.push(CniError.from(error));
+  }
   throwJoined(failures.map((failure) => failure.within("Multus: GC: ")));
 }
 
@@ -84,7 +90,7 @@ async function collectContainer(
   const path = entries.find(({ netns }) => netns !== "")?.netns ?? "";
   using netns = new NetnsRef(usedNetns.has(path) ? "" : path);
   const attachment: AttachmentCall = { ...call, containerId, ifName: defaultIfName, args: noArgs, netns };
-  const failures = await deleteEntries(session, attachment, entries);
+  const failures = await deleteEntries(underLock(session, lock), attachment, entries);
   if (state.kind !== "present") removeDeviceInfoOf(containerId, session.log);
   if (failures.length === 0) removeJournal(cniDir, containerId);
   session.log.verbose(`GC: container ${containerId} is gone`, { attachments: entries.length });

@@ -9,11 +9,14 @@ import {
   O_CREAT,
   O_RDWR,
   open,
+  readAll,
   readDirectoryIfExists,
   statusIfExists,
   statusOf,
   unlinkIfExists,
+  writeAll,
 } from "../libc/file.ts";
+import { describeProcess, endOrphan } from "./orphan.ts";
 
 const firstPauseMs = 5;
 const pauseMaxMs = 100;
@@ -21,7 +24,8 @@ const waitMs = 60_000;
 
 /**
  * The lock of one container: an ADD, a DEL and a GC of the same container never overlap. The file is removed when the lock is given
- * back, so that nothing is left for a pod that is gone; after a kill the next holder reuses and removes it.
+ * back, so that nothing is left for a pod that is gone; after a kill the next holder reuses and removes it, and ends the foreign plugin that
+ * the killed one has left running.
  */
 export class ContainerLock implements Disposable {
   private constructor(
@@ -53,6 +57,11 @@ export class ContainerLock implements Disposable {
       code.tryAgainLater,
       `another call for container ${containerId} has been running for ${waitMs / 1000} s (lock ${path})`,
     );
+  }
+
+  /** Writes down which executable works on the container now, for whoever takes the lock after this process was killed; undefined: none. */
+  noteChild(pid: number | undefined): void {
+    writeAll(this.fd, `${pid === undefined ? "" : describeProcess(pid)}\n`);
   }
 
   [Symbol.dispose](): void {
@@ -91,13 +100,20 @@ function tryLock(path: string): Fd | undefined {
   let isHeld = false;
   try {
     flock(fd, LOCK_EX | LOCK_NB);
-    isHeld = statusIfExists(path)?.inode === statusOf(fd).inode;
+    const { inode, size } = statusOf(fd);
+    isHeld = statusIfExists(path)?.inode === inode;
+    if (isHeld && size > 0) endOrphan(lastLine(readAll(fd)));
   } catch (error) {
     if (!isErrno(error, "EAGAIN")) throw error;
   } finally {
     if (!isHeld) fd[Symbol.dispose]();
   }
   return isHeld ? fd : undefined;
+}
+
+/** Reading leaves the descriptor at the end, where the next line goes. */
+function lastLine(content: Uint8Array): string {
+  return new TextDecoder().decode(content).split("\n").at(-2) ?? "";
 }
 
 function openLock(path: string): Fd {

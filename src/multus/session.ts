@@ -8,6 +8,7 @@ import type { Logger } from "../log/logger.ts";
 import { openLogger } from "../log/open.ts";
 import type { MultusConf } from "./config.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
+import type { ContainerLock } from "./lock.ts";
 
 const podNamespace = "K8S_POD_NAMESPACE";
 const podName = "K8S_POD_NAME";
@@ -49,6 +50,11 @@ export function openSession(call: Call, conf: MultusConf): Session {
     isNested: Number(call.runtime.environment[depthVariable] ?? "0") > 0,
     cluster,
   };
+}
+
+/** The session, its plugins' processes written down in the lock that is held meanwhile. */
+export function underLock(session: Session, lock: ContainerLock): Session {
+  return { ...session, runtime: { ...session.runtime, onChild: (pid) => lock.noteChild(pid) } };
 }
 
 function searchPath(binDir: string, path: readonly string[]): string[] {

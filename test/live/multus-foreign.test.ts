@@ -1,8 +1,8 @@
 // Plugins that are not built in: executed as libcni does, wherever they stand in a pod's networks, with what is theirs and no more.
 import { chmodSync, existsSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
-import { mustCallCni, polynicBin } from "../kit/cni-caller.ts";
-import { errorOf, type MultusSite, useSite } from "../kit/multus-site.ts";
+import { describe, expect, test } from "vitest";
+import { callCni, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
+import { errorOf, type MultusSite, type SitePod, useSite } from "../kit/multus-site.ts";
 
 const site = useSite();
 
@@ -189,3 +189,41 @@ test.each([
     expect(await here.call("DEL", pod)).toMatchObject({ exitCode: 0, stderr: "" });
   },
 );
+
+describe("a plugin that runs on when its caller is killed", () => {
+  /** Kills an ADD while its plugin is at work; the plugin would go on for a minute, and then make what nobody takes away. */
+  async function killedWhileWorking(): Promise<{ pod: SitePod; pluginPid: number }> {
+    const here = site();
+    const [working, late] = [here.path("working"), here.path("late")];
+    const slow = `echo $$ > ${working}.tmp; mv ${working}.tmp ${working}; sleep 60; touch ${late}; echo '{}'`;
+    here.script("slow", `[ "$CNI_COMMAND" = ADD ] || { touch ${here.path("deleted")}; exit 0; }`, slow);
+    here.network("slow", { cniVersion: "1.0.0", plugins: [here.macvlan("", "10.2.0.0/24"), { type: "slow" }] });
+    const pod = here.pod("slow");
+    let pid = 0;
+    const adding = callCni({ ...here.cniCall("ADD", pod), onStart: (started) => (pid = started) });
+    while (!existsSync(working)) await Bun.sleep(20);
+    process.kill(pid, "SIGKILL");
+    expect(await adding).toMatchObject({ signal: "SIGKILL" });
+    const pluginPid = Number(readFileSync(working, "utf8"));
+    expect(isAlive(pluginPid)).toBe(true);
+    return { pod, pluginPid };
+  }
+
+  test.each<[string, (pod: SitePod) => Promise<unknown>]>([
+    ["DEL", (pod) => mustCallCni(site().cniCall("DEL", pod))],
+    ["GC", (pod) => mustCallCni(site().cniCall("GC", pod, { conf: { "cni.dev/valid-attachments": [] } }))],
+  ])("is ended by %s before anything is deleted", async (_, clean) => {
+    const here = site();
+    const before = here.kernel();
+    const { pod, pluginPid } = await killedWhileWorking();
+    await clean(pod);
+    expect(isAlive(pluginPid)).toBe(false);
+    expect([existsSync(here.path("deleted")), existsSync(here.path("late"))]).toEqual([true, false]);
+    expect(here.remains(before)).toEqual([]);
+  });
+});
+
+/** Ended but not reaped is not alive. */
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
