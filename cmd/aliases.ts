@@ -3,6 +3,7 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
   thin_entrypoint: ["install", "--watch"],
   install_multus: ["install", "--operation=copy"],
   gkecmd: ["install"],
+  "install-cni.sh": ["install", "--operation=copy", "--replace"],
   "ip-control-loop": ["ip-control-loop"],
   "ip-reconciler": ["ip-control-loop"],
 };
@@ -17,3 +18,6 @@ export function commandWords(name: string, args: readonly string[]): string[] {
     ? words.map((word) => word.replace(/^-(?=[a-z][a-z-]+(?:=|$))/, "--"))
     : words;
 }
+
+/** The names that the image has the executable under, besides its own. */
+export const imageNames: readonly string[] = Object.keys(aliases).sort();

@@ -1,4 +1,4 @@
-// Entry of the npm scripts: `node tools/run.mjs build|check|fmt|test|demo|bench`.
+// Entry of the npm scripts: `node tools/run.mjs build|check|fmt|test|demo|image|bench`.
 import { join } from "node:path";
 import { build, bunPath, check, prepareModules, root, run } from "./steps.mjs";
 
@@ -27,6 +27,10 @@ const verbs = {
   demo() {
     build();
     run(bunPath(), [join(root, "test", "demo.ts"), ...rest]);
+  },
+  image() {
+    build();
+    run(bunPath(), [join(root, "tools", "image.ts"), ...rest]);
   },
   bench() {
     build();

@@ -6,7 +6,7 @@ import {
   fsyncSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -15,6 +15,7 @@ import { join } from "node:path";
 
 const prefix = "polynic-";
 const temporarySuffix = ".tmp";
+const pieceBytes = 1 << 20;
 
 /** The name of one version's file: "polynic-0.1.0+d3b4959". */
 export function executableName(version: string): string {
@@ -55,10 +56,20 @@ export function removeOldExecutables(folder: string, keep: readonly string[]): s
   return old;
 }
 
+/** Compared piece by piece: both are larger than the memory that an installing container is given. */
 function isSameFile(source: string, target: string): boolean {
-  if (!existsSync(target)) return false;
-  if (statSync(source).size !== statSync(target).size) return false;
-  return readFileSync(source).equals(readFileSync(target));
+  if (!existsSync(target) || statSync(source).size !== statSync(target).size) return false;
+  const [one, other] = [Buffer.alloc(pieceBytes), Buffer.alloc(pieceBytes)];
+  const files = [openSync(source, "r"), openSync(target, "r")] as const;
+  try {
+    for (;;) {
+      const count = readSync(files[0], one);
+      if (readSync(files[1], other) !== count || !one.subarray(0, count).equals(other.subarray(0, count))) return false;
+      if (count === 0) return true;
+    }
+  } finally {
+    for (const file of files) closeSync(file);
+  }
 }
 
 function sync(path: string): void {

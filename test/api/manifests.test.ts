@@ -1,0 +1,115 @@
+// Every manifest of deploy/ as a real API server takes it (a dry run changes nothing), and what operators count on in them.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, inject, test } from "vitest";
+import { wholeManifest } from "../../tools/manifest.ts";
+import { runCommand } from "../kit/command.ts";
+import { useTemporaryFolder } from "../kit/hooks.ts";
+import type { KubeJson } from "../kit/kube-admin.ts";
+import { peerTools } from "../kit/peer-tools.ts";
+
+const deploy = join(import.meta.dirname, "..", "..", "deploy");
+const overlays = readdirSync(join(deploy, "overlays"));
+const cache = useTemporaryFolder();
+
+function kubectl(...args: readonly string[]): string {
+  const { folder, port } = inject("api");
+  const file = (name: string): string => join(folder, name);
+  const credentials = [`--certificate-authority=${file("ca.crt")}`, `--client-certificate=${file("admin.crt")}`];
+  const server = [`--server=https://127.0.0.1:${port}`, ...credentials, `--client-key=${file("admin.key")}`];
+  const program = join(peerTools("kubernetes").bin, "kubectl");
+  return runCommand([program, `--cache-dir=${cache().path}`, ...server, ...args]);
+}
+
+const dryRun = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "name"];
+
+describe("the server takes", () => {
+  test.each([
+    "base/polynic.yaml",
+    "uninstall.yaml",
+    "gke-multinet/multinet.yaml",
+    "rbac.yaml",
+    "rbac-claims.yaml",
+    "rbac-ipam-node.yaml",
+    "rbac-ipam-controller.yaml",
+  ])("deploy/%s", (name) => {
+    const text = readFileSync(join(deploy, name), "utf8");
+    const taken = kubectl(...dryRun, "-f", join(deploy, name))
+      .trim()
+      .split("\n");
+    expect(taken).toHaveLength(text.split("\n---\n").length);
+  });
+
+  test.each(overlays)("deploy/overlays/%s", (name) => {
+    expect(kubectl(...dryRun, "-k", join(deploy, "overlays", name))).toContain("daemonset.apps/polynic");
+  });
+});
+
+test("the one manifest is made of its parts as they are", () => {
+  expect(readFileSync(join(deploy, "base", "polynic.yaml"), "utf8")).toBe(wholeManifest());
+});
+
+interface Container {
+  readonly name: string;
+  readonly args?: readonly string[];
+  readonly resources?: { readonly requests?: object; readonly limits?: object };
+  readonly securityContext?: {
+    readonly privileged?: boolean;
+    readonly readOnlyRootFilesystem?: boolean;
+    readonly allowPrivilegeEscalation?: boolean;
+    readonly capabilities?: { readonly drop?: readonly string[]; readonly add?: readonly string[] };
+  };
+}
+
+interface PodSpec {
+  readonly priorityClassName?: string;
+  readonly initContainers: readonly Container[];
+  readonly containers: readonly Container[];
+  readonly volumes: readonly { readonly hostPath?: { readonly path: string } }[];
+}
+
+function podSpec(file: string): PodSpec {
+  const objects = [Bun.YAML.parse(readFileSync(file, "utf8"))].flat() as KubeJson[];
+  const { spec } = objects.find(({ kind }) => kind === "DaemonSet") as unknown as {
+    spec: { template: { spec: PodSpec } };
+  };
+  return spec.template.spec;
+}
+
+describe.each(["base/polynic.yaml", "uninstall.yaml", "gke-multinet/multinet.yaml"])(
+  "the pods of deploy/%s",
+  (name) => {
+    const spec = podSpec(join(deploy, name));
+    const all = [...spec.initContainers, ...spec.containers];
+
+    test("are Guaranteed and critical for the node: requests are limits, in every container", () => {
+      expect(spec.priorityClassName).toBe("system-node-critical");
+      for (const { name: container, resources } of all) {
+        expect(Object.keys(resources?.limits ?? {}).sort(), container).toEqual(["cpu", "memory"]);
+        expect(resources?.requests, container).toEqual(resources?.limits);
+      }
+    });
+
+    test("may do nothing that they need not", () => {
+      for (const { name: container, securityContext } of all) {
+        // Only the uninstalling one works on pods' networks.
+        if (container === "uninstall") continue;
+        expect(securityContext, container).toMatchObject({
+          readOnlyRootFilesystem: true,
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ["ALL"] },
+        });
+        expect(securityContext?.privileged ?? false, container).toBe(false);
+      }
+    });
+  },
+);
+
+test("an overlay's folders are those of its mounts and those that the config names", () => {
+  const rendered = kubectl("kustomize", join(deploy, "overlays", "k3s"));
+  const file = cache().write("k3s.yaml", rendered);
+  const { containers, volumes } = podSpec(file);
+  const [bin, conf] = volumes.map(({ hostPath }) => hostPath?.path);
+  expect(containers[0]?.args).toContain(`--additional-bin-dir=${bin}`);
+  expect(containers[0]?.args).toContain(`--multus-kubeconfig-file-host=${conf}/multus.d/multus.kubeconfig`);
+});
