@@ -263,3 +263,22 @@ test("an address that was given back is kept from others for release_delay_secon
   await deleted(third);
   expect(await objects.reservations(net)).toHaveLength(2);
 });
+
+test("with coexist_lock each claim is made under whereabouts' own Lease, which is given back", async () => {
+  const { net, range } = freshRange();
+  await objects.network("leased", range, { coexist_lock: "lease" });
+  const pods = await Promise.all([site().pod("leased"), site().pod("leased"), site().pod("leased")]);
+  counted();
+  for (const outcome of await Promise.all(pods.map((pod) => site().call("ADD", pod))))
+    expect(outcome).toMatchObject({ exitCode: 0 });
+  const requests = counted();
+  expect(requests["update leases"]).toBeGreaterThan(2);
+  expect(requests["create overlappingrangeipreservations"]).toBe(3);
+  const lease = await site().admin.send(
+    "GET",
+    "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/whereabouts",
+  );
+  expect(lease["spec"]).not.toMatchObject({ holderIdentity: expect.stringContaining("pod") as string });
+  for (const pod of pods) await deleted(pod);
+  expect(await objects.reservations(net)).toEqual([]);
+});

@@ -220,6 +220,15 @@ export class ApiPools implements Pools {
     return (await this.#patchReservation(name, { metadata: { uid, annotations } }, mergePatch)) !== undefined;
   }
 
+  async underLease<T>(identity: string, log: Logger, work: () => Promise<T>): Promise<T> {
+    const { underGoLease } = await import("./go-lease.ts");
+    try {
+      return await underGoLease(this.client, this.namespace, identity, log, work);
+    } catch (error) {
+      throw error instanceof KubeError ? toClusterError(error) : error;
+    }
+  }
+
   async getNodeSlicePool(name: string): Promise<NodeSlicePool | undefined> {
     const found = await this.#get(nodeSlicePools, name, nodeSlicePoolSchema);
     return found && nodeSlicePoolOf(found);

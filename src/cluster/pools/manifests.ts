@@ -11,6 +11,7 @@ import {
   temporaryOf,
   unlinkIfExists,
 } from "../../libc/file.ts";
+import type { Logger } from "../../log/logger.ts";
 import { allocationOf, ownerAnnotation } from "../../pool/claim.ts";
 import { isPoolName } from "../../pool/names.ts";
 import {
@@ -138,17 +139,20 @@ export class ManifestPools implements Pools {
 
   async ownedReservation(name: string, owner: string): Promise<string | undefined> {
     return this.#guard(`get overlappingrangeipreservation ${name}`, () => {
-      const found = this.#reservation(name);
-      if (found?.annotations[ownerAnnotation] === owner) return found.uid;
       unlinkIfExists(this.#draft(reservationsFolder, name, owner));
-      return undefined;
+      const found = this.#reservation(name);
+      return found?.annotations[ownerAnnotation] === owner ? found.uid : undefined;
     });
   }
 
   async deleteReservation(name: string, uid: string): Promise<boolean> {
     return this.#guard(`delete overlappingrangeipreservation ${name}`, () => {
       using _lock = this.#lock();
-      return this.#reservation(name)?.uid === uid && unlinkIfExists(this.#path(reservationsFolder, name));
+      const found = this.#reservation(name);
+      if (found?.uid !== uid) return false;
+      // Left by a maker who could not remove it.
+      unlinkIfExists(this.#draft(reservationsFolder, name, found.annotations[ownerAnnotation] ?? ""));
+      return unlinkIfExists(this.#path(reservationsFolder, name));
     });
   }
 
@@ -169,6 +173,10 @@ export class ManifestPools implements Pools {
       this.#replace(reservationsFolder, name, { ...object, metadata });
       return true;
     });
+  }
+
+  async underLease<T>(_identity: string, _log: Logger, work: () => Promise<T>): Promise<T> {
+    return await work();
   }
 
   async getNodeSlicePool(name: string): Promise<NodeSlicePool | undefined> {

@@ -1,3 +1,4 @@
+import type { Logger } from "../../log/logger.ts";
 import type { Allocation, IpPool, NodeSlicePool, Reservation } from "../../pool/objects.ts";
 
 /** A reservation to be made. */
@@ -86,6 +87,9 @@ export interface Pools {
 
   /** Adds annotations to the reservation of that uid; false when it is gone, or another one bears the name. */
   annotateReservation(name: string, uid: string, annotations: Readonly<Record<string, string>>): Promise<boolean>;
+
+  /** Does the work while holding the Lease that whereabouts takes for each of its own; where no Go code runs, just does it. */
+  underLease<T>(identity: string, log: Logger, work: () => Promise<T>): Promise<T>;
 
   /** Undefined when there is none of that name. */
   getNodeSlicePool(name: string): Promise<NodeSlicePool | undefined>;

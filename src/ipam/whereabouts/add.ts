@@ -45,8 +45,12 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
     owner: crypto.randomUUID(),
     log: call.log,
   };
-  for (const ip of config.heldStatics) await claimStatic(context, ip);
-  const ips = await claimRanges(context);
+  const claim = async () => {
+    for (const ip of config.heldStatics) await claimStatic(context, ip);
+    return await claimRanges(context);
+  };
+  const identity = `${podref}/${call.containerId}/${call.ifName}`;
+  const ips = config.takesLease ? await pools.underLease(identity, call.log, claim) : await claim();
   journal.complete();
   return resultOf(config, ips);
 }
