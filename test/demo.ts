@@ -4,6 +4,7 @@ import { formatTable } from "../cmd/table.ts";
 import { processTerminal } from "../cmd/terminal.ts";
 import { playTable } from "../cmd/verbs/play.ts";
 import type { PlayReport } from "../src/play/report.ts";
+import { containsIp, parsePrefix } from "../src/ip/prefix.ts";
 import { networkStatusKey } from "../src/cluster/port.ts";
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import { layout } from "../src/play/state.ts";
@@ -12,7 +13,7 @@ import { type Conversation, conversations, type PlacedPod } from "./demo/convers
 import { askPort, type PortQuestion, questionsOf, serveIn } from "./demo/host-port.ts";
 import { runInside } from "./demo/inside.ts";
 import { addBridge, buildLan, type DemoLan, type DemoNode } from "./demo/lan.ts";
-import { filesUnder, leasesUnder, mountsUnder, nodeContents } from "./demo/remains.ts";
+import { claimsUnder, filesUnder, leasesUnder, mountsUnder, nodeContents } from "./demo/remains.ts";
 import { ping } from "./kit/ping.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -21,6 +22,8 @@ const manifests = join(repository, "conf-examples", "pods");
 const folder = "/run/polynic-demo";
 const tuningFolder = "/run/cni/tuning";
 const leaseFolder = "/var/lib/cni/networks";
+// What the network "shared" of conf-examples/pods/networks.yaml says.
+const shared = { folder: "/run/polynic/shared", pool: "10.65.0.0/24" };
 const pingTimeoutMs = 10_000;
 // What conf-examples/pods/ports.yaml says.
 const publishedBridge = { name: "br-published", address: "10.63.0.1/24" };
@@ -50,6 +53,7 @@ async function main(): Promise<number> {
     const pods = await play(lan);
     await showStatus(pods);
     await showChain(pods);
+    await showSharedPool(pods);
     await pingAll(pods);
     await askHostPort(lan, pods);
   } catch (error) {
@@ -108,6 +112,23 @@ async function showChain(pods: readonly PlacedPod[]): Promise<void> {
   for (const line of sysctls) await say(`  tuning  ${line}`);
   for (const [key, value] of Object.entries(tunedSysctls))
     if (!sysctls.includes(`${key} = ${value}`)) await problem(`${key} is not ${value}`);
+}
+
+/** Pods of both nodes have addresses of one pool, and no two the same. */
+async function showSharedPool(pods: readonly PlacedPod[]): Promise<void> {
+  await step(`One pool for both nodes: whereabouts claims the addresses of ${shared.pool} in ${shared.folder}`);
+  const range = parsePrefix(shared.pool)!;
+  const found = pods.flatMap(({ node, pod }) =>
+    pod.interfaces.flatMap(({ addresses }) =>
+      addresses
+        .filter((text) => containsIp(range, parsePrefix(text)!.ip))
+        .map((address) => ({ node, pod: pod.name, address })),
+    ),
+  );
+  for (const { node, pod, address } of found) await say(`  ${address} is of pod ${pod} on ${node}`);
+  for (const path of claimsUnder(shared.folder)) await say(faint(`  ${path}`));
+  if (new Set(found.map(({ node }) => node)).size !== 2) await problem("not every node has a pod in the shared pool");
+  if (new Set(found.map(({ address }) => address)).size !== found.length) await problem("an address has two holders");
 }
 
 async function pingAll(pods: readonly PlacedPod[]): Promise<void> {
@@ -189,6 +210,7 @@ async function proveNothingLeft(lan: DemoLan, before: readonly string[]): Promis
     answers.filter((answer) => answer !== "refused"),
   );
   await prove("leases", leasesUnder(leaseFolder));
+  await prove(`claims in the pool ${shared.pool}`, claimsUnder(shared.folder));
   await prove("backups of tuning", filesUnder(tuningFolder));
   await prove(
     "files of play",

@@ -50,6 +50,11 @@ export function leasesUnder(folder: string): string[] {
   return filesUnder(folder).filter((path) => parseIp(path.slice(path.lastIndexOf("/") + 1)) !== undefined);
 }
 
+/** Addresses that whereabouts still holds in the pools of a folder, by path: reservations, and what is left of making one. */
+export function claimsUnder(folder: string): string[] {
+  return filesUnder(`${folder}/.state/whereabouts/overlappingrangeipreservations`);
+}
+
 /** Paths of all files below a folder; none when it does not exist. */
 export function filesUnder(folder: string): string[] {
   return readDirectoryIfExists(folder).flatMap(({ name, kind }) =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PlayReport, PodReport } from "../../src/play/report.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
@@ -76,6 +77,26 @@ function reaches(from: { readonly netns: string }, ...addresses: readonly string
 
 const bare = (address = "") => address.replace(/\/.*/, "");
 
+/** The flat file as whereabouts' install-cni.sh writes it, in an /etc that is the test's own. */
+function flatFile(): Disposable {
+  runCommand(["mount", "-t", "tmpfs", "tmpfs", "/etc"]);
+  const whereabouts = "/etc/cni/net.d/whereabouts.d";
+  mkdirSync(whereabouts, { recursive: true });
+  const options = {
+    datastore: "kubernetes",
+    kubernetes: { kubeconfig: `${whereabouts}/whereabouts.kubeconfig` },
+    reconciler_cron_expression: "30 4 * * *",
+    log_file: "/var/log/whereabouts.log",
+    log_level: "debug",
+  };
+  writeFileSync(`${whereabouts}/whereabouts.conf`, JSON.stringify(options, null, 2));
+  return {
+    [Symbol.dispose]: () => {
+      runCommand(["umount", "/etc"]);
+    },
+  };
+}
+
 const pages: GuestCases = Object.fromEntries(
   ["ipvlan", "vlan"].map((name) => [
     `docs/plugins/${name}.md: its config works as it stands`,
@@ -97,6 +118,19 @@ export const cases: GuestCases = {
     assert.deepEqual([...own].sort(), ["172.16.1.10", "172.16.1.11", "172.16.1.12"]);
     reaches(sample, "172.16.1.200", ...own.slice(1));
     reaches({ netns: site.other.path }, ...own);
+    site.down();
+  },
+  "ipvlan-whereabouts.yaml: as on GKE, with the node's flat file; the pods reach each other and another host": () => {
+    using site = new Site();
+    using _file = flatFile();
+    site.other.ip("addr add 172.16.1.200/24 dev eth1");
+    const pods = site.play("ipvlan-whereabouts.yaml");
+    const [sample, other] = [podNamed(pods, "samplepod"), podNamed(pods, "otherpod")];
+    const own = [sample, other].map((pod) => bare(addressesOf(pod, "net1")[0]));
+    assert.deepEqual([...own].sort(), ["172.16.1.1", "172.16.1.2"]);
+    reaches(sample, "172.16.1.200", own[1]!);
+    reaches(other, "172.16.1.200");
+    assert.match(readFileSync("/var/log/whereabouts.log", "utf8"), /claimed 172\.16\.1\.1 for default\//);
     site.down();
   },
   "vlan.yaml: a pod with two VLANs, and one with a third, reach the hosts of their VLANs": () => {

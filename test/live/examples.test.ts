@@ -9,7 +9,7 @@ import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { ping } from "../kit/ping.ts";
-import { filesUnder, leasesUnder } from "../demo/remains.ts";
+import { claimsUnder, filesUnder, leasesUnder } from "../demo/remains.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 const examples = join(repository, "conf-examples");
@@ -34,6 +34,7 @@ test("every example is one that a test knows", () => {
     "README.md",
     // test/kernel/examples.test.ts
     "eth1/bridge-vlan.yaml",
+    "eth1/ipvlan-whereabouts.yaml",
     "eth1/ipvlan.yaml",
     "eth1/macvlan-on-vlan.yaml",
     "eth1/vlan.yaml",
@@ -67,9 +68,12 @@ function call(verb: string, pod: string, netns: PinnedNetns): string {
 describe("the network multi", () => {
   const wanted: readonly [string, Record<string, string[]>][] = [
     ["web", { eth0: ["10.244.9."], net1: ["10.60.0."], storage0: ["10.61.0.11/24", "fd00:61::11/64"] }],
-    ["api", { eth0: ["10.244.9."], lan0: ["10.60.0."] }],
+    ["api", { eth0: ["10.244.9."], lan0: ["10.60.0."], net2: ["10.65.0.10/24", "fd00:65::1/64"] }],
     ["db", { eth0: ["10.244.9."], net1: ["10.60.0.1"], storage0: ["10.61.0.21/24", "fd00:61::21/64"] }],
-    ["cache", { eth0: ["10.244.9."], net1: ["10.60.0.1"], lan1: ["10.60.0.1"] }],
+    [
+      "cache",
+      { eth0: ["10.244.9."], net1: ["10.60.0.1"], lan1: ["10.60.0.1"], net3: ["10.65.0.10/24", "fd00:65::1/64"] },
+    ],
     ["edge", { eth0: ["10.244.9."], net1: ["21.0.111.1/21"] }],
     ["busy", { eth0: ["10.244.9."], fast0: ["10.62.0."], net2: ["21.0.111.2/21"] }],
     ["shop", { eth0: ["10.244.9."], net1: ["10.63.0."] }],
@@ -92,6 +96,7 @@ describe("the network multi", () => {
     call("del", name, netns);
     expect(netns.run("ip", "-o", "link").trim().split("\n")).toEqual([expect.stringContaining("lo:")]);
     expect(leasesUnder("/var/lib/cni/networks")).toEqual([]);
+    expect(claimsUnder("/run/polynic/shared")).toEqual([]);
     expect(readdirSync("/var/lib/cni/results").filter((file) => file.startsWith("multi-"))).toEqual([]);
   });
 
@@ -160,7 +165,7 @@ describe("the pods", () => {
       "web",
     ]);
     const annotations = pods.map(({ annotations }) => annotations["k8s.v1.cni.cncf.io/networks"]).join(" ");
-    for (const name of ["lan-node-1", "lan-node-2", "storage", "uplink", "tuned", "published", "backbone"]) {
+    for (const name of ["lan-node-1", "lan-node-2", "shared", "storage", "uplink", "tuned", "published", "backbone"]) {
       expect(annotations).toContain(name);
       expect(JSON.parse((await cluster.getNetwork("default", name)).config)).toHaveProperty("cniVersion", "1.0.0");
     }
