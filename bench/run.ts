@@ -9,6 +9,8 @@ import { cases } from "./cases.ts";
 import { describeMachine } from "./machine.ts";
 import { renderTable, type Row } from "./table.ts";
 
+/** A bench of its own, since it takes minutes: `npm run bench -- whereabouts`. */
+const whereabouts = "whereabouts";
 const insideMark = "POLYNIC_BENCH_INSIDE";
 
 function say(line: string): void {
@@ -19,6 +21,7 @@ function say(line: string): void {
 async function main(): Promise<number> {
   const { bin } = await buildPeers(say);
   await buildPeers(say, "kubernetes");
+  if (process.argv[2] === whereabouts) await buildPeers(say, "whereabouts");
   const problem = ensureProgram(etcd, say);
   if (problem !== undefined) throw new Error(problem);
   if (process.env[insideMark] === undefined) {
@@ -29,6 +32,11 @@ async function main(): Promise<number> {
     return await child.exited;
   }
   const only = process.argv.slice(2);
+  if (only[0] === whereabouts) {
+    const { ipamBench } = await import("./ipam.ts");
+    await ipamBench(only.slice(1), say);
+    return 0;
+  }
   const rows: Row[] = [];
   for (const measure of [...cases(bin), ...apiCases(bin)]) {
     if (only.length > 0 && !only.some((word) => measure.name.includes(word))) continue;

@@ -30,7 +30,7 @@ afterEach(async () => {
 /** Starts the executable under one of its names; its log is in the file returned. */
 async function start(name: string, args: readonly string[], account: Account = "polynic-ipam") {
   const kubeconfig = folder().write(`${account}.kubeconfig`, await world.kubeconfig(account));
-  const log = `${folder().path}/log-${children.length}`;
+  const log = `${folder().path}/log-${unique++}`;
   const child = Bun.spawn([`${polynicBin}/${name}`, ...args, "--kubeconfig", kubeconfig], {
     stdio: ["ignore", "ignore", Bun.file(log)],
     env: { WHEREABOUTS_NAMESPACE: world.namespace },

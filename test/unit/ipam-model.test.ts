@@ -1,0 +1,56 @@
+// Claims, releases, kills, lost and late requests, index writes, collections, and Go's own steps beside them, in as many orders as there is time for.
+import { expect, test } from "vitest";
+import { collector, indexer } from "./ipam-model/controller.ts";
+import { goReconciler, goSandbox } from "./ipam-model/go.ts";
+import { ourSandbox } from "./ipam-model/ours.ts";
+import { DuplicateError, World } from "./ipam-model/world.ts";
+import type { Weakening } from "./ipam-model/store.ts";
+
+const schedules = 100_000;
+/** A schedule that has not ended by then goes round in circles. */
+const mostSteps = 5000;
+
+/** One schedule: who does the next step is left to chance. Throws `DuplicateError`. The addresses given out. */
+function run(seed: number, weakening: Weakening = {}): number {
+  const world = new World(seed, weakening);
+  const { actors } = world;
+  for (let count = 2 + world.chance(3); count > 0; count--) actors.push(ourSandbox(world, world.newPod("ours")));
+  for (let count = world.chance(3); count > 0; count--) actors.push(goSandbox(world, world.newPod("go")));
+  actors.push(indexer(world), collector(world));
+  if (world.chance(2) === 0) actors.push(goReconciler(world));
+  for (let step = 0; actors.length > 0; step++) {
+    if (step > mostSteps) throw new Error(`seed ${seed}: no end after ${mostSteps} steps`);
+    const index = world.chance(actors.length);
+    if (actors[index]?.next().done === true) actors.splice(index, 1);
+  }
+  return world.claims;
+}
+
+/** The first seed that shows a duplicate; undefined when none of so many does. */
+function firstDuplicate(count: number, weakening: Weakening): number | undefined {
+  for (let seed = 0; seed < count; seed++) {
+    try {
+      run(seed, weakening);
+    } catch (error) {
+      if (error instanceof DuplicateError) return seed;
+      throw error;
+    }
+  }
+  return undefined;
+}
+
+test(`no address is used twice in ${schedules} schedules`, { timeout: 600_000 }, () => {
+  let claims = 0;
+  for (let seed = 0; seed < schedules; seed++) claims += run(seed);
+  expect(claims).toBeGreaterThan(schedules);
+});
+
+const weakenings: readonly (readonly [string, Weakening])[] = [
+  ["the finalizer", { withoutFinalizer: true }],
+  ["the uid precondition", { withoutUid: true }],
+  ["the exclusive creation", { withoutExclusion: true }],
+];
+
+test.each(weakenings)("a duplicate is found without %s", { timeout: 600_000 }, (_, weakening) => {
+  expect(firstDuplicate(schedules, weakening)).toBeDefined();
+});
