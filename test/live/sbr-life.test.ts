@@ -1,107 +1,47 @@
 // What becomes of source based routing: ADD that fails, CHECK after somebody was at it, DEL in all circumstances, STATUS.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { encodeResult } from "../../src/cni/result-encode.ts";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Result } from "../../src/cni/result.ts";
 import type { JsonObject } from "../../src/json/value.ts";
-import { BuiltinCaller } from "../kit/builtin-caller.ts";
 import { diff } from "../kit/diff.ts";
-import { useLan } from "../kit/hooks.ts";
-import type { PinnedNetns } from "../kit/node-netns.ts";
+import { fixedIpam, sbrChain, useSbrSite } from "../kit/sbr-site.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
-const lan = useLan();
-const node = () => lan().node(0);
-
-let caller: BuiltinCaller;
-let pod: PinnedNetns;
-
-beforeEach(() => {
-  caller = new BuiltinCaller(node());
-  pod = node().pod();
-  pod.ip("link set lo up");
-});
-afterEach(() => {
-  caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
-});
-
-type Plugin = JsonObject & { readonly type: string };
-
-function fixed(addresses: readonly string[], routes: readonly JsonObject[] = []): JsonObject {
-  const list = addresses.map((each) => {
-    const [address = "", gateway] = each.split(" via ");
-    return gateway === undefined ? { address } : { address, gateway };
-  });
-  return { type: "static", addresses: list, routes };
-}
-
-function chain(ipam: JsonObject, own: JsonObject = {}, first: JsonObject = {}): readonly Plugin[] {
-  return [
-    { type: "macvlan", master: "eth0", ipam, ...first },
-    { type: "sbr", ...own },
-  ];
-}
-
-/** An interface that the pod has besides, as the default network's, with the pod's default route. */
-function otherInterface(): void {
-  pod.ip("link add eth0 type veth peer name gone", "link set eth0 up", "link set gone up");
-  pod.ip("addr add 10.244.1.2/24 dev eth0", "route add default via 10.244.1.1");
-}
-
-function lines(text: string): string[] {
-  return text
-    .split("\n")
-    .map((line) => line.replaceAll(/\s+/g, " ").trim())
-    .filter((line) => line !== "");
-}
-
-/** The routes of a table; iproute2 calls one that nothing was ever put into an error. */
-const table = (number: number | string) =>
-  ["-4", "-6"]
-    .flatMap((family) => lines(pod.run("sh", "-c", `ip ${family} route show table ${number} 2>/dev/null || true`)))
-    .filter((line) => !/^(fe80::|multicast)/.test(line));
-const rules = (of = pod) =>
-  ["-4", "-6"].flatMap((family) => lines(of.run("ip", family, "rule"))).filter((line) => /from [^a]/.test(line));
-/** ADD of the first plugin alone. */
-async function halfway(config: Plugin): Promise<{ result: Result; prev: JsonObject }> {
-  const result = await caller.add({ config, pod });
-  return { result, prev: encodeResult(result, "1.1.0") };
-}
+const site = useSbrSite();
 
 describe("an ADD that fails puts all back:", () => {
   async function refused(ipam: JsonObject, own: JsonObject, message: string, code: number): Promise<void> {
-    otherInterface();
-    const [macvlan, sbr] = chain(ipam, own);
-    const { prev } = await halfway(macvlan!);
-    const before = snapshot(pod.path);
-    await expect(caller.add({ config: { ...sbr!, prevResult: prev }, pod })).rejects.toMatchObject({
+    site.addOtherInterface();
+    const [macvlan, sbr] = sbrChain(ipam, own);
+    const { prev } = await site.halfway(macvlan!);
+    const before = snapshot(site.pod.path);
+    await expect(site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message) as string,
     });
-    expect(diff(before, snapshot(pod.path))).toEqual([]);
+    expect(diff(before, snapshot(site.pod.path))).toEqual([]);
   }
 
   test("a gateway out of reach", async () => {
     await refused(
-      fixed(["192.0.2.5/24 via 203.0.113.1"]),
+      fixedIpam(["192.0.2.5/24 via 203.0.113.1"]),
       {},
       "Failed to add default route to table: route '0.0.0.0/0 via 203.0.113.1 dev net1 table 100': network is unreachable",
       999,
     );
   });
   test("a gateway of the config out of reach", async () => {
-    await refused(fixed(["192.0.2.5/24"]), { gateways: ["203.0.113.1"] }, 'name another in sbr\'s "gateways"', 999);
+    await refused(fixedIpam(["192.0.2.5/24"]), { gateways: ["203.0.113.1"] }, 'name another in sbr\'s "gateways"', 999);
   });
   test("no address", async () => {
-    const [, sbr] = chain({});
-    const { prev } = await halfway({ type: "macvlan", master: "eth0" });
-    await expect(caller.add({ config: { ...sbr!, prevResult: prev }, pod })).rejects.toMatchObject({
+    const [, sbr] = sbrChain({});
+    const { prev } = await site.halfway({ type: "macvlan", master: "eth0" });
+    await expect(site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
       code: 7,
       message: "No IP addresses supplied on interface: net1",
     });
   });
   test("no previous result", async () => {
-    await expect(caller.add({ config: { type: "sbr" }, pod })).rejects.toMatchObject({
+    await expect(site.caller.add({ config: { type: "sbr" }, pod: site.pod })).rejects.toMatchObject({
       code: 7,
       message: "This plugin must be called as chained plugin",
     });
@@ -112,33 +52,35 @@ describe("an ADD that fails puts all back:", () => {
       interfaces: [{ name: "net1", sandbox: "x" }],
       ips: [{ address: "192.0.2.5/24" }],
     };
-    await expect(caller.add({ config: { type: "sbr", prevResult: prev }, pod })).rejects.toThrow(
-      `Cannot find network interface net1: Link not found in pod ${pod.path}`,
+    await expect(site.caller.add({ config: { type: "sbr", prevResult: prev }, pod: site.pod })).rejects.toThrow(
+      `Cannot find network interface net1: Link not found in pod ${site.pod.path}`,
     );
-    pod.ip("link add net1 type bridge");
-    const before = snapshot(pod.path);
-    await expect(caller.add({ config: { type: "sbr", prevResult: prev }, pod })).rejects.toThrow("net1 is down");
-    expect(diff(before, snapshot(pod.path))).toEqual([]);
+    site.pod.ip("link add net1 type bridge");
+    const before = snapshot(site.pod.path);
+    await expect(site.caller.add({ config: { type: "sbr", prevResult: prev }, pod: site.pod })).rejects.toThrow(
+      "net1 is down",
+    );
+    expect(diff(before, snapshot(site.pod.path))).toEqual([]);
   });
 });
 
 describe("CHECK", () => {
-  const plugins = chain(fixed(["192.0.2.5/24 via 192.0.2.1", "2001:db8::5/64"], [{ dst: "198.51.100.0/24" }]));
+  const plugins = sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1", "2001:db8::5/64"], [{ dst: "198.51.100.0/24" }]));
   const [, sbr] = plugins;
   let result: Result;
   beforeEach(async () => {
-    otherInterface();
-    result = await caller.addChain({ plugins, pod });
+    site.addOtherInterface();
+    result = await site.caller.addChain({ plugins, pod: site.pod });
   });
   const check = (own: JsonObject = {}) =>
-    caller.call({ verb: "CHECK", config: { ...sbr!, ...own }, pod, prevResult: result });
+    site.caller.call({ verb: "CHECK", config: { ...sbr!, ...own }, pod: site.pod, prevResult: result });
 
   test.each<[string, string[]]>([
     ["the pod has rules and routes besides", ["rule add from 203.0.113.1 lookup 99", "route add 10.9.0.0/16 dev net1"]],
     ["the rule has another priority", ["rule add from 192.0.2.5 lookup 100 pref 7", "rule del pref 32765"]],
     ["the default route has another gateway", ["route replace default via 192.0.2.7 dev net1 table 100"]],
   ])("is content when %s", async (_, commands) => {
-    for (const command of commands) pod.run("sh", "-c", `ip ${command}`);
+    for (const command of commands) site.pod.run("sh", "-c", `ip ${command}`);
     await check();
   });
 
@@ -164,7 +106,7 @@ describe("CHECK", () => {
     ["the table is empty", "route flush table 100", "table 100 has no route to 192.0.2.0/24 over net1"],
     ["the link is gone", "link del net1", "container Interface name in prevResult: net1 not found"],
   ])("finds that %s", async (_, command, message) => {
-    pod.run("sh", "-c", `ip ${command}`);
+    site.pod.run("sh", "-c", `ip ${command}`);
     await expect(check()).rejects.toMatchObject({ code: 999, message: expect.stringContaining(message) as string });
   });
 
@@ -177,36 +119,38 @@ describe("CHECK", () => {
 });
 
 test("CHECK is content with an address that is its own network, and has no gateway", async () => {
-  const plugins = chain(fixed(["192.0.2.5/32"]));
-  const result = await caller.addChain({ plugins, pod });
-  await caller.checkChain({ plugins, pod, prevResult: result });
+  const plugins = sbrChain(fixedIpam(["192.0.2.5/32"]));
+  const result = await site.caller.addChain({ plugins, pod: site.pod });
+  await site.caller.checkChain({ plugins, pod: site.pod, prevResult: result });
 });
 
 describe("DEL", () => {
   test.each<[string, () => string]>([
     ["was never told", () => ""],
-    ["is gone", () => (pod[Symbol.dispose](), pod.path)],
+    ["is gone", () => (site.pod[Symbol.dispose](), site.pod.path)],
   ])("is done when the namespace %s", async (_, path) => {
-    await caller.call({ verb: "DEL", config: { type: "sbr" }, pod: path() });
-    expect(pod.path === "" || !pod.exists() || snapshot(pod.path).links["net1"] === undefined).toBe(true);
+    await site.caller.call({ verb: "DEL", config: { type: "sbr" }, pod: path() });
+    expect(site.pod.path === "" || !site.pod.exists() || snapshot(site.pod.path).links["net1"] === undefined).toBe(
+      true,
+    );
   });
 
   test("alone takes rules and tables, and needs no config that can be read", async () => {
-    await caller.addChain({ plugins: chain(fixed(["192.0.2.5/24 via 192.0.2.1"])), pod });
-    await caller.call({ verb: "DEL", config: { type: "sbr", table: "x", gateways: ["y"] }, pod });
-    expect([rules(), table(100)]).toEqual([[], []]);
+    await site.caller.addChain({ plugins: sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1"])), pod: site.pod });
+    await site.caller.call({ verb: "DEL", config: { type: "sbr", table: "x", gateways: ["y"] }, pod: site.pod });
+    expect([site.rules(), site.table(100)]).toEqual([[], []]);
   });
 
   test("never makes a file where the namespace was", async () => {
-    pod[Symbol.dispose]();
-    await caller.call({ verb: "DEL", config: { type: "sbr" }, pod: pod.path });
-    expect(pod.exists()).toBe(false);
+    site.pod[Symbol.dispose]();
+    await site.caller.call({ verb: "DEL", config: { type: "sbr" }, pod: site.pod.path });
+    expect(site.pod.exists()).toBe(false);
   });
 });
 
 test("STATUS is well on a kernel that has rules", async () => {
-  await caller.call({ verb: "STATUS", config: { type: "sbr" }, pod: "" });
-  await expect(caller.call({ verb: "STATUS", config: { type: "sbr", table: 0 }, pod: "" })).rejects.toMatchObject({
+  await site.caller.call({ verb: "STATUS", config: { type: "sbr" }, pod: "" });
+  await expect(site.caller.call({ verb: "STATUS", config: { type: "sbr", table: 0 }, pod: "" })).rejects.toMatchObject({
     code: 7,
   });
 });

@@ -1,106 +1,46 @@
 // sbr on a real kernel, behind the plugins that people chain it to: tables, rules and routes, the way packets take, and what is left.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { encodeResult } from "../../src/cni/result-encode.ts";
-import type { Result } from "../../src/cni/result.ts";
+import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/json/value.ts";
-import { BuiltinCaller, type ChainCall } from "../kit/builtin-caller.ts";
+import type { ChainCall } from "../kit/builtin-caller.ts";
 import { diff } from "../kit/diff.ts";
-import { useLan } from "../kit/hooks.ts";
-import type { PinnedNetns } from "../kit/node-netns.ts";
 import { ping } from "../kit/ping.ts";
+import { fixedIpam, sbrChain, trimmedLines, useSbrSite } from "../kit/sbr-site.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
-const lan = useLan({ nodes: 2 });
-const node = () => lan().node(0);
+const site = useSbrSite({ nodes: 2 });
 
-let caller: BuiltinCaller;
-let pod: PinnedNetns;
-
-beforeEach(() => {
-  caller = new BuiltinCaller(node());
-  pod = node().pod();
-  pod.ip("link set lo up");
-});
-afterEach(() => {
-  caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
-});
-
-type Plugin = JsonObject & { readonly type: string };
-
-function fixed(addresses: readonly string[], routes: readonly JsonObject[] = []): JsonObject {
-  const list = addresses.map((each) => {
-    const [address = "", gateway] = each.split(" via ");
-    return gateway === undefined ? { address } : { address, gateway };
-  });
-  return { type: "static", addresses: list, routes };
-}
-
-function chain(ipam: JsonObject, own: JsonObject = {}, first: JsonObject = {}): readonly Plugin[] {
-  return [
-    { type: "macvlan", master: "eth0", ipam, ...first },
-    { type: "sbr", ...own },
-  ];
-}
-
-/** An interface that the pod has besides, as the default network's, with the pod's default route. */
-function otherInterface(): void {
-  pod.ip("link add eth0 type veth peer name gone", "link set eth0 up", "link set gone up");
-  pod.ip("addr add 10.244.1.2/24 dev eth0", "route add default via 10.244.1.1");
-}
-
-function lines(text: string): string[] {
-  return text
-    .split("\n")
-    .map((line) => line.replaceAll(/\s+/g, " ").trim())
-    .filter((line) => line !== "");
-}
-
-/** The routes of a table; iproute2 calls one that nothing was ever put into an error. */
-const table = (number: number | string) =>
-  ["-4", "-6"]
-    .flatMap((family) => lines(pod.run("sh", "-c", `ip ${family} route show table ${number} 2>/dev/null || true`)))
-    .filter((line) => !/^(fe80::|multicast)/.test(line));
-const rules = (of = pod) =>
-  ["-4", "-6"].flatMap((family) => lines(of.run("ip", family, "rule"))).filter((line) => /from [^a]/.test(line));
 /** Device and gateway of the way from one address to another. */
 const way = (from: string, to: string) =>
   /^\S+ from \S+ (.*?) (?:table|uid|metric|proto|cache)/.exec(
-    lines(pod.run("ip", "route", "get", to, "from", from)).join(" "),
+    trimmedLines(site.pod.run("ip", "route", "get", to, "from", from)).join(" "),
   )?.[1];
 
-/** ADD of the first plugin alone. */
-async function halfway(config: Plugin): Promise<{ result: Result; prev: JsonObject }> {
-  const result = await caller.add({ config, pod });
-  return { result, prev: encodeResult(result, "1.1.0") };
-}
-
 describe("the example of the users' documents", () => {
-  const call = (): ChainCall => ({ plugins: chain(fixed(["21.0.111.1/21 via 21.0.111.254"])), pod });
+  const call = (): ChainCall => ({ plugins: sbrChain(fixedIpam(["21.0.111.1/21 via 21.0.111.254"])), pod: site.pod });
 
   test("leaves the pod's own routes alone, and has one table with a default route and one rule", async () => {
-    otherInterface();
-    const before = table("main");
-    const result = await caller.addChain(call());
-    expect(table("main")).toEqual(before);
-    expect(table(100)).toEqual([
+    site.addOtherInterface();
+    const before = site.table("main");
+    const result = await site.caller.addChain(call());
+    expect(site.table("main")).toEqual(before);
+    expect(site.table(100)).toEqual([
       "default via 21.0.111.254 dev net1",
       "21.0.104.0/21 dev net1 proto kernel scope link src 21.0.111.1",
     ]);
-    expect(rules()).toEqual(["32765: from 21.0.111.1 lookup 100 proto 201"]);
+    expect(site.rules()).toEqual(["32765: from 21.0.111.1 lookup 100 proto 201"]);
     expect(way("21.0.111.1", "198.51.100.1")).toBe("via 21.0.111.254 dev net1");
     expect(way("10.244.1.2", "198.51.100.1")).toBe("via 10.244.1.1 dev eth0");
-    await caller.checkChain({ ...call(), prevResult: result });
+    await site.caller.checkChain({ ...call(), prevResult: result });
   });
 
   test("leaves nothing when it is deleted, with the result of ADD or without", async () => {
-    otherInterface();
-    const before = snapshot(pod.path);
+    site.addOtherInterface();
+    const before = snapshot(site.pod.path);
     for (const withResult of [true, false]) {
-      const result = await caller.addChain(call());
-      await caller.delChain({ ...call(), ...(withResult ? { prevResult: result } : {}) });
-      await caller.delChain(call());
-      expect(diff(before, snapshot(pod.path))).toEqual([]);
+      const result = await site.caller.addChain(call());
+      await site.caller.delChain({ ...call(), ...(withResult ? { prevResult: result } : {}) });
+      await site.caller.delChain(call());
+      expect(diff(before, snapshot(site.pod.path))).toEqual([]);
     }
   });
 });
@@ -113,84 +53,87 @@ describe("several addresses", () => {
       { dst: "2001:db8:9::/48", gw: "2001:db8::9", priority: 7 },
     ];
     const ips = ["192.0.2.5/24 via 192.0.2.1", "198.51.100.5/25", "2001:db8::5/64 via 2001:db8::1"];
-    const call = { plugins: chain(fixed(ips, routes)), pod };
-    const result = await caller.addChain(call);
-    expect(table("main")).toEqual([]);
-    expect(table(100)).toEqual([
+    const call = { plugins: sbrChain(fixedIpam(ips, routes)), pod: site.pod };
+    const result = await site.caller.addChain(call);
+    expect(site.table("main")).toEqual([]);
+    expect(site.table(100)).toEqual([
       "default via 192.0.2.1 dev net1",
       "172.31.0.0/16 via 192.0.2.1 dev net1",
       "192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5",
     ]);
-    expect(table(101)).toEqual([
+    expect(site.table(101)).toEqual([
       "default via 198.51.100.9 dev net1",
       "172.30.0.0/16 via 198.51.100.9 dev net1 metric 50 mtu 1300 advmss 1200",
       "198.51.100.0/25 dev net1 proto kernel scope link src 198.51.100.5",
     ]);
-    expect(table(102)).toEqual([
+    expect(site.table(102)).toEqual([
       "2001:db8::/64 dev net1 proto kernel metric 256 pref medium",
       "2001:db8:9::/48 via 2001:db8::9 dev net1 metric 7 pref medium",
       "default via 2001:db8::1 dev net1 metric 1024 pref medium",
     ]);
-    expect(rules()).toEqual([
+    expect(site.rules()).toEqual([
       "32764: from 198.51.100.5 lookup 101 proto 201",
       "32765: from 192.0.2.5 lookup 100 proto 201",
       "32765: from 2001:db8::5 lookup 102 proto 201",
     ]);
     expect(result.routes.map((route) => route.table)).toEqual([100, 101, 102]);
-    await caller.checkChain({ ...call, prevResult: result });
+    await site.caller.checkChain({ ...call, prevResult: result });
   });
 
   test("of one subnet share its routes", async () => {
-    const call = { plugins: chain(fixed(["192.0.2.5/24 via 192.0.2.1", "192.0.2.6/24 via 192.0.2.2"])), pod };
-    const result = await caller.addChain(call);
+    const call = {
+      plugins: sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1", "192.0.2.6/24 via 192.0.2.2"])),
+      pod: site.pod,
+    };
+    const result = await site.caller.addChain(call);
     const subnet = "192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5";
-    expect(table(100)).toEqual(["default via 192.0.2.1 dev net1", subnet]);
-    expect(table(101)).toEqual(["default via 192.0.2.2 dev net1", subnet]);
+    expect(site.table(100)).toEqual(["default via 192.0.2.1 dev net1", subnet]);
+    expect(site.table(101)).toEqual(["default via 192.0.2.2 dev net1", subnet]);
     expect(way("192.0.2.6", "203.0.113.1")).toBe("via 192.0.2.2 dev net1");
-    await caller.checkChain({ ...call, prevResult: result });
+    await site.caller.checkChain({ ...call, prevResult: result });
   });
 
   test("keep what IPv6 needs on the link itself in the main table", async () => {
-    await caller.addChain({ plugins: chain(fixed(["2001:db8::5/64 via 2001:db8::1"])), pod });
-    expect(pod.run("ip", "-6", "route", "show", "dev", "net1")).toContain("fe80::/64");
-    expect(pod.run("ip", "-6", "route", "show", "dev", "net1", "table", "100")).toContain("fe80::/64");
-    expect(pod.run("ip", "-6", "route", "get", "fe80::99", "oif", "net1")).toContain("dev net1");
+    await site.caller.addChain({ plugins: sbrChain(fixedIpam(["2001:db8::5/64 via 2001:db8::1"])), pod: site.pod });
+    expect(site.pod.run("ip", "-6", "route", "show", "dev", "net1")).toContain("fe80::/64");
+    expect(site.pod.run("ip", "-6", "route", "show", "dev", "net1", "table", "100")).toContain("fe80::/64");
+    expect(site.pod.run("ip", "-6", "route", "get", "fe80::99", "oif", "net1")).toContain("dev net1");
   });
 
   test("of IPv4 alone leave the routes of IPv6 where they are", async () => {
-    const before = pod.run("ip", "-6", "route");
-    await caller.addChain({ plugins: chain(fixed(["192.0.2.5/24"])), pod });
-    expect(pod.run("ip", "-6", "route").replace(/fe80::\/64 dev net1.*\n/, "")).toBe(before);
-    expect(pod.run("ip", "-6", "route")).toContain("fe80::/64 dev net1");
+    const before = site.pod.run("ip", "-6", "route");
+    await site.caller.addChain({ plugins: sbrChain(fixedIpam(["192.0.2.5/24"])), pod: site.pod });
+    expect(site.pod.run("ip", "-6", "route").replace(/fe80::\/64 dev net1.*\n/, "")).toBe(before);
+    expect(site.pod.run("ip", "-6", "route")).toContain("fe80::/64 dev net1");
   });
 });
 
 test("routes move with all that they have: several gateways with weights, scope, window, preferred source", async () => {
   const extra = "198.18.0.0/15 nexthop via 192.0.2.8 dev net1 weight 3 nexthop via 192.0.2.9 dev net1";
-  const [macvlan, sbr] = chain(fixed(["192.0.2.5/24", "2001:db8::5/64"]));
-  const { result, prev } = await halfway(macvlan!);
-  pod.ip(
+  const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.5/24", "2001:db8::5/64"]));
+  const { result, prev } = await site.halfway(macvlan!);
+  site.pod.ip(
     `route add ${extra}`,
     "route add 198.51.100.0/24 dev net1 scope link src 192.0.2.5 metric 9 window 5000 initcwnd 20 quickack 1 proto static",
     "route add 203.0.113.0/24 via 192.0.2.8 onlink dev net1 rto_min 5ms hoplimit 7 tos 0x10",
     "route add 2001:db8:1::/48 nexthop via 2001:db8::8 dev net1 nexthop via 2001:db8::9 dev net1 weight 2",
     "route add 2001:db8:2::/48 via fe80::1 dev net1 metric 5 mtu lock 1300 pref high",
   );
-  const before = ["main"].flatMap((name) => table(name));
-  await caller.add({ config: { ...sbr!, prevResult: prev }, pod });
-  const v4 = table(100).filter((line) => !line.includes(":"));
-  const v6 = table(101);
+  const before = ["main"].flatMap((name) => site.table(name));
+  await site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod });
+  const v4 = site.table(100).filter((line) => !line.includes(":"));
+  const v6 = site.table(101);
   expect([...v4, ...v6].sort()).toEqual([...before].sort());
-  expect(table("main")).toEqual([]);
-  await caller.call({ verb: "CHECK", config: sbr!, pod, prevResult: result });
+  expect(site.table("main")).toEqual([]);
+  await site.caller.call({ verb: "CHECK", config: sbr!, pod: site.pod, prevResult: result });
 });
 
 describe("the default route of a table", () => {
   const added = async (addresses: string[], routes: JsonObject[], own: JsonObject = {}) => {
-    const call = { plugins: chain(fixed(addresses, routes), own), pod };
-    const result = await caller.addChain(call);
-    await caller.checkChain({ ...call, prevResult: result });
-    return [...table(100), ...table(101)].filter((line) => line.startsWith("default"));
+    const call = { plugins: sbrChain(fixedIpam(addresses, routes), own), pod: site.pod };
+    const result = await site.caller.addChain(call);
+    await site.caller.checkChain({ ...call, prevResult: result });
+    return [...site.table(100), ...site.table(101)].filter((line) => line.startsWith("default"));
   };
 
   test.each<[string, string[], JsonObject[], JsonObject, string[]]>([
@@ -259,11 +202,11 @@ describe("the default route of a table", () => {
   });
 
   test("is not the pod's: a default route of another interface stays", async () => {
-    otherInterface();
+    site.addOtherInterface();
     expect(await added(["192.0.2.5/24 via 192.0.2.1"], [{ dst: "0.0.0.0/0" }])).toEqual([
       "default via 192.0.2.1 dev net1",
     ]);
-    expect(table("main")).toEqual([
+    expect(site.table("main")).toEqual([
       "default via 10.244.1.1 dev eth0",
       "10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.2",
     ]);
@@ -271,30 +214,30 @@ describe("the default route of a table", () => {
 });
 
 describe("with source hints", () => {
-  const plugins = chain(
-    fixed(["192.0.2.5/24 via 192.0.2.1", "2001:db8::5/64 via 2001:db8::1"], [{ dst: "198.51.100.0/24" }]),
+  const plugins = sbrChain(
+    fixedIpam(["192.0.2.5/24 via 192.0.2.1", "2001:db8::5/64 via 2001:db8::1"], [{ dst: "198.51.100.0/24" }]),
     { addSourceHints: true },
   );
 
   test("the main table keeps the subnets, and says which address to send from", async () => {
-    const result = await caller.addChain({ plugins, pod });
-    expect(table("main")).toEqual([
+    const result = await site.caller.addChain({ plugins, pod: site.pod });
+    expect(site.table("main")).toEqual([
       "192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5",
       "2001:db8::/64 dev net1 proto kernel src 2001:db8::5 metric 256 pref medium",
     ]);
-    expect(table(100)).toContain("198.51.100.0/24 via 192.0.2.1 dev net1");
-    await caller.checkChain({ plugins, pod, prevResult: result });
-    pod.ip("route del 2001:db8::/64 dev net1");
-    await expect(caller.checkChain({ plugins, pod, prevResult: result })).rejects.toThrow(
+    expect(site.table(100)).toContain("198.51.100.0/24 via 192.0.2.1 dev net1");
+    await site.caller.checkChain({ plugins, pod: site.pod, prevResult: result });
+    site.pod.ip("route del 2001:db8::/64 dev net1");
+    await expect(site.caller.checkChain({ plugins, pod: site.pod, prevResult: result })).rejects.toThrow(
       "the main table has no route to 2001:db8::/64 over net1 that says which address to send from",
     );
   });
 
   test("two interfaces of one subnet keep theirs each", async () => {
-    await caller.addChain({ plugins, pod });
-    const [macvlan, sbr] = chain(fixed(["192.0.2.6/24", "2001:db8::6/64"]), { addSourceHints: true });
-    await caller.addChain({ plugins: [macvlan!, sbr!], pod, ifName: "net2" });
-    expect(table("main").filter((line) => line.includes(" src "))).toEqual([
+    await site.caller.addChain({ plugins, pod: site.pod });
+    const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.6/24", "2001:db8::6/64"]), { addSourceHints: true });
+    await site.caller.addChain({ plugins: [macvlan!, sbr!], pod: site.pod, ifName: "net2" });
+    expect(site.table("main").filter((line) => line.includes(" src "))).toEqual([
       "192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5",
       "192.0.2.0/24 dev net2 proto kernel scope link src 192.0.2.6",
       "2001:db8::/64 dev net1 proto kernel src 2001:db8::5 metric 256 pref medium",
@@ -307,32 +250,35 @@ describe("with a table of the config", () => {
   const routes = [{ dst: "0.0.0.0/0", gw: "192.0.2.1", table: 5000 }];
 
   test("rules lead there, and routes stay where the IPAM plugin wants them", async () => {
-    const call = { plugins: chain(fixed(["192.0.2.5/24"], routes), { table: 5000 }), pod };
-    const result = await caller.addChain(call);
-    expect(table("main")).toEqual(["192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5"]);
-    expect(table(5000)).toEqual(["default via 192.0.2.1 dev net1"]);
-    expect(rules()).toEqual(["32765: from 192.0.2.5 lookup 5000 proto 201"]);
+    const call = { plugins: sbrChain(fixedIpam(["192.0.2.5/24"], routes), { table: 5000 }), pod: site.pod };
+    const result = await site.caller.addChain(call);
+    expect(site.table("main")).toEqual(["192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5"]);
+    expect(site.table(5000)).toEqual(["default via 192.0.2.1 dev net1"]);
+    expect(site.rules()).toEqual(["32765: from 192.0.2.5 lookup 5000 proto 201"]);
     expect(result.routes).toMatchObject([{ table: 5000 }]);
-    await caller.checkChain({ ...call, prevResult: result });
+    await site.caller.checkChain({ ...call, prevResult: result });
     const [, sbr] = call.plugins;
-    await caller.call({ verb: "DEL", config: sbr!, pod });
-    expect(rules()).toEqual([]);
+    await site.caller.call({ verb: "DEL", config: sbr!, pod: site.pod });
+    expect(site.rules()).toEqual([]);
   });
 
   test("a gateway of the config gets a default route there", async () => {
-    await caller.addChain({ plugins: chain(fixed(["192.0.2.5/24"]), { table: 7, gateways: ["192.0.2.9"] }), pod });
-    expect(table(7)).toEqual(["default via 192.0.2.9 dev net1"]);
+    await site.caller.addChain({
+      plugins: sbrChain(fixedIpam(["192.0.2.5/24"]), { table: 7, gateways: ["192.0.2.9"] }),
+      pod: site.pod,
+    });
+    expect(site.table(7)).toEqual(["default via 192.0.2.9 dev net1"]);
   });
 });
 
 describe("several interfaces of a pod", () => {
-  const one = chain(fixed(["192.0.2.5/24 via 192.0.2.1"]));
-  const two = chain(fixed(["192.0.2.6/24 via 192.0.2.1"]));
+  const one = sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1"]));
+  const two = sbrChain(fixedIpam(["192.0.2.6/24 via 192.0.2.1"]));
 
   test("of one network get tables of their own, and each loses only its own", async () => {
-    const first = await caller.addChain({ plugins: one, pod });
-    const second = await caller.addChain({ plugins: two, pod, ifName: "net2" });
-    expect(rules()).toEqual([
+    const first = await site.caller.addChain({ plugins: one, pod: site.pod });
+    const second = await site.caller.addChain({ plugins: two, pod: site.pod, ifName: "net2" });
+    expect(site.rules()).toEqual([
       "32764: from 192.0.2.6 lookup 101 proto 201",
       "32765: from 192.0.2.5 lookup 100 proto 201",
     ]);
@@ -340,44 +286,56 @@ describe("several interfaces of a pod", () => {
       "via 192.0.2.1 dev net1",
       "via 192.0.2.1 dev net2",
     ]);
-    await caller.checkChain({ plugins: one, pod, prevResult: first });
-    await caller.delChain({ plugins: one, pod, prevResult: first });
-    expect(rules()).toEqual(["32764: from 192.0.2.6 lookup 101 proto 201"]);
-    await caller.checkChain({ plugins: two, pod, ifName: "net2", prevResult: second });
-    await caller.addChain({ plugins: one, pod });
-    expect(rules()).toContain("32763: from 192.0.2.5 lookup 100 proto 201");
+    await site.caller.checkChain({ plugins: one, pod: site.pod, prevResult: first });
+    await site.caller.delChain({ plugins: one, pod: site.pod, prevResult: first });
+    expect(site.rules()).toEqual(["32764: from 192.0.2.6 lookup 101 proto 201"]);
+    await site.caller.checkChain({ plugins: two, pod: site.pod, ifName: "net2", prevResult: second });
+    await site.caller.addChain({ plugins: one, pod: site.pod });
+    expect(site.rules()).toContain("32763: from 192.0.2.5 lookup 100 proto 201");
   });
 
   test("that share an address lose only their own", async () => {
-    const first = await caller.addChain({ plugins: one, pod });
-    await caller.addChain({ plugins: one, pod, ifName: "net2" });
-    await caller.delChain({ plugins: one, pod, prevResult: first });
-    expect(rules()).toEqual(["32764: from 192.0.2.5 lookup 101 proto 201"]);
-    await caller.delChain({ plugins: one, pod, ifName: "net2", prevResult: first });
-    expect(rules()).toEqual([]);
+    const first = await site.caller.addChain({ plugins: one, pod: site.pod });
+    await site.caller.addChain({ plugins: one, pod: site.pod, ifName: "net2" });
+    await site.caller.delChain({ plugins: one, pod: site.pod, prevResult: first });
+    expect(site.rules()).toEqual(["32764: from 192.0.2.5 lookup 101 proto 201"]);
+    await site.caller.delChain({ plugins: one, pod: site.pod, ifName: "net2", prevResult: first });
+    expect(site.rules()).toEqual([]);
   });
 
   test("whose links are gone already lose their rules, known from the result, or by nobody having the address", async () => {
-    const first = await caller.addChain({ plugins: one, pod });
-    await caller.addChain({ plugins: two, pod, ifName: "net2" });
-    const kept = await caller.addChain({ plugins: chain(fixed(["198.51.100.5/24"])), pod, ifName: "net3" });
-    pod.ip("link del net1", "link del net2", "rule add from 203.0.113.7 lookup 900");
-    await caller.delChain({ plugins: one, pod, prevResult: first });
-    expect(rules()).toEqual(["32762: from 203.0.113.7 lookup 900", "32763: from 198.51.100.5 lookup 102 proto 201"]);
-    await caller.checkChain({ plugins: chain(fixed(["198.51.100.5/24"])), pod, ifName: "net3", prevResult: kept });
+    const first = await site.caller.addChain({ plugins: one, pod: site.pod });
+    await site.caller.addChain({ plugins: two, pod: site.pod, ifName: "net2" });
+    const kept = await site.caller.addChain({
+      plugins: sbrChain(fixedIpam(["198.51.100.5/24"])),
+      pod: site.pod,
+      ifName: "net3",
+    });
+    site.pod.ip("link del net1", "link del net2", "rule add from 203.0.113.7 lookup 900");
+    await site.caller.delChain({ plugins: one, pod: site.pod, prevResult: first });
+    expect(site.rules()).toEqual([
+      "32762: from 203.0.113.7 lookup 900",
+      "32763: from 198.51.100.5 lookup 102 proto 201",
+    ]);
+    await site.caller.checkChain({
+      plugins: sbrChain(fixedIpam(["198.51.100.5/24"])),
+      pod: site.pod,
+      ifName: "net3",
+      prevResult: kept,
+    });
   });
 });
 
 test("replies to far away leave by the interface that was asked, with real packets", async () => {
-  const far = lan().node(1);
+  const far = site.node(1);
   far.ip("addr add 192.0.2.1/24 dev eth0", "addr add 203.0.113.1/32 dev eth0");
   far.ip("route replace 192.0.2.0/24 dev eth0 src 203.0.113.1");
-  otherInterface();
-  const [macvlan, sbr] = chain(fixed(["192.0.2.5/24 via 192.0.2.1"]));
-  const { prev } = await halfway(macvlan!);
+  site.addOtherInterface();
+  const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1"]));
+  const { prev } = await site.halfway(macvlan!);
   // The answer takes the pod's default route, where nobody is.
   expect(() => ping(far.path, "192.0.2.5", { timeoutMs: 600 })).toThrow();
-  await caller.add({ config: { ...sbr!, prevResult: prev }, pod });
+  await site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod });
   expect(ping(far.path, "192.0.2.5")).toBeGreaterThan(0);
   far.ip("addr flush dev eth0 scope global");
 });
@@ -389,9 +347,9 @@ test.each<[string, string[]]>([
   ["a rule", ["rule add to 203.0.113.0/24 lookup 100"]],
   ["a rule of IPv6", ["-6 rule add to 2001:db8:7::/48 lookup 100"]],
 ])("a table that has %s is not taken", async (_, taken) => {
-  for (const line of taken) pod.run("sh", "-c", `ip ${line}`);
-  await caller.addChain({ plugins: chain(fixed(["192.0.2.5/24 via 192.0.2.1"])), pod });
-  expect(rules()).toContainEqual(expect.stringMatching(/from 192.0.2.5 lookup 101/));
+  for (const line of taken) site.pod.run("sh", "-c", `ip ${line}`);
+  await site.caller.addChain({ plugins: sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1"])), pod: site.pod });
+  expect(site.rules()).toContainEqual(expect.stringMatching(/from 192.0.2.5 lookup 101/));
 });
 
 describe("behind bridge", () => {
@@ -401,16 +359,16 @@ describe("behind bridge", () => {
         type: "bridge",
         bridge: "br1",
         isGateway: true,
-        ipam: fixed(["192.0.2.5/24", "2001:db8::5/64"], [{ dst: "0.0.0.0/0" }]),
+        ipam: fixedIpam(["192.0.2.5/24", "2001:db8::5/64"], [{ dst: "0.0.0.0/0" }]),
       };
-      const call = { plugins: [bridge, { type: "sbr" }], pod, cniVersion };
-      const result = await caller.addChain(call);
-      expect(table("main")).toEqual([]);
-      expect(table(100)).toContain("default via 192.0.2.1 dev net1");
-      await caller.checkChain({ ...call, prevResult: result });
-      await caller.delChain({ ...call, prevResult: result });
-      expect(rules()).toEqual([]);
+      const call = { plugins: [bridge, { type: "sbr" }], pod: site.pod, cniVersion };
+      const result = await site.caller.addChain(call);
+      expect(site.table("main")).toEqual([]);
+      expect(site.table(100)).toContain("default via 192.0.2.1 dev net1");
+      await site.caller.checkChain({ ...call, prevResult: result });
+      await site.caller.delChain({ ...call, prevResult: result });
+      expect(site.rules()).toEqual([]);
     }
-    node().ip("link del br1");
+    site.node().ip("link del br1");
   });
 });
