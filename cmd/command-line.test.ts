@@ -1,29 +1,12 @@
 import { expect, test } from "vitest";
-import { runCommandLine } from "./command-line.ts";
-import { colours, type Terminal } from "./terminal.ts";
-
-async function run(...args: string[]): Promise<{ exitCode: number; out: string; error: string }> {
-  let out = "";
-  let error = "";
-  const terminal: Terminal = {
-    async out(text) {
-      out += text;
-    },
-    async error(text) {
-      error += text;
-    },
-    colours: colours(false),
-    errorColours: colours(false),
-  };
-  return { exitCode: await runCommandLine(args, terminal), out, error };
-}
+import { capture } from "./captured.test-data.ts";
 
 test.each([
   ["no words", []],
   ["help", ["help"]],
   ["--help", ["--help"]],
 ])("%s shows what there is, with examples", async (_, args) => {
-  const { exitCode, out, error } = await run(...args);
+  const { exitCode, out, error } = await capture(...args);
   expect({ exitCode, error }).toEqual({ exitCode: 0, error: "" });
   expect(out).toContain("polynic play -f pods.yaml");
   expect(out).toContain("print the version and what is built in");
@@ -37,14 +20,14 @@ test.each([
   [["version", "more"], "too many arguments for 'version'"],
   [["--bogus"], "unknown option '--bogus'"],
 ])("%j is bad input: one line and exit code 2", async (args, want) => {
-  const { exitCode, out, error } = await run(...args);
+  const { exitCode, out, error } = await capture(...args);
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });
   expect(error).toContain(`polynic: ${want}`);
   expect(error.trimEnd()).not.toContain("\n");
 });
 
 test("help of a verb is that verb's own", async () => {
-  const { exitCode, out } = await run("help", "version");
+  const { exitCode, out } = await capture("help", "version");
   expect(exitCode).toBe(0);
   expect(out).toContain("Usage: polynic version");
 });

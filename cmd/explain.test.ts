@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { runCommandLine } from "./command-line.ts";
-import { colours } from "./terminal.ts";
+import { capture } from "./captured.test-data.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "polynic-explain-"));
 const conf = join(folder, "00-multus.conf");
@@ -12,21 +11,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function explain(...args: string[]): Promise<{ exitCode: number; out: string; error: string }> {
-  let out = "";
-  let error = "";
-  const exitCode = await runCommandLine(["explain", ...args], {
-    async out(text) {
-      out += text;
-    },
-    async error(text) {
-      error += text;
-    },
-    colours: colours(false),
-    errorColours: colours(false),
-  });
-  return { exitCode, out, error };
-}
+const explain = (...args: string[]) => capture("explain", ...args);
 
 function network(name: string, config: object, annotations: object = {}): object {
   const metadata = { name, annotations };

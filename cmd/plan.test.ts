@@ -2,8 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { runCommandLine } from "./command-line.ts";
-import { colours } from "./terminal.ts";
+import { capture } from "./captured.test-data.ts";
 
 const examples = join(import.meta.dirname, "..", "conf-examples", "pods");
 const folder = mkdtempSync(join(tmpdir(), "polynic-plan-"));
@@ -18,21 +17,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function plan(...args: string[]): Promise<{ exitCode: number; out: string; error: string }> {
-  let out = "";
-  let error = "";
-  const exitCode = await runCommandLine(["plan", ...args], {
-    async out(text) {
-      out += text;
-    },
-    async error(text) {
-      error += text;
-    },
-    colours: colours(false),
-    errorColours: colours(false),
-  });
-  return { exitCode, out, error };
-}
+const plan = (...args: string[]) => capture("plan", ...args);
 
 function file(name: string, content: string): string {
   const path = join(folder, name);

@@ -1,16 +1,7 @@
-import { Command } from "commander";
-import { defaultPodCidr, defaultRoot } from "../../src/play/default-conf.ts";
+import { defaultRoot } from "../../src/play/default-conf.ts";
 import type { VerbModule } from "../command-line.ts";
 import { explainOne } from "../explain.ts";
-import { collect, outputOption, type OutputFormat } from "../output.ts";
-
-interface Options {
-  readonly filename: readonly string[];
-  readonly conf: string;
-  readonly podCidr: string;
-  readonly kubeconfig: string;
-  readonly output: OutputFormat;
-}
+import { podCommand, type PodOptions } from "../pod-command.ts";
 
 const examples = `
 Every network is looked at to the end, whatever fails: where its config comes from, what each plugin's config gets beyond what is written,
@@ -26,23 +17,10 @@ Devices are asked of this machine's kubelet, so ask on the pod's node. Exit code
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) =>
-  new Command("explain")
+  podCommand("explain")
     .description("Says for one pod which networks it would get and why, and what would be refused. Changes nothing.")
     .argument("<pod>", "namespace/name, or a name in namespace default")
-    .option("-f, --filename <path>", "manifest file or folder (may be repeated)", collect, [])
-    .option(
-      "--conf <file>",
-      "CNI configuration with a plugin of type multus; otherwise this node's for a pod of a cluster, a built-in one for -f",
-      "",
-    )
-    .option(
-      "--kubeconfig <file>",
-      "look pods and networks up in a cluster; otherwise what the config, $KUBECONFIG or ~/.kube/config says",
-      "",
-    )
-    .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
-    .addOption(outputOption())
     .addHelpText("after", examples)
-    .action(async (pod: string, { filename: paths, ...options }: Options) => {
+    .action(async (pod: string, { filename: paths, ...options }: PodOptions) => {
       finish(await explainOne({ ...options, root: defaultRoot, paths, pod, verb: "explain" }, terminal));
     });

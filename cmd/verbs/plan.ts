@@ -1,16 +1,7 @@
-import { Command } from "commander";
-import { defaultPodCidr, defaultRoot } from "../../src/play/default-conf.ts";
+import { defaultRoot } from "../../src/play/default-conf.ts";
 import type { VerbModule } from "../command-line.ts";
-import { collect, outputOption, type OutputFormat } from "../output.ts";
 import { planFiles } from "../plan.ts";
-
-interface Options {
-  readonly filename: readonly string[];
-  readonly conf: string;
-  readonly podCidr: string;
-  readonly kubeconfig: string;
-  readonly output: OutputFormat;
-}
+import { podCommand, type PodOptions } from "../pod-command.ts";
 
 const examples = `
 Examples:
@@ -22,25 +13,12 @@ Examples:
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) =>
-  new Command("plan")
+  podCommand("plan")
     .description(
       "Prints which networks pods would get, in which order and from where. Changes nothing, needs no privileges.",
     )
     .argument("[pod]", "namespace/name, or a name in namespace default; all pods otherwise")
-    .option("-f, --filename <path>", "manifest file or folder (may be repeated)", collect, [])
-    .option(
-      "--conf <file>",
-      "CNI configuration with a plugin of type multus; otherwise this node's for a pod of a cluster, a built-in one for -f",
-      "",
-    )
-    .option(
-      "--kubeconfig <file>",
-      "look pods and networks up in a cluster; otherwise what the config, $KUBECONFIG or ~/.kube/config says",
-      "",
-    )
-    .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
-    .addOption(outputOption())
     .addHelpText("after", examples)
-    .action(async (pod: string | undefined, { filename: paths, ...options }: Options) => {
+    .action(async (pod: string | undefined, { filename: paths, ...options }: PodOptions) => {
       finish(await planFiles({ ...options, root: defaultRoot, paths, pod, verb: "plan" }, terminal));
     });
