@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
-import type { Plugin } from "../../src/cni/plugin.ts";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
 import { parsePrefix } from "../../src/ip/prefix.ts";
 import type { JsonObject } from "../../src/json/value.ts";
+import { ScriptedIpam } from "../kit/scripted-ipam.ts";
 import { dual, fixed, GuestSite, link, reaches, reachesNone } from "./site.ts";
 import type { GuestCases } from "./uml.ts";
 
@@ -320,33 +320,11 @@ const refusing: GuestCases = {
   },
 };
 
-/** An IPAM plugin that hands out one address and writes down what it was asked. */
-function scribe(asked: string[]): Plugin {
-  const heard = (verb: string) => () => {
-    asked.push(verb);
-  };
-  return {
-    name: "scribe",
-    isIpam: true,
-    parse: () => undefined,
-    add: () => {
-      asked.push("ADD");
-      return { ...emptyResult, ips: [{ address: parsePrefix("192.0.2.5/24")! }] };
-    },
-    del: heard("DEL"),
-    check: heard("CHECK"),
-    status: heard("STATUS"),
-    gc: ({ valid }) => {
-      asked.push(`GC ${valid.map(({ containerId, ifName }) => `${containerId}/${ifName}`).join(" ")}`);
-    },
-  };
-}
-
 const ending: GuestCases = {
   "DEL needs no master, no config and no namespace, takes the link and gives the address back": async () => {
-    const asked: string[] = [];
-    using site = new GuestSite(1, [scribe(asked)]);
-    const config = ipvlan({ ipam: { type: "scribe" } });
+    const ipam = new ScriptedIpam();
+    using site = new GuestSite(1, [ipam.plugin]);
+    const config = ipvlan({ ipam: { type: "scripted" } });
     for (const own of [
       { master: "" },
       { master: "nowhere" },
@@ -362,7 +340,7 @@ const ending: GuestCases = {
     pod[Symbol.dispose]();
     await site.call("DEL", pod, config);
     await site.call("DEL", "", config);
-    assert.equal(asked.filter((verb) => verb === "DEL").length, 7);
+    assert.equal(ipam.asked.filter((verb) => verb === "DEL").length, 7);
   },
   "CHECK finds another kind, MTU, master, address, and a link that is gone": async () => {
     using site = new GuestSite();
@@ -392,9 +370,9 @@ const ending: GuestCases = {
     await assert.rejects(site.call("CHECK", pod, config, { prevResult }), words);
   },
   "STATUS looks at the IPAM plugin, the kernel and the master; GC hands the list on": async () => {
-    const asked: string[] = [];
-    using site = new GuestSite(1, [scribe(asked)]);
-    const config = ipvlan({ ipam: { type: "scribe" } });
+    const ipam = new ScriptedIpam();
+    using site = new GuestSite(1, [ipam.plugin]);
+    const config = ipvlan({ ipam: { type: "scripted" } });
     const before = site.state();
     await site.call("STATUS", "", config);
     await site.call("STATUS", "", { ...config, master: "" });
@@ -402,7 +380,7 @@ const ending: GuestCases = {
     await assert.rejects(site.call("STATUS", "", { ...config, master: "eth7" }), { code: 50 });
     const valid = [{ containerID: "ctr1", ifname: "net1" }];
     await site.call("GC", "", { ...config, mode: "zzz", "cni.dev/valid-attachments": valid });
-    assert.deepEqual(asked, ["STATUS", "STATUS", "STATUS", "STATUS", "GC ctr1/net1"]);
+    assert.deepEqual(ipam.asked, ["STATUS", "STATUS", "STATUS", "STATUS", "GC ctr1/net1"]);
     assert.deepEqual(site.state(), before);
   },
 };

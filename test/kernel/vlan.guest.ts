@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import type { Plugin } from "../../src/cni/plugin.ts";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
-import { parsePrefix } from "../../src/ip/prefix.ts";
 import type { JsonObject } from "../../src/json/value.ts";
 import { open, O_RDONLY } from "../../src/libc/file.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
+import { ScriptedIpam } from "../kit/scripted-ipam.ts";
 import { dual, fixed, GuestSite, link, reaches, reachesNone } from "./site.ts";
 import type { GuestCases } from "./uml.ts";
 
@@ -277,38 +276,15 @@ const refusing: GuestCases = {
   },
 };
 
-/** An IPAM plugin that hands out one address and writes down what it was asked. */
-function scribe(asked: string[], hasLink: () => boolean): Plugin {
-  const heard = (verb: string) => () => {
-    asked.push(`${verb} ${hasLink() ? "with" : "without"} link`);
-  };
-  return {
-    name: "scribe",
-    isIpam: true,
-    parse: () => undefined,
-    add: () => {
-      heard("ADD")();
-      return { ...emptyResult, ips: [{ address: parsePrefix("192.0.2.5/24")! }] };
-    },
-    del: heard("DEL"),
-    check: heard("CHECK"),
-    status: heard("STATUS"),
-    gc: ({ valid }) => {
-      asked.push(`GC ${valid.map(({ containerId, ifName }) => `${containerId}/${ifName}`).join(" ")}`);
-    },
-  };
-}
-
 const ending: GuestCases = {
   "DEL needs no master, no config and no namespace, and takes the link before it gives the address back": async () => {
-    const asked: string[] = [];
     let current: PinnedNetns | undefined;
-    const hasLink = () => current?.exists() === true && link(current) !== undefined;
-    using site = new GuestSite(1, [scribe(asked, hasLink)]);
-    const config = vlan(100, { ipam: { type: "scribe" } });
+    const ipam = new ScriptedIpam(undefined, () => current?.exists() === true && link(current) !== undefined);
+    using site = new GuestSite(1, [ipam.plugin]);
+    const config = vlan(100, { ipam: { type: "scripted" } });
     const add = async () => {
       current = await site.pod(config);
-      asked.length = 0;
+      ipam.forget();
       return current;
     };
     for (const own of [
@@ -319,23 +295,22 @@ const ending: GuestCases = {
       { prevResult: { cniVersion: "1.1.0", interfaces: "what" } },
     ]) {
       await site.call("DEL", await add(), { ...config, ...own });
-      assert.deepEqual(asked, ["DEL without link"]);
+      assert.deepEqual(ipam.asked, ["DEL without link"]);
     }
     const pod = await add();
     pod[Symbol.dispose]();
     await site.call("DEL", pod, config);
     await site.call("DEL", "", config);
-    assert.deepEqual(asked, ["DEL without link", "DEL without link"]);
+    assert.deepEqual(ipam.asked, ["DEL without link", "DEL without link"]);
   },
   "an ADD that fails behind the IPAM plugin takes the link, and then gives the address back": async () => {
-    const asked: string[] = [];
     let current: PinnedNetns | undefined;
-    const hasLink = () => current?.exists() === true && link(current) !== undefined;
-    using site = new GuestSite(1, [scribe(asked, hasLink)]);
+    const ipam = new ScriptedIpam(undefined, () => current?.exists() === true && link(current) !== undefined);
+    using site = new GuestSite(1, [ipam.plugin]);
     current = await site.pod();
     site.node().ip("link set eth0 down");
-    await site.refuses(current, vlan(100, { ipam: { type: "scribe" } }), 'failed to set "net1" UP: network is down');
-    assert.deepEqual(asked, ["ADD with link", "DEL without link"]);
+    await site.refuses(current, vlan(100, { ipam: { type: "scripted" } }), 'failed to set "net1" UP: network is down');
+    assert.deepEqual(ipam.asked, ["ADD with link", "DEL without link"]);
   },
   "CHECK finds another kind, id, MTU, master, address, and a link that is gone": async () => {
     using site = new GuestSite();
@@ -367,17 +342,16 @@ const ending: GuestCases = {
     await assert.rejects(site.call("CHECK", pod, config, { prevResult }), words);
   },
   "STATUS looks at the IPAM plugin, the kernel and the master; GC hands the list on": async () => {
-    const asked: string[] = [];
-    using site = new GuestSite(1, [scribe(asked, () => false)]);
-    const config = vlan(100, { ipam: { type: "scribe" } });
+    const ipam = new ScriptedIpam();
+    using site = new GuestSite(1, [ipam.plugin]);
+    const config = vlan(100, { ipam: { type: "scripted" } });
     const before = site.state();
     await site.call("STATUS", "", config);
     await site.call("STATUS", "", { ...config, master: "up0", linkInContainer: true });
     await assert.rejects(site.call("STATUS", "", { ...config, master: "eth7" }), { code: 50 });
     const valid = [{ containerID: "ctr1", ifname: "net1" }];
     await site.call("GC", "", { ...config, vlanId: -5, "cni.dev/valid-attachments": valid });
-    const status = "STATUS without link";
-    assert.deepEqual(asked, [status, status, status, "GC ctr1/net1"]);
+    assert.deepEqual(ipam.asked, ["STATUS", "STATUS", "STATUS", "GC ctr1/net1"]);
     assert.deepEqual(site.state(), before);
   },
 };

@@ -1,7 +1,6 @@
 // What becomes of a bridge's pods: CHECK after somebody was at it, DEL in all circumstances, ADD that fails at each step, STATUS and GC.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CniError } from "../../src/cni/error.ts";
-import type { Plugin } from "../../src/cni/plugin.ts";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
 import { parsePrefix } from "../../src/ip/prefix.ts";
 import { parseIp } from "../../src/ip/address.ts";
@@ -10,6 +9,7 @@ import { BuiltinCaller } from "../kit/builtin-caller.ts";
 import { diff, leftovers } from "../kit/diff.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 import { NodeNetns, type PinnedNetns } from "../kit/node-netns.ts";
+import { resultIp, ScriptedIpam } from "../kit/scripted-ipam.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
 const folder = useTemporaryFolder();
@@ -17,11 +17,7 @@ const folder = useTemporaryFolder();
 let node: NodeNetns;
 let pod: PinnedNetns;
 let caller: BuiltinCaller;
-/** What the scripted IPAM plugin was asked, and whether the node had its end of a pair then. */
-let asked: string[];
-/** What the scripted IPAM plugin does; the default gives `given` and accepts all else. */
-let answers: Partial<Plugin>;
-let given: Result;
+let ipam: ScriptedIpam;
 
 const config = (own: JsonObject = {}) => ({ type: "bridge", isGateway: true, ipam: { type: "scripted" }, ...own });
 /** Every rule that there can be, besides. */
@@ -31,48 +27,11 @@ const everything = { ipMasq: true, ipMasqBackend: "nftables", macspoofchk: true 
 const ports = () => Object.keys(snapshot(node.path).links).filter((name) => name.startsWith("veth"));
 const hasPort = () => node.run("ip", "-o", "link", "show", "type", "veth").includes("veth");
 
-function scripted(): Plugin {
-  const heard = (verb: string) => () => {
-    asked.push(`${verb} ${hasPort() ? "with" : "without"} link`);
-  };
-  return {
-    name: "scripted",
-    isIpam: true,
-    parse: () => undefined,
-    add: () => {
-      heard("ADD")();
-      return given;
-    },
-    del: heard("DEL"),
-    check: heard("CHECK"),
-    status: heard("STATUS"),
-    gc: ({ valid }) => {
-      asked.push(`GC ${valid.map(({ containerId, ifName }) => `${containerId}/${ifName}`).join(" ")}`);
-    },
-    ...answers,
-  };
-}
-
-const address = (text: string) => ({ address: parsePrefix(text)! });
-
 beforeEach(() => {
   node = new NodeNetns();
   pod = node.pod();
-  asked = [];
-  answers = {};
-  given = { ...emptyResult, ips: [address("10.1.2.5/24"), address("fd00:1::5/64")] };
-  caller = new BuiltinCaller(node, [
-    {
-      name: "scripted",
-      isIpam: true,
-      parse: () => undefined,
-      add: (call) => scripted().add(call),
-      del: (call) => scripted().del(call),
-      check: (call) => scripted().check?.(call),
-      status: (call) => scripted().status?.(call),
-      gc: (call) => scripted().gc?.(call),
-    },
-  ]);
+  ipam = new ScriptedIpam({ ips: [resultIp("10.1.2.5/24"), resultIp("fd00:1::5/64")] }, hasPort);
+  caller = new BuiltinCaller(node, [ipam.plugin]);
 });
 afterEach(() => {
   caller[Symbol.dispose]();
@@ -83,7 +42,7 @@ describe("CHECK", () => {
   let result: Result;
   beforeEach(async () => {
     result = await caller.add({ config: config(), pod });
-    asked = [];
+    ipam.forget();
   });
 
   const check = (own: JsonObject = {}, prevResult = result) =>
@@ -93,8 +52,8 @@ describe("CHECK", () => {
 
   test("asks the IPAM plugin too, and passes on what that says", async () => {
     await check();
-    expect(asked).toEqual(["CHECK with link"]);
-    answers = {
+    expect(ipam.asked).toEqual(["CHECK with link"]);
+    ipam.answers = {
       check: () => {
         throw new CniError(103, "no lease");
       },
@@ -185,7 +144,7 @@ describe("DEL", () => {
     await caller.call({ verb: "DEL", config: config(everything), pod });
     before = snapshot(node.path);
     result = await caller.add({ config: config(everything), pod });
-    asked = [];
+    ipam.forget();
   });
 
   const del = (of: PinnedNetns | string = pod, own: JsonObject = {}, prevResult?: Result) =>
@@ -203,7 +162,7 @@ describe("DEL", () => {
   test("takes the link before the address is given back, and may come twice", async () => {
     await del();
     await del();
-    expect(asked).toEqual(["DEL without link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link", "DEL without link"]);
   });
 
   test.each<[string, () => string]>([
@@ -212,13 +171,13 @@ describe("DEL", () => {
     ["left a plain file", () => folder().write("file", "")],
   ])("leaves nothing when the namespace %s", async (_, path) => {
     await del(path());
-    expect(asked).toEqual(["DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link"]);
   });
 
   test("leaves nothing when the pod has renamed the interface", async () => {
     pod.ip("link set net1 down", "link set net1 name mine");
     await del();
-    expect(asked).toEqual(["DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link"]);
   });
 
   test("finds a pair without alias by the result, as upstream makes it", async () => {
@@ -226,7 +185,7 @@ describe("DEL", () => {
     node.ip(`link set ${name} down`, `link set ${name} name vethdeadbeef`, "link set vethdeadbeef alias ''");
     const interfaces = result.interfaces.map((each) => (each.name === name ? { ...each, name: "vethdeadbeef" } : each));
     await del("", {}, { ...result, interfaces });
-    expect(asked).toEqual(["DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link"]);
   });
 
   test("does not take a stranger for the pair that the result names", async () => {
@@ -245,11 +204,11 @@ describe("DEL", () => {
     ["is of other types throughout", { bridge: 1, mtu: "many", ipMasq: "yes", macspoofchk: 1, vlanTrunk: 7 }],
   ])("leaves nothing when the config %s", async (_, own) => {
     await del("", own);
-    expect(asked).toEqual(["DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link"]);
   });
 
   test("goes on when one part fails, and reports it", async () => {
-    answers = {
+    ipam.answers = {
       del: () => {
         throw new CniError(104, "the lease is stuck");
       },
@@ -262,7 +221,7 @@ test("DEL keeps the address when the link can't be deleted", async () => {
   await expect(caller.call({ verb: "DEL", config: config(), pod, ifName: "lo" })).rejects.toThrow(
     'failed to delete "lo": operation not supported',
   );
-  expect(asked).toEqual([]);
+  expect(ipam.asked).toEqual([]);
 });
 
 describe("an ADD that fails leaves nothing of the pod and gives the address back:", () => {
@@ -271,7 +230,7 @@ describe("an ADD that fails leaves nothing of the pod and gives the address back
     await caller.add({ config: config(everything), pod });
     await caller.call({ verb: "DEL", config: config(everything), pod });
     before = [snapshot(pod.path), snapshot(node.path)];
-    asked = [];
+    ipam.forget();
   });
 
   async function refused(own: JsonObject = {}): Promise<CniError> {
@@ -285,7 +244,7 @@ describe("an ADD that fails leaves nothing of the pod and gives the address back
 
   test("no namespace", async () => {
     await expect(caller.add({ config: config(), pod: "/run/netns/nowhere" })).rejects.toMatchObject({ code: 8 });
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 
   test("the name is taken", async () => {
@@ -294,46 +253,46 @@ describe("an ADD that fails leaves nothing of the pod and gives the address back
     expect((await refused()).message).toMatch(
       /^container veth name \("net1"\) peer provided \("veth[0-9a-f]{8}"\) already exists: pod .* has an interface net1/,
     );
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 
   test("the MTU is too small", async () => {
     expect((await refused({ mtu: 60 })).message).toContain("invalid argument");
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 
   test("the IPAM plugin refuses", async () => {
-    answers = {
+    ipam.answers = {
       add: () => {
         throw new CniError(50, "no free address");
       },
     };
     expect(await refused()).toMatchObject({ code: 50, message: "no free address" });
-    expect(asked).toEqual(["DEL with link"]);
+    expect(ipam.asked).toEqual(["DEL with link"]);
   });
 
   test("the IPAM plugin has no address", async () => {
-    given = emptyResult;
+    ipam.given = emptyResult;
     expect((await refused()).message).toBe("IPAM plugin returned missing IP config");
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 
   test("a route is out of reach", async () => {
-    given = { ...given, routes: [{ dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("203.0.113.1")! }] };
+    ipam.given = { ...ipam.given, routes: [{ dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("203.0.113.1")! }] };
     expect((await refused()).message).toContain("failed to add route '198.51.100.0/24 via 203.0.113.1 dev net1'");
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 
   test("the bridge is another network's gateway", async () => {
-    given = { ...given, ips: [address("10.8.0.5/16")] };
+    ipam.given = { ...ipam.given, ips: [resultIp("10.8.0.5/16")] };
     expect((await refused()).message).toContain('"cni0" already has an IP address different from 10.8.0.1/16');
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 
   test("a gateway is no address that a node can have", async () => {
-    given = { ...given, ips: [{ ...address("fd00:7::5/64"), gateway: parseIp("ff02::1")! }] };
+    ipam.given = { ...ipam.given, ips: [resultIp("fd00:7::5/64", "ff02::1")] };
     expect((await refused()).message).toContain('could not add IP address ff02::1/64 to "cni0"');
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 });
 
@@ -344,11 +303,11 @@ describe("STATUS", () => {
     await status();
     await caller.add({ config: config(), pod });
     await status();
-    expect(asked).toEqual(["STATUS without link", "ADD with link", "STATUS with link"]);
+    expect(ipam.asked).toEqual(["STATUS without link", "ADD with link", "STATUS with link"]);
   });
 
   test("says what the IPAM plugin says", async () => {
-    answers = {
+    ipam.answers = {
       status: () => {
         throw new CniError(50, "no free address");
       },
@@ -368,18 +327,18 @@ describe("GC", () => {
     await caller.add({ config: config(), pod, ifName: "net2" });
     const valid = await caller.add({ config: config(), pod: kept, containerId: "ctr1" });
     const foreign = await caller.add({ config: { ...config(), name: "other" }, pod: others, containerId: "ctr2" });
-    asked = [];
+    ipam.forget();
     await gc([{ containerID: "ctr1", ifname: "net1" }]);
     const names = [valid, foreign].map(({ interfaces }) => interfaces[1]?.name);
     expect(new Set(ports())).toEqual(new Set(names));
-    expect(asked).toEqual(["GC ctr1/net1"]);
+    expect(ipam.asked).toEqual(["GC ctr1/net1"]);
     await gc([]);
     expect(ports()).toEqual([foreign.interfaces[1]?.name]);
   });
 
   test("does the rest when one part fails", async () => {
     await caller.add({ config: config(), pod });
-    answers = {
+    ipam.answers = {
       gc: () => {
         throw new CniError(104, "stuck");
       },

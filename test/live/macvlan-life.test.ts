@@ -1,7 +1,6 @@
 // What becomes of a macvlan: CHECK after somebody was at it, DEL in all circumstances, ADD that fails at each step, STATUS and GC.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CniError } from "../../src/cni/error.ts";
-import type { Plugin } from "../../src/cni/plugin.ts";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
 import { parseIp } from "../../src/ip/address.ts";
 import { parsePrefix } from "../../src/ip/prefix.ts";
@@ -9,79 +8,33 @@ import type { JsonObject } from "../../src/json/value.ts";
 import { BuiltinCaller } from "../kit/builtin-caller.ts";
 import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
+import { resultIp, ScriptedIpam } from "../kit/scripted-ipam.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
 const lan = useLan();
 const folder = useTemporaryFolder();
 const node = () => lan().node();
 
-/** What the scripted IPAM plugin was asked, and whether the pod had its link then. */
-let asked: string[];
-/** What the scripted IPAM plugin does; the default gives `given` and accepts all else. */
-let answers: Partial<Plugin>;
-let given: Result;
+let ipam: ScriptedIpam;
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
 
-const config = (own: JsonObject = {}) => ({
-  type: "macvlan",
-  master: "eth0",
-  ipam: { type: "scripted" },
-  ...own,
-});
+const config = (own: JsonObject = {}) => ({ type: "macvlan", master: "eth0", ipam: { type: "scripted" }, ...own });
 
 const hasLink = (name = "net1") => pod.exists() && snapshot(pod.path).links[name] !== undefined;
 
-function scripted(): Plugin {
-  const heard = (verb: string) => () => {
-    asked.push(`${verb} ${hasLink() ? "with" : "without"} link`);
-  };
-  return {
-    name: "scripted",
-    isIpam: true,
-    parse: () => undefined,
-    add: () => {
-      heard("ADD")();
-      return given;
-    },
-    del: heard("DEL"),
-    check: heard("CHECK"),
-    status: heard("STATUS"),
-    gc: ({ valid }) => {
-      asked.push(`GC ${valid.map(({ containerId, ifName }) => `${containerId}/${ifName}`).join(" ")}`);
-    },
-    ...answers,
-  };
-}
-
-const address = (text: string, gateway?: string) => ({
-  address: parsePrefix(text)!,
-  ...(gateway === undefined ? {} : { gateway: parseIp(gateway)! }),
-});
-
 beforeEach(() => {
-  asked = [];
-  answers = {};
-  given = {
-    ...emptyResult,
-    ips: [address("192.0.2.5/24", "192.0.2.1"), address("2001:db8::5/64")],
-    routes: [
-      { dst: parsePrefix("0.0.0.0/0")! },
-      { dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("192.0.2.9")!, priority: 50, mtu: 1300 },
-    ],
-  };
-  caller = new BuiltinCaller(node(), [
+  ipam = new ScriptedIpam(
     {
-      name: "scripted",
-      isIpam: true,
-      parse: () => undefined,
-      add: (call) => scripted().add(call),
-      del: (call) => scripted().del(call),
-      check: (call) => scripted().check?.(call),
-      status: (call) => scripted().status?.(call),
-      gc: (call) => scripted().gc?.(call),
+      ips: [resultIp("192.0.2.5/24", "192.0.2.1"), resultIp("2001:db8::5/64")],
+      routes: [
+        { dst: parsePrefix("0.0.0.0/0")! },
+        { dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("192.0.2.9")!, priority: 50, mtu: 1300 },
+      ],
     },
-  ]);
+    hasLink,
+  );
+  caller = new BuiltinCaller(node(), [ipam.plugin]);
   pod = node().pod();
 });
 afterEach(() => {
@@ -93,7 +46,7 @@ describe("CHECK", () => {
   let result: Result;
   beforeEach(async () => {
     result = await caller.add({ config: config(), pod });
-    asked = [];
+    ipam.forget();
   });
 
   const check = (own: JsonObject = {}, prevResult = result, of: PinnedNetns | string = pod) =>
@@ -101,8 +54,8 @@ describe("CHECK", () => {
 
   test("asks the IPAM plugin too, and passes on what that says", async () => {
     await check();
-    expect(asked).toEqual(["CHECK with link"]);
-    answers = {
+    expect(ipam.asked).toEqual(["CHECK with link"]);
+    ipam.answers = {
       check: () => {
         throw new CniError(103, "no lease");
       },
@@ -237,7 +190,7 @@ describe("CHECK", () => {
 describe("DEL", () => {
   beforeEach(async () => {
     await caller.add({ config: config(), pod });
-    asked = [];
+    ipam.forget();
   });
 
   const del = (of: PinnedNetns | string = pod, own: JsonObject = {}) =>
@@ -246,7 +199,7 @@ describe("DEL", () => {
   test("takes the link before the address is given back, and may come twice", async () => {
     await del();
     await del();
-    expect(asked).toEqual(["DEL without link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["DEL without link", "DEL without link"]);
     expect(hasLink()).toBe(false);
   });
 
@@ -256,7 +209,7 @@ describe("DEL", () => {
     ["left a plain file", () => folder().write("file", "")],
   ])("gives the address back when the namespace %s", async (_, path) => {
     await del(path());
-    expect(asked).toHaveLength(1);
+    expect(ipam.asked).toHaveLength(1);
   });
 
   test.each<[string, JsonObject]>([
@@ -266,14 +219,14 @@ describe("DEL", () => {
     ["the master was to be in the pod", { linkInContainer: true, master: "nowhere" }],
   ])("needs no config: %s", async (_, own) => {
     await del(pod, own);
-    expect([asked, hasLink()]).toEqual([["DEL without link"], false]);
+    expect([ipam.asked, hasLink()]).toEqual([["DEL without link"], false]);
   });
 
   test("keeps the address when the link can't be deleted", async () => {
     await expect(caller.call({ verb: "DEL", config: config(), pod, ifName: "lo" })).rejects.toThrow(
       'failed to delete "lo": operation not supported',
     );
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 });
 
@@ -300,7 +253,7 @@ describe("an ADD that fails leaves nothing and gives the address back:", () => {
       message: expect.stringContaining("is not a network namespace (unknown FS magic on") as string,
       details: expect.stringContaining("mountPropagation") as string,
     });
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 
   test("the name is taken", async () => {
@@ -310,7 +263,7 @@ describe("an ADD that fails leaves nothing and gives the address back:", () => {
     expect(message).toBe(
       `failed to create macvlan: file exists; pod ${pod.path} has an interface net1 already, of another network or left by an attachment that was never deleted`,
     );
-    expect(asked).toEqual([]);
+    expect(ipam.asked).toEqual([]);
   });
 
   test("the master is a bridge's port", async () => {
@@ -345,54 +298,54 @@ describe("an ADD that fails leaves nothing and gives the address back:", () => {
   });
 
   test("the IPAM plugin refuses", async () => {
-    answers = {
+    ipam.answers = {
       add: () => {
         throw new CniError(50, "no free address");
       },
     };
     expect(await refused()).toMatchObject({ code: 50, message: "no free address" });
-    expect(asked).toEqual(["DEL with link"]);
+    expect(ipam.asked).toEqual(["DEL with link"]);
   });
 
   test("the IPAM plugin has no address", async () => {
-    given = emptyResult;
+    ipam.given = emptyResult;
     expect((await refused()).message).toBe("IPAM plugin returned missing IP config");
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 
   test.each<[string, () => Result, string]>([
     [
       "an address is refused",
-      () => ({ ...given, ips: [address("ff02::5/64")] }),
+      () => ({ ...ipam.given, ips: [resultIp("ff02::5/64")] }),
       'failed to add IP addr ff02::5/64 to "net1": cannot assign requested address',
     ],
     [
       "a gateway is out of reach",
-      () => ({ ...given, routes: [{ dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("203.0.113.1")! }] }),
+      () => ({ ...ipam.given, routes: [{ dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("203.0.113.1")! }] }),
       `failed to add route '198.51.100.0/24 via 203.0.113.1 dev net1': network is unreachable (kernel: Nexthop has invalid gateway); gateway 203.0.113.1 is in no subnet of net1 (192.0.2.5/24, 2001:db8::5/64); give the address a prefix that covers it or put the route {"dst":"203.0.113.1/32","scope":253} first`,
     ],
     [
       "a gateway of IPv6 is out of reach",
-      () => ({ ...given, routes: [{ dst: parsePrefix("::/0")!, gw: parseIp("2001:db8:bad::1")! }] }),
+      () => ({ ...ipam.given, routes: [{ dst: parsePrefix("::/0")!, gw: parseIp("2001:db8:bad::1")! }] }),
       `failed to add route '::/0 via 2001:db8:bad::1 dev net1': no route to host`,
     ],
     [
       "a gateway contradicts the scope",
       () => ({
-        ...given,
+        ...ipam.given,
         routes: [{ dst: parsePrefix("198.51.100.0/24")!, gw: parseIp("192.0.2.1")!, scope: 254 }],
       }),
       "failed to add route '198.51.100.0/24 via 192.0.2.1 dev net1 scope 254': invalid argument",
     ],
     [
       "a destination has host bits",
-      () => ({ ...given, routes: [{ dst: parsePrefix("198.51.100.5/24")! }] }),
+      () => ({ ...ipam.given, routes: [{ dst: parsePrefix("198.51.100.5/24")! }] }),
       "failed to add route '198.51.100.5/24': the destination has host bits; write 198.51.100.0/24",
     ],
   ])("%s", async (_, result, message) => {
-    given = result();
+    ipam.given = result();
     expect((await refused()).message).toContain(message);
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 
   test("the MAC is taken", async () => {
@@ -403,7 +356,7 @@ describe("an ADD that fails leaves nothing and gives the address back:", () => {
     expect(message).toBe(
       `failed to set "net1" UP: address already in use; MAC ${mac} is eth0's own or that of another macvlan on it; choose another or leave "mac" out`,
     );
-    expect(asked).toEqual(["ADD with link", "DEL without link"]);
+    expect(ipam.asked).toEqual(["ADD with link", "DEL without link"]);
   });
 });
 
@@ -412,7 +365,7 @@ describe("STATUS", () => {
 
   test("is well when the IPAM plugin is and the master is there", async () => {
     await status();
-    expect(asked).toEqual(["STATUS without link"]);
+    expect(ipam.asked).toEqual(["STATUS without link"]);
   });
   test("does not look for a master that is to be in a pod", async () => {
     await status({ linkInContainer: true, master: "nowhere" });
@@ -428,7 +381,7 @@ describe("STATUS", () => {
     });
   });
   test("says what the IPAM plugin says", async () => {
-    answers = {
+    ipam.answers = {
       status: () => {
         throw new CniError(51, "nearly full");
       },
@@ -440,5 +393,5 @@ describe("STATUS", () => {
 test("GC hands the list of valid attachments to the IPAM plugin", async () => {
   const valid = [{ containerID: "ctr1", ifname: "net1" }];
   await caller.call({ verb: "GC", config: config({ "cni.dev/valid-attachments": valid, mode: "zzz" }), pod: "" });
-  expect(asked).toEqual(["GC ctr1/net1"]);
+  expect(ipam.asked).toEqual(["GC ctr1/net1"]);
 });
