@@ -12,9 +12,9 @@ describe("an ADD that fails puts all back:", () => {
   async function refused(ipam: JsonObject, own: JsonObject, message: string, code: number): Promise<void> {
     site.addOtherInterface();
     const [macvlan, sbr] = sbrChain(ipam, own);
-    const { prev } = await site.halfway(macvlan!);
+    const { prev } = await site.halfway(macvlan);
     const before = snapshot(site.pod.path);
-    await expect(site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
+    await expect(site.caller.add({ config: { ...sbr, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(message) as string,
     });
@@ -35,7 +35,7 @@ describe("an ADD that fails puts all back:", () => {
   test("no address", async () => {
     const [, sbr] = sbrChain({});
     const { prev } = await site.halfway({ type: "macvlan", master: "eth0" });
-    await expect(site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
+    await expect(site.caller.add({ config: { ...sbr, prevResult: prev }, pod: site.pod })).rejects.toMatchObject({
       code: 7,
       message: "No IP addresses supplied on interface: net1",
     });
@@ -73,7 +73,7 @@ describe("CHECK", () => {
     result = await site.caller.addChain({ plugins, pod: site.pod });
   });
   const check = (own: JsonObject = {}) =>
-    site.caller.call({ verb: "CHECK", config: { ...sbr!, ...own }, pod: site.pod, prevResult: result });
+    site.caller.call({ verb: "CHECK", config: { ...sbr, ...own }, pod: site.pod, prevResult: result });
 
   test.each<[string, string[]]>([
     ["the pod has rules and routes besides", ["rule add from 203.0.113.1 lookup 99", "route add 10.9.0.0/16 dev net1"]],

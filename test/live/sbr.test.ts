@@ -111,7 +111,7 @@ describe("several addresses", () => {
 test("routes move with all that they have: several gateways with weights, scope, window, preferred source", async () => {
   const extra = "198.18.0.0/15 nexthop via 192.0.2.8 dev net1 weight 3 nexthop via 192.0.2.9 dev net1";
   const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.5/24", "2001:db8::5/64"]));
-  const { result, prev } = await site.halfway(macvlan!);
+  const { result, prev } = await site.halfway(macvlan);
   site.pod.ip(
     `route add ${extra}`,
     "route add 198.51.100.0/24 dev net1 scope link src 192.0.2.5 metric 9 window 5000 initcwnd 20 quickack 1 proto static",
@@ -120,12 +120,12 @@ test("routes move with all that they have: several gateways with weights, scope,
     "route add 2001:db8:2::/48 via fe80::1 dev net1 metric 5 mtu lock 1300 pref high",
   );
   const before = ["main"].flatMap((name) => site.table(name));
-  await site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod });
+  await site.caller.add({ config: { ...sbr, prevResult: prev }, pod: site.pod });
   const v4 = site.table(100).filter((line) => !line.includes(":"));
   const v6 = site.table(101);
   expect([...v4, ...v6].sort()).toEqual([...before].sort());
   expect(site.table("main")).toEqual([]);
-  await site.caller.call({ verb: "CHECK", config: sbr!, pod: site.pod, prevResult: result });
+  await site.caller.call({ verb: "CHECK", config: sbr, pod: site.pod, prevResult: result });
 });
 
 describe("the default route of a table", () => {
@@ -236,7 +236,7 @@ describe("with source hints", () => {
   test("two interfaces of one subnet keep theirs each", async () => {
     await site.caller.addChain({ plugins, pod: site.pod });
     const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.6/24", "2001:db8::6/64"]), { addSourceHints: true });
-    await site.caller.addChain({ plugins: [macvlan!, sbr!], pod: site.pod, ifName: "net2" });
+    await site.caller.addChain({ plugins: [macvlan, sbr], pod: site.pod, ifName: "net2" });
     expect(site.table("main").filter((line) => line.includes(" src "))).toEqual([
       "192.0.2.0/24 dev net1 proto kernel scope link src 192.0.2.5",
       "192.0.2.0/24 dev net2 proto kernel scope link src 192.0.2.6",
@@ -258,7 +258,7 @@ describe("with a table of the config", () => {
     expect(result.routes).toMatchObject([{ table: 5000 }]);
     await site.caller.checkChain({ ...call, prevResult: result });
     const [, sbr] = call.plugins;
-    await site.caller.call({ verb: "DEL", config: sbr!, pod: site.pod });
+    await site.caller.call({ verb: "DEL", config: sbr, pod: site.pod });
     expect(site.rules()).toEqual([]);
   });
 
@@ -332,10 +332,10 @@ test("replies to far away leave by the interface that was asked, with real packe
   far.ip("route replace 192.0.2.0/24 dev eth0 src 203.0.113.1");
   site.addOtherInterface();
   const [macvlan, sbr] = sbrChain(fixedIpam(["192.0.2.5/24 via 192.0.2.1"]));
-  const { prev } = await site.halfway(macvlan!);
+  const { prev } = await site.halfway(macvlan);
   // The answer takes the pod's default route, where nobody is.
   expect(() => ping(far.path, "192.0.2.5", { timeoutMs: 600 })).toThrow();
-  await site.caller.add({ config: { ...sbr!, prevResult: prev }, pod: site.pod });
+  await site.caller.add({ config: { ...sbr, prevResult: prev }, pod: site.pod });
   expect(ping(far.path, "192.0.2.5")).toBeGreaterThan(0);
   far.ip("addr flush dev eth0 scope global");
 });
