@@ -51,7 +51,7 @@ async function serveAs(name: string, edges: Edges): Promise<number> {
     throw new CniError(
       code.invalidConfig,
       `polynic has no plugin ${JSON.stringify(name)}`,
-      `built in are ${pluginNames.join(", ")}; other types are executed by the runtime, or by a delegating plugin`,
+      `built in are ${pluginNames().join(", ")}; other types are executed by the runtime, or by a delegating plugin`,
     );
   }
   return serve(plugin, version, edges, openRuntime);

@@ -1,15 +1,31 @@
-import { pluginNames } from "./builtins.ts";
+import { versionAnswer } from "../src/cni/version.ts";
+import { isPluginName } from "./builtins.ts";
 
 process.exitCode = await main(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
 
 /** A plugin when called by a plugin's name, or by a runtime under any other name; else the command line, which is loaded only then. */
 async function main(name: string): Promise<number> {
-  const isPlugin = pluginNames.includes(name);
-  if (isPlugin || (process.env["CNI_COMMAND"] ?? "") !== "") {
+  const isPlugin = isPluginName(name);
+  const command = Bun.env["CNI_COMMAND"] ?? "";
+  if (command === "VERSION" && (await answerVersion())) return 0;
+  if (isPlugin || command !== "") {
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "");
   }
   const { runCommandLine } = await import("./command-line.ts");
   const { commandWords } = await import("./aliases.ts");
   return runCommandLine(commandWords(name, Bun.argv.slice(2)));
+}
+
+/**
+ * The answer of every plugin, so that none has to be loaded for it: nothing is asked as often as VERSION, once per plugin and pod by some
+ * runtimes. False when it can't be written; the plugin then says why.
+ */
+async function answerVersion(): Promise<boolean> {
+  try {
+    await Bun.write(Bun.stdout, versionAnswer());
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -6,4 +6,4 @@ import { pluginNames } from "../cmd/builtins.ts";
 const bin = join(import.meta.dirname, "..", "dist", "bin");
 rmSync(bin, { recursive: true, force: true });
 mkdirSync(bin, { recursive: true });
-for (const name of ["polynic", "ip-control-loop", ...pluginNames]) symlinkSync("../polynic", join(bin, name));
+for (const name of ["polynic", "ip-control-loop", ...pluginNames()]) symlinkSync("../polynic", join(bin, name));

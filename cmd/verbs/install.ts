@@ -198,19 +198,19 @@ function confOptions(options: Options, { binDir, confDir, hasAccount }: Places):
 }
 
 function availablePlugins(): string[] {
-  return defaultPlugins.filter((name) => pluginNames.includes(name));
+  return defaultPlugins.filter((name) => pluginNames().includes(name));
 }
 
 function wantedPlugins(names: string | undefined): readonly string[] {
   if (names === undefined) return availablePlugins();
-  if (names === "all") return pluginNames;
+  if (names === "all") return pluginNames();
   const wanted = names
     .split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");
-  const unknown = wanted.filter((name) => !pluginNames.includes(name));
+  const unknown = wanted.filter((name) => !pluginNames().includes(name));
   if (unknown.length === 0) return wanted;
-  throw new UsageError(`--plugins: ${unknown.join(", ")} is not built in; there are ${pluginNames.join(", ")}`);
+  throw new UsageError(`--plugins: ${unknown.join(", ")} is not built in; there are ${pluginNames().join(", ")}`);
 }
 
 /** Aborted when kubelet, or a person, asks the process to end. */

@@ -9,6 +9,6 @@ export const command: VerbModule["command"] = (terminal) =>
     .description("Prints the version, the plugins that are built in, and the CNI versions they speak.")
     .action(async () => {
       await terminal.out(
-        `polynic ${version}\nplugins ${pluginNames.join(" ")}\nCNI ${versionsSince(undefined).join(" ")}\n`,
+        `polynic ${version}\nplugins ${pluginNames().join(" ")}\nCNI ${versionsSince(undefined).join(" ")}\n`,
       );
     });

@@ -10,7 +10,7 @@ import { parseConfigText, requireName } from "./net-conf.ts";
 import { refuseOwnNetns } from "./own-netns.ts";
 import type { Plugin, Runtime } from "./plugin.ts";
 import { printError, printResult } from "./print.ts";
-import { newestVersion, type Verb, versionsSince } from "./version.ts";
+import { type Verb, versionAnswer, versionsSince } from "./version.ts";
 
 /** What a plugin's process has of the world: `processEdges` for the real one, anything else in a test. */
 export interface Edges {
@@ -65,7 +65,7 @@ export async function serve(
   try {
     const request = readRequest(edges.environment);
     if (request === undefined) await edges.writeStderr(aboutText(plugin, buildVersion));
-    else if (request.command === "VERSION") await edges.writeStdout(versionText(plugin));
+    else if (request.command === "VERSION") await edges.writeStdout(versionAnswer(plugin.since));
     else await answer(plugin, request, edges, openRuntime);
     return 0;
   } catch (error) {
@@ -119,11 +119,6 @@ function invocationOf(plugin: Plugin, request: Request, verb: Verb, config: Json
 function aboutText(plugin: Plugin, buildVersion: string): string {
   const supported = versionsSince(plugin.since).join(", ");
   return `CNI ${plugin.name} plugin ${buildVersion}\nCNI protocol versions supported: ${supported}\n`;
-}
-
-/** The answer to VERSION names the newest version that polynic speaks, whatever was asked with (spec "Version"). */
-function versionText(plugin: Plugin): string {
-  return `${JSON.stringify({ cniVersion: newestVersion, supportedVersions: versionsSince(plugin.since) })}\n`;
 }
 
 /** Reports on stdout; when even that fails, one line on stderr is all that is left, and the exit code. */

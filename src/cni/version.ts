@@ -57,3 +57,11 @@ export function familyOf(version: CniVersion): readonly CniVersion[] {
 export function versionsSince(since: CniVersion = "0.1.0"): readonly CniVersion[] {
   return versions.slice(versions.indexOf(since));
 }
+
+/**
+ * What a plugin that speaks all versions from `since` on answers to VERSION, as a line of JSON. It names the newest version that polynic
+ * speaks, whatever was asked with (spec "Version").
+ */
+export function versionAnswer(since?: CniVersion): string {
+  return `${JSON.stringify({ cniVersion: newestVersion, supportedVersions: versionsSince(since) })}\n`;
+}

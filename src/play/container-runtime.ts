@@ -73,7 +73,7 @@ export class ContainerRuntime implements Disposable {
 /** Makes this executable found under the names of its plugins, as an installer would in /opt/cni/bin. */
 function linkExecutable(folder: string): void {
   makeDirectories(folder);
-  for (const type of [dispatcherType, ...builtinNames]) {
+  for (const type of [dispatcherType, ...builtinNames()]) {
     const path = `${folder}/${type}`;
     unlinkIfExists(path);
     if (Bun.isStandaloneExecutable) symlink(process.execPath, path);

@@ -16,11 +16,18 @@ const table: Readonly<Record<string, () => Promise<{ readonly plugin: Plugin }>>
   whereabouts: () => import("../ipam/whereabouts/plugin.ts"),
 };
 
-/** The built-in names, sorted. */
-export const builtinNames: readonly string[] = Object.keys(table).sort();
+/** The built-in names, in no particular order. */
+export function builtinNames(): string[] {
+  return Object.keys(table);
+}
+
+/** True when a plugin of that name is built in. */
+export function isBuiltin(type: string): boolean {
+  return Object.hasOwn(table, type);
+}
 
 /** The built-in plugin of that name; undefined when there is none, and then CNI_PATH is searched. */
 export function builtin(type: string): Promise<Plugin> | undefined {
-  if (!Object.hasOwn(table, type)) return undefined;
+  if (!isBuiltin(type)) return undefined;
   return table[type]?.().then(({ plugin }) => plugin);
 }

@@ -48,7 +48,11 @@ function listedKeys(page: string): string[] {
 }
 
 test("every plugin has a page, and every page a plugin", () => {
-  expect(pageNames()).toEqual(builtinNames.filter((name) => !withoutPage.includes(name)).sort());
+  expect(pageNames()).toEqual(
+    builtinNames()
+      .filter((name) => !withoutPage.includes(name))
+      .sort(),
+  );
 });
 
 describe.each(pageNames())("docs/plugins/%s.md", (name) => {
