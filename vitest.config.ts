@@ -20,6 +20,16 @@ export default defineConfig({
           testTimeout: 300_000,
         },
       },
+      {
+        test: {
+          ...shared,
+          name: "node",
+          include: ["test/node/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
       { test: { ...shared, name: "peers", include: ["test/peers/**/*.test.ts"] } },
     ],
   },

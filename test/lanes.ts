@@ -91,4 +91,15 @@ export const lanes: readonly Lane[] = [
       return problem ?? debianPrograms([containerd, runc, busybox], say) ?? (await goPrograms(["plugins", "cri"], say));
     },
   },
+  {
+    name: "node",
+    about: "a whole node: kubelet, containerd and runc, with a real kube-apiserver and etcd",
+    isolated: "node",
+    prepare: async (say) => {
+      const problem =
+        rootProblem() ?? ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
+      const programs = [etcd, containerd, runc, busybox];
+      return problem ?? debianPrograms(programs, say) ?? (await goPrograms(["plugins", "kubernetes", "cri"], say));
+    },
+  },
 ];

@@ -23,6 +23,9 @@ export interface ApiServer extends ApiServerFacts {
 /** Address under which nodes of tests reach the server (`api-link.ts`); it is in the server's certificate. */
 export const apiAddress = "169.254.77.1";
 
+/** User of the one kubelet that a test may have; with `hasNodes` its certificate lies in the folder under this name. */
+export const nodeUser = "system:node:node1";
+
 const readyTimeoutMs = 60_000;
 
 const auditPolicy = {
@@ -31,17 +34,29 @@ const auditPolicy = {
   rules: [{ level: "Metadata" }],
 };
 
+export interface ApiServerOptions {
+  /** A free one otherwise. */
+  readonly port?: number;
+  /** Further subject alternative names of its certificate: "IP:10.96.0.1". */
+  readonly names?: readonly string[];
+  /** Kubelets may ask for what their pods need, and be asked for logs; pods get tokens of their accounts. */
+  readonly hasNodes?: boolean;
+}
+
 /**
  * Starts both in an empty folder and waits until /readyz says ok. Throws with the end of the log of whichever failed. They end with this
  * process too, however that ends.
  */
-export async function startApiServer(folder: string): Promise<ApiServer> {
+export async function startApiServer(folder: string, options: ApiServerOptions = {}): Promise<ApiServer> {
   mkdirSync(folder, { recursive: true });
-  const [clientPort, peerPort, port] = await freePorts(3);
+  const [clientPort, peerPort, freePort] = await freePorts(3);
+  const port = options.port ?? freePort;
+  const hasNodes = options.hasNodes === true;
   const authority = makeAuthority(folder, "ca");
-  const names = ["IP:127.0.0.1", "IP:::1", `IP:${apiAddress}`, "DNS:kubernetes"];
+  const names = ["IP:127.0.0.1", "IP:::1", `IP:${apiAddress}`, "DNS:kubernetes", ...(options.names ?? [])];
   const server = makeCertificate(folder, authority, { name: "server", alternativeNames: names });
-  makeCertificate(folder, authority, { name: "admin", groups: ["system:masters"] });
+  const admin = makeCertificate(folder, authority, { name: "admin", groups: ["system:masters"] });
+  if (hasNodes) makeCertificate(folder, authority, { name: nodeUser, groups: ["system:nodes"] });
   const accounts = makeCertificate(folder, authority, { name: "accounts" });
   const policy = join(folder, "audit-policy.json");
   writeFileSync(policy, JSON.stringify(auditPolicy));
@@ -74,13 +89,15 @@ export async function startApiServer(folder: string): Promise<ApiServer> {
       `--tls-cert-file=${server.certificate}`,
       `--tls-private-key-file=${server.key}`,
       `--client-ca-file=${authority.certificate}`,
-      "--authorization-mode=RBAC",
+      `--authorization-mode=${hasNodes ? "Node,RBAC" : "RBAC"}`,
       "--service-account-issuer=https://kubernetes.default.svc",
       `--service-account-key-file=${accounts.certificate}`,
       `--service-account-signing-key-file=${accounts.key}`,
       "--service-cluster-ip-range=10.96.0.0/16",
-      // Nothing makes service accounts' tokens, and the pods of tests never run.
-      "--disable-admission-plugins=ServiceAccount",
+      // Without nodes nothing makes service accounts' tokens, and the pods of tests never run.
+      ...(hasNodes
+        ? [`--kubelet-client-certificate=${admin.certificate}`, `--kubelet-client-key=${admin.key}`]
+        : ["--disable-admission-plugins=ServiceAccount"]),
       `--audit-policy-file=${policy}`,
       `--audit-log-path=${join(folder, "audit.log")}`,
       "--audit-log-mode=blocking",

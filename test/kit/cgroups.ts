@@ -1,5 +1,5 @@
 // Control groups that containers of tests are put in. Unlike everything else a lane makes they do not go with its namespaces.
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = "/sys/fs/cgroup";
@@ -26,6 +26,18 @@ export function removeCgroups(): void {
       const owner = Number(name.slice(prefix.length));
       if (owner === process.pid || !existsSync(`/proc/${owner}`)) removeTree(join(hierarchy, name));
     }
+  }
+}
+
+/** Makes this lane's group in every hierarchy: a kubelet wants its own to be there. */
+export function makeLaneCgroup(): void {
+  for (const hierarchy of hierarchies()) {
+    const folder = join(hierarchy, laneCgroup());
+    mkdirSync(folder, { recursive: true });
+    // Version 1: a group without processors and memory of its own takes no process.
+    for (const name of ["cpuset.cpus", "cpuset.mems"])
+      if (existsSync(join(folder, name)))
+        writeFileSync(join(folder, name), readFileSync(join(hierarchy, name), "utf8"));
   }
 }
 

@@ -37,9 +37,13 @@ export class Containerd {
     writeFileSync(runtime.#path("config.toml"), configText(options, runtime.socket));
     writeFileSync(runtime.#path("crictl.yaml"), crictlText(runtime.socket));
     await runtime.start();
-    const image = writeBusyboxImage(options.folder);
-    await runtime.#run([program("ctr"), "-a", runtime.socket, "-n", "k8s.io", "images", "import", image]);
+    await runtime.importImage(writeBusyboxImage(options.folder));
     return runtime;
+  }
+
+  /** Makes the image of an archive known to pods. */
+  async importImage(path: string): Promise<void> {
+    await this.#run([program("ctr"), "-a", this.socket, "-n", "k8s.io", "images", "import", path]);
   }
 
   /** Path of its log. */

@@ -16,6 +16,7 @@ const plurals: Readonly<Record<string, string>> = {
   Pod: "pods",
   Namespace: "namespaces",
   ServiceAccount: "serviceaccounts",
+  ConfigMap: "configmaps",
   ResourceClaim: "resourceclaims",
   ResourceSlice: "resourceslices",
   NetworkAttachmentDefinition: "network-attachment-definitions",

@@ -1,0 +1,261 @@
+// A whole node: a real API server, kubelet, containerd and runc; pods are objects of the cluster, polynic comes by its own manifest.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { polynicImage } from "../../tools/image.ts";
+import { type ApiServer, nodeUser, startApiServer } from "./api-server.ts";
+import { AuditLog } from "./audit-log.ts";
+import { busyboxImage } from "./busybox-image.ts";
+import { laneCgroup, makeLaneCgroup } from "./cgroups.ts";
+import { kubeconfig, prepareCluster } from "./cluster.ts";
+import { runCommand } from "./command.ts";
+import { CriNode } from "./cri-node.ts";
+import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.ts";
+import { KubeAdmin, type KubeJson } from "./kube-admin.ts";
+import { searchPath } from "./packages.ts";
+import { peerTools } from "./peer-tools.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** What the API server's own service has, first of the range: pods of the node's network reach it there. */
+const serviceAddress = "10.96.0.1";
+const nodeName = "node1";
+const patienceMs = 180_000;
+const pollMs = 100;
+const annotationKey = "k8s.v1.cni.cncf.io";
+
+/** Settings of the whole machine that kubelet wants otherwise. In this lane they are files: the machine's own stay as they are. */
+const kernelSettings: Readonly<Record<string, string>> = {
+  "vm/overcommit_memory": "1",
+  "vm/panic_on_oom": "0",
+  "kernel/panic": "10",
+  "kernel/panic_on_oops": "1",
+  "kernel/keys/root_maxkeys": "1000000",
+  "kernel/keys/root_maxbytes": "25000000",
+};
+
+export class KubeNode implements AsyncDisposable {
+  readonly admin: KubeAdmin;
+  readonly audit: AuditLog;
+
+  private constructor(
+    readonly cri: CriNode,
+    readonly api: ApiServer,
+    private readonly kubelet: Daemon,
+  ) {
+    this.admin = new KubeAdmin(api);
+    this.audit = new AuditLog(api);
+  }
+
+  /** Starts all of it; the node has its primary network, and polynic is not on it yet. */
+  static async start(): Promise<KubeNode> {
+    const cri = new CriNode();
+    runCommand(["ip", "addr", "replace", `${serviceAddress}/32`, "dev", "lo"]);
+    const options = { port: 443, names: [`IP:${serviceAddress}`], hasNodes: true };
+    const [api] = await Promise.all([startApiServer(cri.path("api"), options), cri.start()]);
+    await prepareCluster(api);
+    const admin = new KubeAdmin(api);
+    // What kube-controller-manager would make.
+    for (const namespace of ["default", "kube-system"]) {
+      await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } });
+      const metadata = { name: "kube-root-ca.crt", namespace };
+      await admin.create({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { "ca.crt": api.ca } });
+    }
+    const kubelet = startKubelet(cri, api);
+    const node = new KubeNode(cri, api, kubelet);
+    await waitForDaemons([kubelet], patienceMs, async () => await node.isRegistered());
+    return node;
+  }
+
+  /** Creates a pod on this node. `networks` is the annotation's value; nothing is waited for. */
+  async createPod(name: string, networks = "", namespace = "default"): Promise<KubeJson> {
+    const pod = podObject(name, namespace, networks);
+    return await this.admin.create(pod);
+  }
+
+  /** Waits until the pod is ready and returns it as it is then. Throws with its events when it does not become so. */
+  async ready(name: string, namespace = "default"): Promise<KubeJson> {
+    return await this.#until(`pod ${name} to be ready`, name, namespace, (pod) => {
+      const { conditions = [] } = pod["status"] as { conditions?: readonly { type: string; status: string }[] };
+      return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+    });
+  }
+
+  /** Deletes a pod as a user would, and waits until it is gone. */
+  async deletePod(name: string, namespace = "default"): Promise<void> {
+    await this.admin.send("DELETE", `/api/v1/namespaces/${namespace}/pods/${name}`, { gracePeriodSeconds: 1 }, [404]);
+    const deadline = performance.now() + patienceMs;
+    while (await this.find(name, namespace)) {
+      if (performance.now() > deadline)
+        throw new Error(`pod ${name} is not gone: ${await this.eventsText(name, namespace)}`);
+      await Bun.sleep(pollMs);
+    }
+  }
+
+  /** The pod as the server has it; undefined when it has none. */
+  async find(name: string, namespace = "default"): Promise<KubeJson | undefined> {
+    const answer = await this.admin.send("GET", `/api/v1/namespaces/${namespace}/pods/${name}`, undefined, [404]);
+    return answer.kind === "Pod" ? answer : undefined;
+  }
+
+  /** "Normal AddedInterface Add eth0 …", for each event of a pod. */
+  async events(name: string, namespace = "default"): Promise<string[]> {
+    const path = `/api/v1/namespaces/${namespace}/events?fieldSelector=involvedObject.name=${name}`;
+    const { items } = (await this.admin.send("GET", path)) as unknown as {
+      items: readonly { type: string; reason: string; message: string }[];
+    };
+    return items.map(({ type, reason, message }) => `${type} ${reason} ${message}`).sort();
+  }
+
+  /** Makes the pods of a DaemonSet of a manifest run here, as its controller would; the node's folders take the place of those it mounts. */
+  async runDaemonSet(file: string, name: string, namespace = "kube-system"): Promise<KubeJson> {
+    const objects = [Bun.YAML.parse(readFileSync(file, "utf8"))].flat() as KubeJson[];
+    const set = objects.find((object) => object.kind === "DaemonSet");
+    if (set === undefined) throw new Error(`${file} has no DaemonSet`);
+    const { template } = set["spec"] as { template: { spec: Json } };
+    const folders = { "/opt/cni/bin": this.cri.path("bin"), "/etc/cni/net.d": this.cri.path("net.d") };
+    let text = JSON.stringify({ ...template.spec, nodeName });
+    for (const [path, folder] of Object.entries(folders))
+      text = text.replaceAll(`"path":"${path}"`, `"path":"${folder}"`);
+    const spec = JSON.parse(text) as { containers: { args: string[] }[] };
+    spec.containers[0]?.args.push(
+      `--additional-bin-dir=${this.cri.path("bin")}`,
+      `--multus-kubeconfig-file-host=${this.cri.path("net.d/multus.d/multus.kubeconfig")}`,
+      `--multus-log-file=${this.cri.path("multus.log")}`,
+      "--multus-log-level=verbose",
+      `--cni-dir=${this.cri.path("cni")}`,
+    );
+    return await this.admin.create({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace }, spec });
+  }
+
+  /** Makes the image of polynic known to the node, under the name that manifests call it by. */
+  async importPolynic(): Promise<void> {
+    const path = this.cri.path("polynic.tar");
+    writeFileSync(path, polynicImage("docker.io/library/polynic:latest"));
+    await this.cri.runtime.importImage(path);
+    rmSync(path);
+  }
+
+  /** Waits until `isSo`, with `what` for the message when it never is. */
+  async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + patienceMs;
+    while (!(await isSo())) {
+      if (performance.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s for ${what}`);
+      await Bun.sleep(pollMs);
+    }
+  }
+
+  async eventsText(name: string, namespace: string): Promise<string> {
+    return (await this.events(name, namespace)).join("; ");
+  }
+
+  /** Keeps the logs where they outlive the lane, for a failed test. */
+  keepLogs(): string {
+    const kept = mkdtempSync("/tmp/polynic-node-logs-");
+    const logs = ["containerd/containerd.log", "multus.log", "kubelet.log", "api/kube-apiserver.log"];
+    for (const name of logs)
+      if (existsSync(this.cri.path(name))) cpSync(this.cri.path(name), join(kept, name.split("/").at(-1) ?? ""));
+    return kept;
+  }
+
+  /** Kubelet first, so that it brings nothing back; its folder and all mounts go with the lane. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endDaemons([this.kubelet]);
+    await this.cri[Symbol.asyncDispose]();
+    await this.api.stop();
+  }
+
+  private async isRegistered(): Promise<boolean> {
+    const answer = await this.admin.send("GET", `/api/v1/nodes/${nodeName}`, undefined, [404]);
+    return answer.kind === "Node";
+  }
+
+  async #until(what: string, name: string, namespace: string, isSo: (pod: KubeJson) => boolean): Promise<KubeJson> {
+    const deadline = performance.now() + patienceMs;
+    for (;;) {
+      const pod = await this.find(name, namespace);
+      if (pod !== undefined && isSo(pod)) return pod;
+      if (performance.now() > deadline)
+        throw new Error(`waited in vain for ${what}: ${await this.eventsText(name, namespace)}`);
+      await Bun.sleep(pollMs);
+    }
+  }
+}
+
+/** A pod whose container waits until it is told to end. `networks` is the annotation's value. */
+export function podObject(name: string, namespace: string, networks: string): KubeJson {
+  const annotations = networks === "" ? {} : { [`${annotationKey}/networks`]: networks };
+  const command = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"];
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace, annotations },
+    spec: {
+      nodeName,
+      terminationGracePeriodSeconds: 1,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      dnsPolicy: "Default",
+      containers: [{ name: "main", image: busyboxImage, imagePullPolicy: "Never", command }],
+    },
+  };
+}
+
+/** The network-status annotation of a pod, as JSON; empty when there is none. */
+export function networkStatus({ metadata }: KubeJson): readonly Json[] {
+  const annotations = (metadata["annotations"] ?? {}) as Readonly<Record<string, string>>;
+  return JSON.parse(annotations[`${annotationKey}/network-status`] ?? "[]") as Json[];
+}
+
+function startKubelet(cri: CriNode, api: ApiServer): Daemon {
+  makeLaneCgroup();
+  hideKernelSettings(cri);
+  const user = {
+    "client-certificate": join(api.folder, `${nodeUser}.crt`),
+    "client-key": join(api.folder, `${nodeUser}.key`),
+  };
+  const credentials = cri.write(
+    "kubelet.kubeconfig",
+    kubeconfig({ server: `https://127.0.0.1:${api.port}`, ca: api.ca, user }),
+  );
+  mkdirSync(cri.path("static"));
+  const config = cri.write("kubelet.yaml", {
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    authentication: { anonymous: { enabled: false }, x509: { clientCAFile: join(api.folder, "ca.crt") } },
+    containerRuntimeEndpoint: `unix://${cri.runtime.socket}`,
+    cgroupDriver: "cgroupfs",
+    cgroupRoot: laneCgroup(),
+    failCgroupV1: false,
+    failSwapOn: false,
+    oomScoreAdj: 0,
+    evictionHard: { "memory.available": "100Mi" },
+    imageGCHighThresholdPercent: 100,
+    localStorageCapacityIsolation: false,
+    makeIPTablesUtilChains: false,
+    serializeImagePulls: false,
+    staticPodPath: cri.path("static"),
+    fileCheckFrequency: "1s",
+    syncFrequency: "10s",
+  });
+  return startDaemon({
+    folder: cri.folder,
+    name: "kubelet",
+    command: [
+      join(peerTools("kubernetes").bin, "kubelet"),
+      `--config=${config}`,
+      `--kubeconfig=${credentials}`,
+      `--hostname-override=${nodeName}`,
+      `--root-dir=${cri.path("kubelet")}`,
+      `--cert-dir=${cri.path("kubelet-pki")}`,
+      "--node-ip=127.0.0.1",
+    ],
+    env: { PATH: searchPath },
+  });
+}
+
+function hideKernelSettings(cri: CriNode): void {
+  for (const [name, value] of Object.entries(kernelSettings)) {
+    const file = cri.write(`setting-${name.replaceAll("/", "-")}`, `${value}\n`);
+    runCommand(["mount", "--bind", file, `/proc/sys/${name}`]);
+  }
+}

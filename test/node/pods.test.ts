@@ -1,0 +1,105 @@
+// Pods by manifest on a whole node: from `kubectl apply` of the DaemonSet to the deletion of the last pod.
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import type { KubeJson } from "../kit/kube-admin.ts";
+import { networkStatus, podObject } from "../kit/kube-node.ts";
+import { useKubeNode } from "./use-node.ts";
+
+const manifest = join(import.meta.dirname, "..", "..", "deploy", "base", "polynic.yaml");
+const node = useKubeNode();
+
+const lan = { cniVersion: "1.0.0", type: "bridge", bridge: "br-lan" };
+
+function network(name: string, config: object): KubeJson {
+  return {
+    apiVersion: "k8s.cni.cncf.io/v1",
+    kind: "NetworkAttachmentDefinition",
+    metadata: { namespace: "default", name },
+    spec: { config: JSON.stringify(config) },
+  };
+}
+
+beforeAll(async () => {
+  const ipam = { type: "host-local", ranges: [[{ subnet: "10.78.0.0/16" }]] };
+  await node().admin.create(network("lan", { ...lan, ipam }));
+});
+
+test("the DaemonSet's pod puts executable, config and credentials into place, without any capability", async () => {
+  const here = node();
+  await here.runDaemonSet(manifest, "polynic");
+  const pod = await here.ready("polynic", "kube-system");
+  expect((pod["status"] as { qosClass: string }).qosClass).toBe("Guaranteed");
+  await here.until("the config", () => existsSync(here.cri.path("net.d/00-multus.conflist")));
+  expect(readFileSync(here.cri.path("net.d/multus.d/multus.kubeconfig"), "utf8")).toContain("tokenFile: token");
+  const found = await here.cri.polynic("check", "-o", "json");
+  const verdicts = JSON.parse(found) as { code: string; verdict: string; message: string }[];
+  expect(verdicts.filter(({ verdict }) => verdict === "failed")).toEqual([]);
+  expect(verdicts.find(({ code }) => code === "token-expiry")?.verdict).toBe("ok");
+});
+
+test("a pod with an annotation runs with its networks, says so, and its deletion frees everything", async () => {
+  const here = node();
+  await here.createPod("web", "lan");
+  const pod = await here.ready("web");
+  expect(networkStatus(pod)).toMatchObject([
+    { name: "primary", interface: "eth0", default: true },
+    { name: "default/lan", interface: "net1", ips: [expect.stringMatching(/^10\.78\./)] },
+  ]);
+  const { podIP } = pod["status"] as { podIP: string };
+  expect(podIP).toMatch(/^10\.77\./);
+  const events = await here.events("web");
+  expect(events).toContainEqual(expect.stringMatching(/^Normal AddedInterface Add eth0 \[10\.77\.\S+\] from primary$/));
+  expect(events).toContainEqual(
+    expect.stringMatching(/^Normal AddedInterface Add net1 \[10\.78\.\S+\] from default\/lan$/),
+  );
+  await here.deletePod("web");
+  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+});
+
+test("a pod costs the API server five requests, and its deletion none", async () => {
+  const here = node();
+  const isOurs = (user: string): boolean => user === "system:serviceaccount:kube-system:polynic";
+  here.audit.countByNamespace(isOurs);
+  await here.createPod("counted", "lan");
+  await here.ready("counted");
+  expect(here.audit.countByNamespace(isOurs).get("default")).toBe(5);
+  await here.deletePod("counted");
+  expect(here.audit.countByNamespace(isOurs).get("default")).toBeUndefined();
+});
+
+test("a network that does not exist keeps the pod from running, the event says so, and the pod can be deleted", async () => {
+  const here = node();
+  await here.createPod("lost", "lam");
+  await here.until("the event", async () =>
+    (await here.events("lost")).some((event) => event.startsWith("Warning NoNetworkFound")),
+  );
+  await here.deletePod("lost");
+  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+});
+
+test("a static pod gets its networks, and its mirror the status", async () => {
+  const here = node();
+  const { metadata, ...rest } = podObject("static", "default", "lan");
+  here.cri.write("static/pod.json", { ...rest, metadata });
+  const pod = await here.ready("static-node1");
+  expect(networkStatus(pod)).toHaveLength(2);
+  rmSync(here.cri.path("static/pod.json"));
+  await here.until("the mirror to be gone", async () => (await here.find("static-node1")) === undefined);
+  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+});
+
+test("another pod of the DaemonSet means another token: pods go on, also those that came in between", async () => {
+  const here = node();
+  const token = () => readFileSync(here.cri.path("net.d/multus.d/token"), "utf8");
+  const first = token();
+  // The token is bound to the pod, and dies with it.
+  await here.deletePod("polynic", "kube-system");
+  await here.createPod("between", "lan");
+  await here.runDaemonSet(manifest, "polynic-2");
+  await here.ready("polynic-2", "kube-system");
+  await here.until("the new token", () => token() !== first);
+  expect(networkStatus(await here.ready("between"))).toHaveLength(2);
+  await here.deletePod("between");
+  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+});
