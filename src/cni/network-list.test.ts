@@ -37,7 +37,7 @@ test("a single plugin's config becomes a list of one with a text of its own", ()
     name: "net",
     cniVersion: "0.3.1",
     plugins: [{ type: "macvlan", config: single }],
-    text: `{"cniVersion":"0.3.1","name":"net","plugins":[{"cniVersion":"0.3.1","master":"eth0","name":"net","type":"macvlan"}]}`,
+    text: `{"cniVersion":"0.3.1","name":"net","plugins":[{"type":"macvlan","name":"net","cniVersion":"0.3.1","master":"eth0"}]}`,
   });
 });
 

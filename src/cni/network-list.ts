@@ -88,8 +88,7 @@ function wrapIfSingle(config: JsonObject): JsonObject | undefined {
 }
 
 function readSingle(wrapped: JsonObject): Omit<NetworkList, "warnings"> {
-  // Sorted as libcni writes a list that it has made of a single plugin.
-  return { ...readList(wrapped, () => "$"), text: stringify(wrapped, { sortKeys: true }) };
+  return { ...readList(wrapped, () => "$"), text: stringify(wrapped) };
 }
 
 /** `pathOf` says where the config of a plugin stands. */

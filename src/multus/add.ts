@@ -39,14 +39,8 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     using lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
     const locked = underLock(session, lock);
     await clearEarlier(locked, call);
-    markSettled(session.conf.cniDir, call.containerId, session.log);
-    subject.cluster = await openCluster(session);
-    const lookup = findPod(subject.cluster, identity);
-    preloadPlugins(session);
-    subject.pod = await lookup;
-    const plan = await planFor(session, call, subject);
-    warn(session, subject, plan.warnings);
-    return await attachAll(withPod(locked, subject), call, plan.attachments, subject);
+    const attachments = await prepare(session, call, subject);
+    return await attachAll(withPod(locked, subject), call, attachments, subject);
   } catch (error) {
     const failure = CniError.from(error).within(`Multus: ${podLabel(identity)}`);
     session.log.error(failure.text);
@@ -80,6 +74,26 @@ async function clearEarlier(session: Session, call: AddCall<MultusConf>): Promis
   removeJournal(cniDir, call.containerId);
 }
 
+/**
+ * Everything that is found out before anything is attached: what there is to attach, each with its plugins at hand. When it fails, the
+ * runtime's DEL will find noted that there is nothing to look for.
+ */
+async function prepare(session: Session, call: AddCall<MultusConf>, subject: Subject): Promise<readonly Attachment[]> {
+  try {
+    subject.cluster = await openCluster(session);
+    const lookup = findPod(subject.cluster, subject.identity);
+    preloadPlugins(session);
+    subject.pod = await lookup;
+    const { attachments, warnings } = await planFor(session, call, subject);
+    warn(session, subject, warnings);
+    for (const attachment of attachments) await requirePlugins(session, attachment);
+    return attachments;
+  } catch (error) {
+    markSettled(session.conf.cniDir, call.containerId, session.log);
+    throw error;
+  }
+}
+
 async function planFor({ conf, log }: Session, call: AddCall<MultusConf>, subject: Subject): Promise<Plan> {
   const { cluster, pod, identity } = subject;
   const sources = await networkSources({ conf, cluster, pod, log });
@@ -95,7 +109,6 @@ async function attachAll(
   attachments: readonly Attachment[],
   subject: Subject,
 ): Promise<Result> {
-  for (const attachment of attachments) await requirePlugins(session, attachment);
   clearSettled(session.conf.cniDir, call.containerId);
   writeJournal(
     session.conf.cniDir,

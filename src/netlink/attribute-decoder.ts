@@ -18,76 +18,76 @@ interface Fault {
  * 0, "" or no bytes. The caller asks once, at the end: `finish` throws, `fault` tells.
  */
 export class AttributeDecoder {
-  readonly #view: DataView;
-  readonly #fault: Fault;
-  readonly #depth: number;
-  #next = 0;
-  #value = 0;
-  #valueBytes = 0;
-  #type = 0;
+  /** The current attribute's type, without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
+  type = 0;
+  // Plain fields: each of the forty attributes of a link passes here, in a process too short-lived for compiled code.
+  private nextAt = 0;
+  private valueAt = 0;
+  private bytesOfValue = 0;
+  private readonly view: DataView;
+  private readonly end: number;
+  private readonly shared: Fault;
+  private readonly depth: number;
 
   constructor(bytes: Uint8Array, fault: Fault = { reason: undefined }, depth = 0) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#fault = fault;
-    this.#depth = depth;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.end = bytes.byteLength;
+    this.shared = fault;
+    this.depth = depth;
   }
 
   /** Steps to the next attribute; false at the end and after the first fault. */
   next(): boolean {
-    const rest = this.#view.byteLength - this.#next;
-    if (rest <= 0 || this.#fault.reason !== undefined) return false;
+    const { view, nextAt } = this;
+    const rest = this.end - nextAt;
+    if (rest <= 0 || this.shared.reason !== undefined) return false;
     // NLA_OK of libnl, nla_ok() of the kernel: the header fits, nla_len covers the header and stays inside what is left.
     if (rest < attributeHeaderBytes) return this.#fail(`${rest} stray bytes behind the last attribute`);
-    const length = this.#view.getUint16(this.#next, hostOrder);
-    this.#type = this.#view.getUint16(this.#next + 2, hostOrder) & NLA_TYPE_MASK;
+    const length = view.getUint16(nextAt, hostOrder);
+    this.type = view.getUint16(nextAt + 2, hostOrder) & NLA_TYPE_MASK;
     if (length < attributeHeaderBytes || length > rest)
-      return this.#fail(`attribute ${this.#type} claims ${length} bytes where ${rest} are left`);
-    this.#value = this.#next + attributeHeaderBytes;
-    this.#valueBytes = length - attributeHeaderBytes;
-    this.#next += align(length);
+      return this.#fail(`attribute ${this.type} claims ${length} bytes where ${rest} are left`);
+    this.valueAt = nextAt + attributeHeaderBytes;
+    this.bytesOfValue = length - attributeHeaderBytes;
+    this.nextAt = nextAt + align(length);
     return true;
-  }
-
-  /** The current attribute's type, without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
-  get type(): number {
-    return this.#type;
   }
 
   /** How many bytes the current value has. */
   get valueBytes(): number {
-    return this.#valueBytes;
+    return this.bytesOfValue;
   }
 
   u8(): number {
-    return this.#sized(1) ? this.#view.getUint8(this.#value) : 0;
+    return this.#sized(1) ? this.view.getUint8(this.valueAt) : 0;
   }
 
   u16(): number {
-    return this.#sized(2) ? this.#view.getUint16(this.#value, hostOrder) : 0;
+    return this.#sized(2) ? this.view.getUint16(this.valueAt, hostOrder) : 0;
   }
 
   u32(): number {
-    return this.#sized(4) ? this.#view.getUint32(this.#value, hostOrder) : 0;
+    return this.#sized(4) ? this.view.getUint32(this.valueAt, hostOrder) : 0;
   }
 
   u64(): bigint {
-    return this.#sized(8) ? this.#view.getBigUint64(this.#value, hostOrder) : 0n;
+    return this.#sized(8) ? this.view.getBigUint64(this.valueAt, hostOrder) : 0n;
   }
 
   i32(): number {
-    return this.#sized(4) ? this.#view.getInt32(this.#value, hostOrder) : 0;
+    return this.#sized(4) ? this.view.getInt32(this.valueAt, hostOrder) : 0;
   }
 
   be16(): number {
-    return this.#sized(2) ? this.#view.getUint16(this.#value) : 0;
+    return this.#sized(2) ? this.view.getUint16(this.valueAt) : 0;
   }
 
   be32(): number {
-    return this.#sized(4) ? this.#view.getUint32(this.#value) : 0;
+    return this.#sized(4) ? this.view.getUint32(this.valueAt) : 0;
   }
 
   be64(): bigint {
-    return this.#sized(8) ? this.#view.getBigUint64(this.#value) : 0n;
+    return this.#sized(8) ? this.view.getBigUint64(this.valueAt) : 0n;
   }
 
   /** UTF-8 up to the first NUL or the end of the value; bytes that are no UTF-8 become U+FFFD. */
@@ -99,35 +99,35 @@ export class AttributeDecoder {
 
   /** The value as it is; a view of the message, not a copy. */
   bytes(): Uint8Array {
-    if (this.#fault.reason !== undefined) return nothing;
-    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + this.#value, this.#valueBytes);
+    if (this.shared.reason !== undefined) return nothing;
+    return new Uint8Array(this.view.buffer, this.view.byteOffset + this.valueAt, this.bytesOfValue);
   }
 
   /** The value read as attributes; what is wrong inside sticks out here too. */
   nested(): AttributeDecoder {
-    if (this.#depth === nestingMax) this.#fail(`attributes nest deeper than ${nestingMax}`);
-    return new AttributeDecoder(this.bytes(), this.#fault, this.#depth + 1);
+    if (this.depth === nestingMax) this.#fail(`attributes nest deeper than ${nestingMax}`);
+    return new AttributeDecoder(this.bytes(), this.shared, this.depth + 1);
   }
 
   /** What was wrong, in words; undefined when all that was read so far was sound. */
   get fault(): string | undefined {
-    return this.#fault.reason;
+    return this.shared.reason;
   }
 
   /** Throws `NetlinkError` EBADMSG for `operation` when anything read so far was wrong. */
   finish(operation: string): void {
-    if (this.#fault.reason !== undefined) throw malformed(operation, this.#fault.reason);
+    if (this.shared.reason !== undefined) throw malformed(operation, this.shared.reason);
   }
 
   #sized(bytes: number): boolean {
-    if (this.#fault.reason !== undefined) return false;
-    return this.#valueBytes === bytes
+    if (this.shared.reason !== undefined) return false;
+    return this.bytesOfValue === bytes
       ? true
-      : this.#fail(`attribute ${this.#type} has ${this.#valueBytes} bytes where ${bytes} were expected`);
+      : this.#fail(`attribute ${this.type} has ${this.bytesOfValue} bytes where ${bytes} were expected`);
   }
 
   #fail(reason: string): false {
-    this.#fault.reason ??= reason;
+    this.shared.reason ??= reason;
     return false;
   }
 }
