@@ -38,6 +38,10 @@ test("every example is one that a test knows", () => {
     "eth1/ipvlan.yaml",
     "eth1/macvlan-on-vlan.yaml",
     "eth1/vlan.yaml",
+    // test/cri/readme.test.ts
+    "install/10-primary.conflist",
+    "install/pod.yaml",
+    "install/sandbox.json",
     // Here, and the second in test/live/example-ports.test.ts
     "net.d/10-multi.conflist",
     "net.d/20-ports.conflist",
