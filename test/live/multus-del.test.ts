@@ -232,3 +232,15 @@ test("a container whose id is part of another's network name takes nothing of it
   expect([here.kernel(other), here.files("cni"), here.leases()]).toEqual(state);
   await mustCallCni(here.cniCall("DEL", other));
 });
+
+test("the links of all a pod's networks go in one request: the kernel's grace period is paid once", async () => {
+  const here = site();
+  for (const number of [2, 3, 4]) here.network(`n${number}`, here.macvlan(`n${number}`, `10.${number}.0.0/24`));
+  const pod = here.pod("n2,n3,n4");
+  await mustCallCni(here.cniCall("ADD", pod));
+  const outcome = await mustCallCni({ ...here.cniCall("DEL", pod), env: { POLYNIC_NLDEBUG: "1" } });
+  // The dump shows numbers: RTM_DELLINK is 17, IFLA_GROUP 27. What plugins delete afterwards is not there any more.
+  const deletions = outcome.stderr.split(/^sent$/m).filter((message) => /^\| 00017 \|/m.test(message));
+  expect(deletions.map((message) => message.includes("|00027|"))).toEqual([true, false, false, false, false]);
+  expect(pod.netns.run("ip", "-o", "link").trim().split("\n")).toHaveLength(1);
+});
