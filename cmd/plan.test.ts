@@ -45,6 +45,34 @@ describe("polynic plan", () => {
     expect(out).toContain("bridge/host-local+tuning+sbr+portmap  portMappings 8080:80/tcp, 8443:443/tcp  Network");
   });
 
+  test("reads manifests as people paste them: quoted configs at the left edge, with comments over two lines", async () => {
+    const path = file(
+      "pasted.yaml",
+      `---
+apiVersion: "k8s.cni.cncf.io/v1"
+kind: NetworkAttachmentDefinition
+metadata:
+  name: gke-network-1
+spec:
+  config: '{
+  "type": "ipvlan",
+  "master": "enp2342",  # defines the node interface that this pod interface would
+                         map to.
+  "mode": "l2",
+  "ipam": {
+    "type": "host-local",
+    "subnet": "172.120.0.0/24"
+  }
+}'
+---
+kind: Pod
+metadata: {name: samplepod, annotations: {k8s.v1.cni.cncf.io/networks: default/gke-network-1}}
+`,
+    );
+    const { exitCode, out } = await plan("-f", path);
+    expect([exitCode, out]).toEqual([0, expect.stringMatching(/net1 +default\/gke-network-1 +ipvlan\/host-local/)]);
+  });
+
   test("gives configs and arguments in the machine's forms, and writes nothing", async () => {
     const { out } = await plan("-f", examples, "web", "-o", "json");
     const { pods, failures } = JSON.parse(out);

@@ -1,5 +1,6 @@
 import { SystemError } from "../libc/errno.ts";
 import { type DirectoryEntry, readDirectory, readText, statusIfExists } from "../libc/file.ts";
+import { indentQuoted } from "./yaml-quotes.ts";
 
 /** A part of a manifest whose members nobody has looked at yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -176,7 +177,7 @@ function parse(document: ManifestDocument, path: string): readonly Manifest[] | 
   const source = `${path} line ${document.line}`;
   let value: unknown;
   try {
-    value = path.endsWith(".json") ? JSON.parse(document.text) : Bun.YAML.parse(document.text);
+    value = path.endsWith(".json") ? JSON.parse(document.text) : parseYaml(document.text);
   } catch (error) {
     return broken(document, path, error);
   }
@@ -184,6 +185,21 @@ function parse(document: ManifestDocument, path: string): readonly Manifest[] | 
   for (const each of Array.isArray(value) ? (value as readonly unknown[]) : [value])
     if (isObject(each)) expand(manifests, each, source, "", "");
   return manifests;
+}
+
+/** Throws what the parser has against the text as it stands. */
+function parseYaml(text: string): unknown {
+  try {
+    return Bun.YAML.parse(text);
+  } catch (error) {
+    const indented = indentQuoted(text);
+    if (indented === text) throw error;
+    try {
+      return Bun.YAML.parse(indented);
+    } catch {
+      throw error;
+    }
+  }
 }
 
 /** A List (or PodList …) stands for its items, whose kind and apiVersion may be left out in a typed list. */
