@@ -7,6 +7,7 @@ import { isolated } from "../test/kit/isolation.ts";
 import { apiCases } from "./api-cases.ts";
 import { cases } from "./cases.ts";
 import { describeMachine } from "./machine.ts";
+import { portCases } from "./port-cases.ts";
 import { renderTable, type Row } from "./table.ts";
 
 /** A bench of its own, since it takes minutes: `npm run bench -- whereabouts`. */
@@ -38,7 +39,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const rows: Row[] = [];
-  for (const measure of [...cases(bin), ...apiCases(bin)]) {
+  for (const measure of [...cases(bin), ...portCases(bin), ...apiCases(bin)]) {
     if (only.length > 0 && !only.some((word) => measure.name.includes(word))) continue;
     say(`measuring ${measure.name}`);
     rows.push(...(await measure.run()));

@@ -88,28 +88,19 @@ export class Lan implements Disposable {
 
   constructor(options: LanOptions = {}) {
     const mtu = options.mtu ?? 1500;
-    const nodes: NodeNetns[] = [];
-    this.nodes = nodes;
+    this.nodes = Array.from({ length: options.nodes ?? 1 }, () => new NodeNetns());
     // No spanning tree and no forward delay: a port forwards as soon as it is up. IPv6 off: the switch is not a host of the LAN.
-    this.#switch.run(
-      "sh",
-      "-c",
-      "echo 1 | tee /proc/sys/net/ipv6/conf/all/disable_ipv6 /proc/sys/net/ipv6/conf/default/disable_ipv6",
-    );
-    this.#switch.ip(
+    const links = [
       `link add lan0 mtu ${mtu} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
       "link set lan0 up",
-    );
-    for (let index = 0; index < (options.nodes ?? 1); index += 1) {
-      const node = new NodeNetns();
-      nodes.push(node);
-      const port = `port${index}`;
-      this.#switch.ip(
-        `link add ${port} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${node.name}`,
-        `link set ${port} master lan0 up`,
-      );
-      node.ip("link set eth0 up");
-    }
+      ...this.nodes.flatMap((node, index) => [
+        `link add port${index} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${node.name}`,
+        `link set port${index} master lan0 up`,
+      ]),
+    ];
+    const script = `cd /proc/sys/net/ipv6/conf; echo 1 > all/disable_ipv6; echo 1 > default/disable_ipv6; exec ip -batch -`;
+    runCommand(["sh", "-c", script], { netns: this.#switch.path, stdin: `${links.join("\n")}\n` });
+    for (const node of this.nodes) node.ip("link set eth0 up");
   }
 
   /** The node at this position; throws when the LAN has fewer. */

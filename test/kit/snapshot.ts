@@ -32,32 +32,54 @@ export interface Snapshot {
 // One shell for everything, and as few programs as do: a test takes dozens of snapshots, and in a guest each program costs 40 ms.
 const objects = `
 part() { printf '\\n@@%s\\n' "$1"; }
-batch() { ip -force "$@" -j -d -batch - 2>/dev/null || true; }
-family='addr show\\nneigh show nud permanent\\nneigh show proxy\\nroute show table all\\nrule show\\n'
-ip4=$(printf "link show\\n$family" | batch -4)
-part ip4; printf '%s' "$ip4"
-part ip6; printf "$family" | batch -6
-part vlans; case "$ip4" in *'"info_kind":"bridge"'*) bridge -j vlan show 2>/dev/null || true; esac
-part sysctls; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
+family='addr show
+neigh show nud permanent
+neigh show proxy
+route show table all
+rule show'
+part ip4; ip -force -4 -j -d -batch - 2>/dev/null <<END || true
+link show
+$family
+END
+part ip6; ip -force -6 -j -d -batch - 2>/dev/null <<END || true
+$family
+END
+part vlans; bridge -j vlan show 2>/dev/null || true
+cd /proc/sys/net
 `;
-const filters = `
+const thorough = `
+part sysctls; grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
 part qdiscs; tc -j qdisc show
 part nft; nft -s -n list ruleset 2>/dev/null
 part iptables4; iptables-save 2>/dev/null
 part iptables6; ip6tables-save 2>/dev/null
 true
 `;
+const quick = `
+part sysctls; grep -s . ipv4/ip_forward ${usualSysctls().join(" ")} || true
+`;
+
+/** Those that any plugin sets by itself, as patterns of paths below /proc/sys/net. */
+function usualSysctls(): string[] {
+  const own = {
+    ipv4: ["arp_notify", "arp_filter", "arp_announce", "arp_ignore", "forwarding", "route_localnet", "rp_filter"],
+    ipv6: "disable_ipv6 accept_dad accept_ra addr_gen_mode autoconf enhanced_dad forwarding keep_addr_on_down ndisc_notify".split(
+      " ",
+    ),
+  };
+  return Object.entries(own).flatMap(([family, names]) => names.map((name) => `${family}/conf/*/${name}`));
+}
 
 type Json = Record<string, unknown>;
 
 export interface SnapshotOptions {
-  /** False leaves out nft, iptables and queueing disciplines: more than half of the work, where none are made anyway. */
+  /** False leaves out nft, iptables, queueing disciplines and sysctls that plugins leave alone: more than half of the work. */
   readonly withFilters?: boolean;
 }
 
 /** The state of the namespace at `netns`; of the caller's own when that is undefined. */
 export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions = {}): Snapshot {
-  const script = withFilters ? `${objects}${filters}` : objects;
+  const script = `${objects}${withFilters ? thorough : quick}`;
   const output = runCommand(["sh", "-c", script], netns === undefined ? {} : { netns });
   const parts = new Map(
     output
