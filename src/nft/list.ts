@@ -7,6 +7,8 @@ import { familyName, type Family } from "./family.ts";
 import { chain, table, type Chain, type ListedRule, type Table } from "./object.ts";
 import { decodeComment, decodeRuleWords, type RuleWords } from "./userdata.ts";
 
+const nothing = new Uint8Array(0);
+
 export function listTables(family: Family | undefined): NetlinkRequest {
   return message("list tables", k.NFT_MSG_GETTABLE, family, 0, () => undefined);
 }
@@ -84,7 +86,7 @@ export function decodeRule({ body }: NetlinkMessage): ListedRule | undefined {
   const attributes = new AttributeDecoder(body.subarray(k.nfgenmsgBytes));
   let [tableName, chainName, handle] = ["", "", 0n];
   let words: RuleWords = {};
-  let expressions: ListedRule["expressions"] = [];
+  let expressions: Uint8Array = nothing;
   while (attributes.next()) {
     switch (attributes.type) {
       case k.NFTA_RULE_TABLE:
@@ -97,7 +99,8 @@ export function decodeRule({ body }: NetlinkMessage): ListedRule | undefined {
         handle = attributes.be64();
         break;
       case k.NFTA_RULE_EXPRESSIONS:
-        expressions = decodeExpressions(attributes.nested());
+        // A copy: the message is in memory that the next one is read into.
+        expressions = attributes.bytes().slice();
         break;
       case k.NFTA_RULE_USERDATA:
         words = decodeRuleWords(attributes.bytes());
@@ -107,5 +110,23 @@ export function decodeRule({ body }: NetlinkMessage): ListedRule | undefined {
   attributes.finish("list rules");
   if (family === undefined) return undefined;
   const place = chain(table(family, tableName), chainName);
-  return { kind: "listed rule", chain: place, handle, expressions, ...words };
+  let decoded: ListedRule["expressions"] | undefined;
+  return {
+    kind: "listed rule",
+    chain: place,
+    handle,
+    // Of most rules the words behind them tell already whose they are, and the expressions are most of the work.
+    get expressions() {
+      return (decoded ??= expressionsIn(expressions));
+    },
+    encoded: expressions,
+    ...words,
+  };
+}
+
+function expressionsIn(bytes: Uint8Array): ListedRule["expressions"] {
+  const list = new AttributeDecoder(bytes);
+  const expressions = decodeExpressions(list);
+  list.finish("list rules");
+  return expressions;
 }

@@ -50,7 +50,10 @@ export interface ListedRule {
   readonly kind: "listed rule";
   readonly chain: Chain;
   readonly handle: bigint;
+  /** Decoded when first asked for; throws `NetlinkError` EBADMSG for what is malformed. */
   readonly expressions: readonly ListedExpression[];
+  /** NFTA_RULE_EXPRESSIONS as the kernel has it, to be looked through before it is decoded. */
+  readonly encoded: Uint8Array;
   readonly comment?: string;
   readonly tag?: string;
 }

@@ -21,7 +21,13 @@ const bridge = chain(table("bridge", "b"), "c");
 const v6 = chain(table("ip6", "six"), "c");
 
 test("a transaction prints as a script of nft", () => {
-  const listed = { kind: "listed rule", chain: plain, handle: 7n, expressions: [] } as const;
+  const listed = {
+    kind: "listed rule",
+    chain: plain,
+    handle: 7n,
+    expressions: [],
+    encoded: new Uint8Array(0),
+  } as const;
   const transaction = new Transaction()
     .add(home)
     .add(entry)
@@ -122,7 +128,13 @@ describe("messages (byte table of a little-endian machine)", () => {
     ["flush table", new Transaction().flush(small.table), "020000000600010074000000"],
     [
       "delete rule",
-      new Transaction().delete({ kind: "listed rule", chain: small, handle: 258n, expressions: [] }),
+      new Transaction().delete({
+        kind: "listed rule",
+        chain: small,
+        handle: 258n,
+        expressions: [],
+        encoded: new Uint8Array(0),
+      }),
       "02000000060001007400000006000200630000000c0003000000000000000102",
     ],
     ["delete chain", new Transaction().delete(small), "0200000006000100740000000600030063000000"],

@@ -97,7 +97,7 @@ export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions
   return {
     links: keyed(links.map(linkObject), (link) => text(link, "ifname"), ["ifname"]),
     addresses: keyed(
-      families.flatMap((family) => addressObjects(family.addresses)),
+      families.flatMap((family) => addressObjects(family.addresses, links)),
       (row) => `${text(row, "dev")} ${text(row, "local")}/${text(row, "prefixlen")}`,
       dropped.address,
     ),
@@ -188,22 +188,20 @@ function without(row: Json, names: RegExp): Json {
 }
 
 /** One row per address. The link-local address that IPv6 makes by itself is left out: it comes when carrier does. */
-function addressObjects(links: readonly Json[]): Json[] {
-  return links.flatMap((link) =>
-    ((link["addr_info"] ?? []) as Json[])
+function addressObjects(holders: readonly Json[], links: readonly Json[]): Json[] {
+  return holders.flatMap((holder) => {
+    const link = links.find(({ ifname }) => ifname === holder["ifname"]) ?? holder;
+    return ((holder["addr_info"] ?? []) as Json[])
       .filter((row) => row["protocol"] !== "kernel_ll" && !isMadeByKernel(row, link))
-      .map((row) => ({ ...row, dev: link["ifname"], isLimited: Number(row["valid_life_time"]) !== 0xffff_ffff })),
-  );
+      .map((row) => ({ ...row, dev: link["ifname"], isLimited: Number(row["valid_life_time"]) !== 0xffff_ffff }));
+  });
 }
 
 /** For iproute2 that does not tell: the link-local address made of the MAC; an ipvlan's is made of a number of the device too. */
 function isMadeByKernel({ local }: Json, link: Json): boolean {
-  if (kindOf(link) === "ipvlan") return String(local).startsWith("fe80:");
+  const { info_kind: kind } = (link["linkinfo"] ?? {}) as Json;
+  if (kind === "ipvlan") return String(local).startsWith("fe80:");
   return local === linkLocalOf(text(link, "address"));
-}
-
-function kindOf(link: Json): unknown {
-  return ((link["linkinfo"] ?? {}) as Json)["info_kind"];
 }
 
 /** The fe80:: address made of a MAC (RFC 4291, appendix A), in the form that iproute2 prints. */

@@ -102,7 +102,13 @@ describe("a rule of iptables-nft is read from its expressions", () => {
   ];
   test.each(cases)("%s", (_, family, expressions, want) => {
     const place = chain(table(family, "nat"), "C");
-    const rule = readNatRule({ kind: "listed rule", chain: place, handle: 1n, expressions });
+    const rule = readNatRule({
+      kind: "listed rule",
+      chain: place,
+      handle: 1n,
+      expressions,
+      encoded: new Uint8Array(0),
+    });
     expect(shown(rule)).toEqual({ chain: "C", ...want });
   });
 });

@@ -15,13 +15,13 @@ export interface NatRule<Handle> {
   /** The chain or the target (MASQUERADE, …) of `-j`; "" when there is none. */
   readonly target: string;
   /** What `-s` and `-d` ask for; absent when the rule does not ask, or asks for the contrary. */
-  readonly source?: Prefix;
-  readonly destination?: Prefix;
-  readonly comment?: string;
+  readonly source?: Prefix | undefined;
+  readonly destination?: Prefix | undefined;
+  readonly comment?: string | undefined;
   /** Where the rule sends packets to. */
-  readonly forward?: Forward;
+  readonly forward?: Forward | undefined;
   /** The bits of the mark that the rule sets, or that it masquerades for. */
-  readonly mark?: number;
+  readonly mark?: number | undefined;
   readonly handle: Handle;
 }
 
@@ -48,25 +48,30 @@ export function parseNat(text: string): NatTable<string> {
   return { chains, rules };
 }
 
-/** Reads a rule that iptables-nft wrote to nf_tables. */
+/** Reads a rule that iptables-nft wrote to nf_tables; each part when it is asked for, since most rules are nobody's that asks. */
 export function readNatRule(rule: ListedRule): NatRule<ListedRule> {
-  const { expressions } = rule;
   const version = rule.chain.table.family === "ip" ? 4 : 6;
-  const comment = commentOf(rule);
-  const source = prefixAt(expressions, version, version === 4 ? 12 : 8);
-  const destination = prefixAt(expressions, version, version === 4 ? 16 : 24);
-  const target = targetOf(expressions);
-  const forward = target === "DNAT" ? readForward(expressions, version) : undefined;
-  const mark = target === "MARK" || target === "MASQUERADE" ? markOf(expressions) : undefined;
   return {
     chain: rule.chain.name,
-    target,
-    ...(forward === undefined ? {} : { forward }),
-    ...(mark === undefined ? {} : { mark }),
-    ...(source === undefined ? {} : { source }),
-    ...(destination === undefined ? {} : { destination }),
-    ...(comment === undefined ? {} : { comment }),
     handle: rule,
+    get target() {
+      return targetOf(rule.expressions);
+    },
+    get comment() {
+      return commentOf(rule);
+    },
+    get source() {
+      return prefixAt(rule.expressions, version, version === 4 ? 12 : 8);
+    },
+    get destination() {
+      return prefixAt(rule.expressions, version, version === 4 ? 16 : 24);
+    },
+    get forward() {
+      return this.target === "DNAT" ? readForward(rule.expressions, version) : undefined;
+    },
+    get mark() {
+      return this.target === "MARK" || this.target === "MASQUERADE" ? markOf(rule.expressions) : undefined;
+    },
   };
 }
 

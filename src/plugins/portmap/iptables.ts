@@ -25,12 +25,12 @@ import { isMappingChain, mappingChain, parseEntryComment, ruleComment } from "./
 
 type Version = 4 | 6;
 
-/** Is told what is about to be removed. */
-type Foresee = (forwards: readonly Forward[]) => void;
+/** Is told what is about to be removed; undefined when nobody asks, and then it is not read. */
+type Foresee = ((forwards: readonly Forward[]) => void) | undefined;
 
 interface Picked<Handle> extends Removal<Handle> {
-  /** What these rules map. */
-  readonly forwards: readonly Forward[];
+  /** Reads what these rules map. */
+  readonly forwards: () => Forward[];
 }
 
 const versions = [4, 6] as const;
@@ -57,7 +57,7 @@ export async function addByIptables(
 
 /**
  * Removes the attachment's rules, and those that upstream made for its container on this network; the chain once nothing leads there any more.
- * `foresee` is told what they map just before, and that is returned; none is fine, and so is a host without iptables. Throws `NftError` or
+ * `foresee`, where there is one, is told what they map just before, and that is returned; none is fine, and so is a host without iptables. Throws `NftError` or
  * `IptablesError`.
  */
 export async function deleteFromIptables(host: Netns, owner: Owner, log: Logger, foresee: Foresee): Promise<Forward[]> {
@@ -142,16 +142,17 @@ async function remove(
         let forwards: readonly Forward[] = [];
         removeNative(host, version, scope, (nat) => {
           const picked = select(nat);
-          forwards = picked.forwards;
-          foresee(forwards);
+          if (foresee !== undefined) foresee((forwards = picked.forwards()));
           return picked;
         });
         gone.push(...forwards);
       }
       const selectLegacy = <Handle>(nat: NatTable<Handle>) => {
         const picked = select(nat);
-        gone.push(...picked.forwards);
-        foresee(picked.forwards);
+        if (foresee === undefined) return picked;
+        const forwards = picked.forwards();
+        gone.push(...forwards);
+        foresee(forwards);
         return picked;
       };
       await removeLegacy(host, version, selectLegacy, log);
@@ -203,19 +204,21 @@ function removalOf<Handle>(
   const rules: Handle[] = [];
   const shared = new Set<string>();
   for (const rule of nat.rules) {
-    if (!names.includes(rule.target)) continue;
+    // None of these chains leads to itself.
+    if (names.includes(rule.chain) || !names.includes(rule.target)) continue;
     if (isOurs(rule)) rules.push(rule.handle);
     else shared.add(rule.target);
   }
-  const forwards: Forward[] = [];
+  const inside: NatRule<Handle>[] = [];
   for (const rule of nat.rules) {
     if (!names.includes(rule.chain)) continue;
     const isShared = shared.has(rule.chain);
     if (isShared && !isOursInside(rule)) continue;
     // Those of a chain that goes, go with it.
     if (isShared) rules.push(rule.handle);
-    if (rule.forward !== undefined) forwards.push(rule.forward);
+    inside.push(rule);
   }
+  const forwards = () => inside.map(({ forward }) => forward).filter((forward) => forward !== undefined);
   return { rules, forwards, chains: nat.chains.filter((name) => names.includes(name) && !shared.has(name)) };
 }
 

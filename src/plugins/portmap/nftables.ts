@@ -17,6 +17,9 @@ import { interfaceOfTag, nftCommentOf, tagOf } from "./words.ts";
 
 const versions = [4, 6] as const;
 
+/** Is told what is about to be removed; undefined when nobody asks, and then it is not read. */
+type Foresee = ((forwards: readonly Forward[]) => void) | undefined;
+
 /**
  * Makes the rules of an attachment, in place of those that it had, whoever made them: one transaction for both IP versions. Throws `CniError`
  * code 7 for conditions that are not understood, `NftError` when the kernel refuses; then all is as it was.
@@ -56,13 +59,13 @@ export function addByNftables(
 
 /**
  * Removes the attachment's rules, and those that upstream made for its container: all of them, or with `addresses` those that concern one of
- * these. `foresee` is told what they map just before, and that is returned; none is fine. Throws `NftError`.
+ * these. `foresee`, where there is one, is told what they map just before, and that is returned; none is fine. Throws `NftError`.
  */
 export function deleteFromNftables(
   host: Netns,
   owner: Owner,
   addresses: readonly Ip[] | undefined,
-  foresee: (forwards: readonly Forward[]) => void,
+  foresee: Foresee,
 ): Forward[] {
   return deleteRules(host, (each) => isOf(each, owner, addresses), foresee);
 }
@@ -75,7 +78,7 @@ export function collectFromNftables(
   host: Netns,
   network: string,
   valid: readonly ValidAttachment[],
-  foresee: (forwards: readonly Forward[]) => void,
+  foresee: Foresee,
 ): Forward[] {
   const kept = new Set<string>();
   for (const { containerId, ifName } of valid) kept.add(`${nftCommentOf(containerId)}/${ifName}`);
@@ -190,11 +193,7 @@ function asksForThisHost({ expressions }: ListedRule): boolean {
   return expressions.some(({ kind }) => kind === "fib");
 }
 
-function deleteRules(
-  host: Netns,
-  isStale: (rule: ListedRule) => boolean,
-  foresee: (forwards: readonly Forward[]) => void,
-): Forward[] {
+function deleteRules(host: Netns, isStale: (rule: ListedRule) => boolean, foresee: Foresee): Forward[] {
   const nft = nftIfAvailable(host);
   let gone: Forward[] = [];
   nft?.update(() => {
@@ -206,11 +205,12 @@ function deleteRules(
       for (const each of nft.rules(table)) {
         if (!places.includes(each.chain.name) || !isStale(each)) continue;
         transaction.delete(each);
+        if (foresee === undefined || each.chain.name === masquerading.name) continue;
         const forward = readForward(each.expressions, version);
         if (forward !== undefined) gone.push(forward);
       }
     }
-    foresee(gone);
+    foresee?.(gone);
     return transaction;
   });
   return gone;
@@ -229,8 +229,11 @@ function remarksOn(
       `host port ${hostPort}/${protocol} leads nowhere: the conditions of network ${owner.network} exclude ${protocol}`,
     );
   const comment = nftCommentOf(owner.containerId);
+  const ports = mappings.map(({ hostPort }) => hostPort.toString(16).padStart(4, "0"));
   for (const each of present) {
     if (each.comment === undefined || each.comment === comment) continue;
+    const encoded = each.encoded.toHex();
+    if (!ports.some((port) => encoded.includes(port))) continue;
     const version = each.chain.table.family === "ip" ? 4 : 6;
     const forward = readForward(each.expressions, version);
     const rival = mappings.find(

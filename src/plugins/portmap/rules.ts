@@ -48,9 +48,11 @@ export async function removeRules(host: Netns, owner: RulesOwner, log: Logger): 
   const known = config === undefined || addresses === undefined ? [] : forwardsOf(config, addresses);
   const gone: Forward[] = [...known];
   // Where nothing but the rules says what to forget, it is forgotten before they go as well: a DEL that is killed here can't be made up for.
-  const foresee = (forwards: readonly Forward[]) => {
+  const foretold = (forwards: readonly Forward[]) => {
     if (known.length === 0 && hasUnending(forwards)) forgetForwarded(host, forwards, log);
   };
+  // Known to be TCP alone: nothing is to be forgotten, and reading what the rules say is most of the work.
+  const foresee = known.length > 0 && !hasUnending(known) ? undefined : foretold;
   try {
     await inBoth(
       `failed to remove port mappings of network ${owner.network}`,
