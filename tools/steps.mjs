@@ -77,6 +77,7 @@ export function build() {
     ...filesUnder(join(root, "src")),
     join(root, "package.json"),
     join(root, "package-lock.json"),
+    join(root, "tools", "compile.ts"),
     join(root, "tools", "steps.mjs"),
     join(root, "tools", "link.ts"),
   ];
@@ -89,33 +90,7 @@ export function build() {
   // Their names change with their contents: those of the last build would stay for ever.
   for (const name of readdirSync(join(root, "dist"))) if (name.endsWith(".map")) rmSync(join(root, "dist", name));
   const began = Date.now();
-  run(
-    bunPath(),
-    [
-      "build",
-      "--compile",
-      "--minify",
-      "--bytecode",
-      "--format=esm",
-      "--splitting",
-      // Each chunk that a call loads costs it 10 microseconds; small ones without side effects ride along with others.
-      "--min-chunk-size=4096",
-      "--sourcemap",
-      "--production",
-      "--no-compile-autoload-dotenv",
-      "--no-compile-autoload-bunfig",
-      // A process of a few milliseconds gains nothing from compiled code, nor from the threads that make it: a hundred times the calls
-      // before a function is.
-      "--compile-jit-policy=100",
-      "--compile-exec-argv=--disallow-code-generation-from-strings=strict",
-      "--define",
-      `BUILD_VERSION=${JSON.stringify(label)}`,
-      "--outfile",
-      join(root, "dist", "polynic"),
-      join(root, "cmd", "polynic.ts"),
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
+  run(bunPath(), [join(root, "tools", "compile.ts"), label, join(root, "dist", "polynic")]);
   run(bunPath(), [join(root, "tools", "link.ts")]);
   writeFileSync(stamp, want);
   say(

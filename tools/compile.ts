@@ -1,0 +1,64 @@
+// Compiles the executable: `bun tools/compile.ts <version> <outfile>`.
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/**
+ * What nearly every call of a plugin runs. The bundler makes a chunk of each set of files that the same lazily loaded modules need, and one
+ * call would load fifty of them at 20,000 instructions each; a function that is loaded and never called costs only 700. So each lazily
+ * loaded module is made to need all of this, and it becomes one chunk.
+ */
+const core = [
+  "src/cni/serve.ts",
+  "src/ip/range.ts",
+  "src/log/open.ts",
+  "src/plugins/common/check.ts",
+  "src/plugins/common/child-link.ts",
+  "src/plugins/common/complete-link.ts",
+  "src/plugins/common/mac.ts",
+  "src/plugins/common/master.ts",
+  "src/plugins/common/netns-lock.ts",
+];
+
+const root = dirname(import.meta.dirname);
+const [version, outfile] = process.argv.slice(2);
+if (version === undefined || outfile === undefined) throw new TypeError("usage: compile.ts <version> <outfile>");
+
+const lazilyLoaded = new Set<string>();
+
+const coreInOneChunk: Bun.BunPlugin = {
+  name: "core in one chunk",
+  setup(build) {
+    build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
+      if (kind === "dynamic-import") lazilyLoaded.add(join(dirname(importer), path));
+      return undefined;
+    });
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (!lazilyLoaded.has(path)) return undefined;
+      const imports = core.map((file) => `import ${JSON.stringify(join(root, file))};`).join(" ");
+      // In front, on the first line: positions in source maps stay those of the file.
+      return { contents: `${imports} ${readFileSync(path, "utf8")}`, loader: "ts" };
+    });
+  },
+};
+
+await Bun.build({
+  entrypoints: [join(root, "cmd", "polynic.ts")],
+  target: "bun",
+  format: "esm",
+  minify: true,
+  bytecode: true,
+  sourcemap: "external",
+  splitting: true,
+  // Small chunks without side effects ride along with others.
+  minChunkSize: 4096,
+  define: { BUILD_VERSION: JSON.stringify(version), "process.env.NODE_ENV": JSON.stringify("production") },
+  plugins: [coreInOneChunk],
+  compile: {
+    outfile,
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    // A process of a few milliseconds gains nothing from compiled code: ten times the calls before a function is.
+    jitPolicy: 10,
+    execArgv: ["--disallow-code-generation-from-strings=strict"],
+  },
+});
