@@ -39,8 +39,13 @@ export function tryPage(name: string, node: NodeNetns): void {
   assert.notEqual(configs.length, 0, `${name}.md shows no config`);
   for (const text of configs) {
     using networks = temporaryFolder();
-    const config = JSON.parse(text) as { name: string; plugins?: unknown };
-    networks.write(config.plugins === undefined ? "10.conf" : "10.conflist", text);
+    const config = JSON.parse(text) as { name: string; plugins?: unknown; ipam?: { type: string } };
+    // What a node says in the flat file of whereabouts: where the pools are.
+    using pools = temporaryFolder();
+    const { ipam } = config;
+    const isPooled = ipam?.type === "whereabouts";
+    const asRun = isPooled ? JSON.stringify({ ...config, ipam: { ...ipam, manifests: pools.path } }) : text;
+    networks.write(config.plugins === undefined ? "10.conf" : "10.conflist", asRun);
     const pod = node.pod();
     // An interface "lo" that was up once keeps its addresses.
     pod.ip("link set lo up", "link set lo down");

@@ -26,7 +26,7 @@ async function endsWell(command: readonly string[]): Promise<void> {
   expect(output.match(/ 192\.168\.50\.1:8080 +shop {2}/g)).toHaveLength(3);
   expect(output).toMatch(/^node-1 +127\.0\.0\.1:8080 +shop /m);
   expect(output).toContain("All well after");
-  expect(output.match(/: none$/gm)).toHaveLength(7);
+  expect(output.match(/: none$/gm)).toHaveLength(8);
 }
 
 test("the demo runs the examples on two nodes and ends well", async () => {
