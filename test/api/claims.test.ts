@@ -1,11 +1,10 @@
 // Devices that come by claims (resource.k8s.io/v1) instead of device plugins, as drivers for network cards publish and schedulers allocate them.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { FakeKubelet } from "../../src/cluster/kubelet/fake-kubelet.test-data.ts";
 import { inWords } from "../kit/audit-log.ts";
 import { callCni, polynicBin } from "../kit/cni-caller.ts";
-import { grant } from "../kit/cluster.ts";
+import { newAccount, rulesOf } from "../kit/cluster.ts";
 import type { KubeJson } from "../kit/kube-admin.ts";
 import { errorOf, type Json, type SiteCall, type SitePod } from "../kit/multus-site.ts";
 import { Recorder } from "../kit/recorder.ts";
@@ -14,7 +13,7 @@ import { useApiSite } from "./use-site.ts";
 const site = useApiSite();
 const driver = "sriov.example.com";
 const apiVersion = "resource.k8s.io/v1";
-const deploy = join(import.meta.dirname, "..", "..", "deploy");
+let claimant: { readonly token: string };
 let recorder: Recorder;
 let kubelet: FakeKubelet;
 let count = 0;
@@ -74,16 +73,9 @@ function told(): Record<string, unknown> {
   return Object.fromEntries(added.map(({ ifName, config }) => [ifName, config["deviceID"]]));
 }
 
-const rulesOf = (file: string): object[] =>
-  (Bun.YAML.parse(readFileSync(join(deploy, file), "utf8")) as KubeJson[]).flatMap(({ kind, ...rest }) =>
-    kind === "ClusterRole" ? (rest["rules"] as object[]) : [],
-  );
-
 beforeAll(async () => {
   const here = site();
-  const metadata = { name: "claimant", namespace: "kube-system" };
-  await here.admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata });
-  await grant(here.admin, "claimant", [...rulesOf("rbac.yaml"), ...rulesOf("rbac-claims.yaml")]);
+  claimant = await newAccount(here.admin, "claimant", rulesOf("rbac.yaml", "rbac-claims.yaml"));
   for (const [name, resource] of [
     ["fast", "example.com/fast"],
     ["slow", "example.com/slow"],
@@ -107,7 +99,7 @@ beforeEach(async () => {
   recorder = new Recorder(here.local);
   recorder.take();
   kubelet = new FakeKubelet(here.local.path("kubelet"));
-  here.useUser({ token: await here.admin.token("kube-system", "claimant") });
+  here.useUser(claimant);
 });
 
 describe("a pod with claims", () => {

@@ -68,6 +68,22 @@ export async function grantIpamIn(admin: KubeAdmin, namespace: string): Promise<
   }
 }
 
+/** The rules of the roles in files of deploy/. */
+export function rulesOf(...files: readonly string[]): object[] {
+  return files.flatMap((file) => {
+    const objects = Bun.YAML.parse(readFileSync(join(deploy, file), "utf8")) as KubeJson[];
+    return objects.flatMap((object) => (object.kind === "ClusterRole" ? (object["rules"] as object[]) : []));
+  });
+}
+
+/** A service account of kube-system with these rights in the whole cluster and none else; what a kubeconfig says of it. */
+export async function newAccount(admin: KubeAdmin, name: string, rules: readonly object[]): Promise<{ token: string }> {
+  const metadata = { name, namespace: "kube-system" };
+  await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata });
+  await grant(admin, name, rules);
+  return { token: await admin.token("kube-system", name) };
+}
+
 /** Gives a service account of kube-system rights in the whole cluster. */
 export async function grant(admin: KubeAdmin, account: string, rules: readonly object[]): Promise<void> {
   const apiVersion = "rbac.authorization.k8s.io/v1";
