@@ -33,6 +33,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "the same, started as whereabouts' own program is",
     load: () => import("./verbs/ip-control-loop.ts"),
   },
+  "index-slices": {
+    summary: "write this node's slices into the pools (whereabouts starts it)",
+    load: () => import("./verbs/index-slices.ts"),
+  },
   version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
 };
 

@@ -10,8 +10,10 @@ import {
   isHeldByEntry,
   isIndexId,
   isReleasable,
+  isSliceId,
   ownerAnnotation,
   releaseAfter,
+  sliceId,
 } from "./claim.ts";
 import type { IpPool } from "./objects.ts";
 
@@ -29,6 +31,15 @@ test("an index entry tells by its id that it is one, and of which container", ()
   expect(isIndexId("abc")).toBe(false);
   expect(containerOfId(indexId("abc"))).toBe("abc");
   expect(containerOfId("abc")).toBe("abc");
+});
+
+test("an entry of a node's slice is no index, and tells its container too", () => {
+  expect([isIndexId(sliceId("abc")), isSliceId(sliceId("abc")), isSliceId(indexId("abc"))]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect(containerOfId(sliceId("abc"))).toBe("abc");
 });
 
 test("an address is held by an entry that is no index, even by one that nobody can read", () => {

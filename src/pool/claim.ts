@@ -40,6 +40,7 @@ export interface ClaimFacts {
 export const holdFinalizer = "ipam.polynic.io/hold";
 
 const indexPrefix = "polynic:";
+const slicePrefix = "polynic-slice:";
 
 /**
  * `id` of a pool's entry that only shows a claim: the claim is the truth, and where there is none the address is free, whatever the entry
@@ -55,9 +56,23 @@ export function isIndexId(id: string): boolean {
   return id.startsWith(indexPrefix);
 }
 
-/** The container id of a pool's entry of either kind. */
+/**
+ * `id` of an entry in the pool of a node's slice: the node holds the address by a file of its own, and the entry is all that others see of it. Only
+ * that node writes and removes such entries.
+ */
+export function sliceId(containerId: string): string {
+  return slicePrefix + containerId;
+}
+
+/** True for an entry that a node has made for an address of its slice. */
+export function isSliceId(id: string): boolean {
+  return id.startsWith(slicePrefix);
+}
+
+/** The container id of a pool's entry of any kind. */
 export function containerOfId(id: string): string {
-  return isIndexId(id) ? id.slice(indexPrefix.length) : id;
+  if (isIndexId(id)) return id.slice(indexPrefix.length);
+  return isSliceId(id) ? id.slice(slicePrefix.length) : id;
 }
 
 /** An entry of the pool; undefined when there is none under the key. One that can't be understood holds its address for nobody known. */

@@ -9,9 +9,11 @@ import { spansContain } from "../../pool/spans.ts";
 import type { ClaimContext } from "./claim-context.ts";
 import { RangeClaimer } from "./claimer.ts";
 import { podRefOf, type WhereaboutsConfig } from "./config.ts";
+import { isStillHeld } from "./held.ts";
 import { Journal } from "./journal.ts";
 import { nodeName } from "./node-name.ts";
 import { type ParsedConfig, settle, withLog } from "./parse.ts";
+import type { RangePlan } from "./range-plan.ts";
 import { releaseAll } from "./release.ts";
 import { openStore } from "./store.ts";
 
@@ -28,7 +30,8 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
   const pools = await openStore(config, call);
   const held = await stillHeld(pools, journal, config);
   if (held !== undefined) return resultOf(config, held);
-  if (journal.claims.length > 0) await releaseAll(pools, journal, { dataDir: config.dataDir, isUnused: true });
+  if (journal.claims.length > 0)
+    await releaseAll(async () => pools, journal, { dataDir: config.dataDir, isUnused: true });
   const podref = podRefOf(call.args);
   journal.begin({ network: call.conf.name, source: pools.source, podref });
   clearSettled(config.dataDir, markOf(call));
@@ -37,6 +40,7 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
     pools,
     config,
     journal,
+    network: call.conf.name,
     containerId: call.containerId,
     ifName: call.ifName,
     podref,
@@ -52,7 +56,14 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
   const identity = `${podref}/${call.containerId}/${call.ifName}`;
   const ips = config.takesLease ? await pools.underLease(identity, call.log, claim) : await claim();
   journal.complete();
+  if (config.sliceBits !== undefined && !config.isOverlapChecked) await indexOwn(call, config.dataDir);
   return resultOf(config, ips);
+}
+
+/** The pools of this node's slices follow in a process of their own. */
+async function indexOwn(call: AddCall<ParsedConfig>, dataDir: string): Promise<void> {
+  const { startIndex } = await import("./start-index.ts");
+  await startIndex(call, dataDir);
 }
 
 /** By which name an attachment is remembered to hold nothing. */
@@ -64,8 +75,8 @@ export function markOf({ containerId, ifName }: { readonly containerId: string; 
 async function stillHeld(pools: Pools, journal: Journal, config: WhereaboutsConfig): Promise<ResultIp[] | undefined> {
   const { claims } = journal;
   if (!journal.isComplete || claims.length === 0) return undefined;
-  const found = await Promise.all(claims.map(({ name }) => pools.getReservation(name)));
-  if (!claims.every(({ uid }, index) => uid !== undefined && found[index]?.uid === uid)) return undefined;
+  const found = await Promise.all(claims.map((claim) => isStillHeld(pools, claim, config.dataDir)));
+  if (found.includes(false)) return undefined;
   const ips: ResultIp[] = [];
   for (let index = 0; index < config.ranges.length; index++) {
     const claim = claims.find(({ range }) => range === index);
@@ -80,7 +91,22 @@ async function stillHeld(pools: Pools, journal: Journal, config: WhereaboutsConf
 /** A static address that a range could give to somebody else is claimed too. */
 async function claimStatic(context: ClaimContext, ip: Ip): Promise<void> {
   const range = context.config.ranges.find(({ spans }) => spansContain(spans, ip));
-  if (range !== undefined) await new RangeClaimer(context, range, -1).claimExactly(ip);
+  if (range === undefined) return;
+  const claimer = await claimerOf(context, range, context.config.ranges.indexOf(range), -1);
+  await claimer.claimExactly(ip);
+}
+
+/** Slices divide the first range only, as in whereabouts. `index` is what the journal is to say. */
+async function claimerOf(
+  context: ClaimContext,
+  range: RangePlan,
+  place: number,
+  index = place,
+): Promise<Pick<RangeClaimer, "claimAny" | "claimExactly">> {
+  const { config } = context;
+  if (config.sliceBits === undefined || place !== 0) return new RangeClaimer(context, range, index);
+  const { SliceClaimer } = await import("./slice-claimer.ts");
+  return new SliceClaimer(context, range, index, config.networkName || context.network);
 }
 
 /** All ranges at once, and all to the end, so that nothing is still being claimed when the failure of one is taken back. */
@@ -90,7 +116,7 @@ async function claimRanges(context: ClaimContext): Promise<ResultIp[]> {
   const claims: Promise<Ip>[] = [];
   for (let index = 0; index < ranges.length; index++) {
     const range = ranges[index]!;
-    const claimer = new RangeClaimer(context, range, index);
+    const claimer = await claimerOf(context, range, index);
     const wanted = open.findIndex((ip) => spansContain(range.spans, ip));
     const [ip] = wanted < 0 ? [] : open.splice(wanted, 1);
     claims.push(ip === undefined ? claimer.claimAny() : claimer.claimExactly(ip));
@@ -106,7 +132,7 @@ async function claimRanges(context: ClaimContext): Promise<ResultIp[]> {
 async function takeBack(call: AddCall<ParsedConfig>, { dataDir }: WhereaboutsConfig, pools: Pools): Promise<void> {
   using journal = Journal.openIfExists(dataDir, call);
   if (journal === undefined) return;
-  await releaseAll(pools, journal, { dataDir, isUnused: true });
+  await releaseAll(async () => pools, journal, { dataDir, isUnused: true });
   journal.remove();
   markSettled(dataDir, markOf(call), call.log);
 }

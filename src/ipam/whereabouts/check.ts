@@ -2,6 +2,7 @@ import { CniError, code } from "../../cni/error.ts";
 import type { CheckCall } from "../../cni/plugin.ts";
 import { formatIp } from "../../ip/address.ts";
 import { spansContain } from "../../pool/spans.ts";
+import { isStillHeld } from "./held.ts";
 import { Journal } from "./journal.ts";
 import { type ParsedConfig, settle } from "./parse.ts";
 import { openSource } from "./store.ts";
@@ -19,12 +20,11 @@ export async function check(call: CheckCall<ParsedConfig>): Promise<void> {
   if (journal?.head === undefined || claims.length === 0)
     throw new CniError(code.internal, failed, `nothing is journaled in ${config.dataDir}`);
   const pools = await openSource(journal.head.source, call);
-  const found = await Promise.all(claims.map(({ name }) => pools.getReservation(name)));
-  for (const [index, { name, uid }] of claims.entries()) {
-    const held = found[index];
-    if (uid !== undefined && held?.uid === uid) continue;
+  for (const claim of claims) {
+    if (await isStillHeld(pools, claim, config.dataDir)) continue;
+    const held = claim.slice === undefined ? await pools.getReservation(claim.name) : undefined;
     const now = held === undefined ? "is gone" : `is held by pod ${held.podref} now`;
-    throw new CniError(code.internal, failed, `reservation ${name} ${now} (${pools.where})`);
+    throw new CniError(code.internal, failed, `reservation ${claim.name} ${now} (${pools.where})`);
   }
   for (const { address } of call.prevResult.ips) {
     const text = formatIp(address.ip);

@@ -12,6 +12,8 @@ export interface ClaimContext {
   readonly pools: Pools;
   readonly config: WhereaboutsConfig;
   readonly journal: Journal;
+  /** The network's name in CNI. */
+  readonly network: string;
   readonly containerId: string;
   readonly ifName: string;
   readonly podref: string;

@@ -1,13 +1,15 @@
 import { CniError, code } from "../../cni/error.ts";
 import { formatIp, type Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
-import { claimMetadata, holdFinalizer, indexId } from "../../pool/claim.ts";
+import { indexId } from "../../pool/claim.ts";
 import { keyOf } from "../../pool/key.ts";
 import { firstFree, spansContain } from "../../pool/spans.ts";
+import { changeTogether } from "./batch.ts";
 import { type ClaimContext, isShared } from "./claim-context.ts";
+import { createClaim } from "./create-claim.ts";
 import { HintFile } from "./hint.ts";
 import type { JournalClaim } from "./journal.ts";
-import { claimEntry } from "./pool-entry.ts";
+import type { MadeClaim } from "./drop.ts";
 import { PoolView } from "./pool-view.ts";
 import type { RangePlan } from "./range-plan.ts";
 
@@ -19,11 +21,6 @@ const windows = [1, 1, 8, 64, 512, 4096] as const;
 const largestWindow = 4096;
 /** How often all that is left is tried: each time somebody else was faster everywhere. */
 const lastRounds = 8;
-
-interface Made {
-  readonly claim: JournalClaim;
-  readonly uid: string;
-}
 
 /**
  * Claims addresses of one range. Who creates the reservation named after an address has it: so no two can, whatever they think is free. The
@@ -107,44 +104,25 @@ export class RangeClaimer {
     const { pool } = this.range;
     const key = keyOf(this.range.network, ip);
     if (key === undefined || this.#view.isHeldByEntry(key)) return await this.#refused(ip, []);
-    const made: Made[] = [];
+    const made: MadeClaim[] = [];
     for (const name of this.#view.namesOf(ip)) {
-      const claim = this.#journalClaim(name, ip, key, made.length === 0);
-      const uid = await this.#create(claim, ip);
-      if (uid === undefined) return await this.#refused(ip, made);
-      made.push({ claim, uid });
+      const claim = await createClaim(this.context, this.#journalClaim(name, ip, key, made.length === 0), this.range);
+      if (claim === undefined) return await this.#refused(ip, made);
+      made.push(claim);
     }
     const entry = { id: indexId(containerId), podref, ifname: ifName };
-    if (this.#needsEntry && !(await claimEntry(pools, pool, key, entry))) return await this.#refused(ip, made);
+    const { dataDir } = this.context.config;
+    const isEntered = !this.#needsEntry || (await changeTogether(pools, dataDir, pool, { op: "add", key, entry }));
+    if (!isEntered) return await this.#refused(ip, made);
     this.#hints.claimed(key, window);
     this.context.log.verbose(`claimed ${formatIp(ip)} for ${podref} ${ifName}`, { pool });
     return true;
   }
 
-  /** Creates one reservation, journaled before and after; gives its uid, or undefined when somebody else has the name. */
-  async #create(claim: JournalClaim, ip: Ip): Promise<string | undefined> {
-    const { pools, journal, containerId, ifName, podref, podUid, node, owner } = this.context;
-    const { network, pool } = this.range;
-    const facts = { pool, range: formatPrefix(network), address: formatIp(ip), node, podUid, ifName };
-    journal.intend(claim);
-    const uid = await pools.createReservation({
-      name: claim.name,
-      owner,
-      ...claimMetadata(facts, containerId),
-      finalizers: claim.hasFinalizer ? [holdFinalizer] : [],
-      podref,
-      containerId,
-      ifName,
-    });
-    if (uid === undefined) journal.gone(claim.name);
-    else journal.made(claim.name, uid);
-    return uid;
-  }
-
-  async #refused(ip: Ip, made: readonly Made[]): Promise<false> {
-    for (const { claim, uid } of made) {
-      await this.context.pools.deleteReservation(claim.name, uid, claim.hasFinalizer);
-      this.context.journal.gone(claim.name);
+  async #refused(ip: Ip, made: readonly MadeClaim[]): Promise<false> {
+    for (const { name, uid, hasFinalizer } of made) {
+      await this.context.pools.deleteReservation(name, uid, hasFinalizer);
+      this.context.journal.gone(name);
     }
     this.#view.refuse(ip);
     return false;

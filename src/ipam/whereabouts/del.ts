@@ -29,9 +29,14 @@ export async function del(given: DelCall<ParsedConfig>): Promise<void> {
 async function releaseJournaled(call: DelCall<ParsedConfig>, dataDir: string): Promise<boolean> {
   using journal = Journal.openIfExists(dataDir, call);
   if (journal === undefined) return false;
-  if (journal.head !== undefined && journal.claims.length > 0)
-    await releaseAll(await openSource(journal.head.source, call), journal, { dataDir });
+  const { head, claims } = journal;
+  if (head !== undefined && claims.length > 0)
+    await releaseAll(() => openSource(head.source, call), journal, { dataDir });
   journal.remove();
+  if (claims.some(({ slice }) => slice !== undefined)) {
+    const { startIndex } = await import("./start-index.ts");
+    await startIndex(call, dataDir);
+  }
   return true;
 }
 

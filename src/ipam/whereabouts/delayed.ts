@@ -32,7 +32,7 @@ export async function releaseDue(dataDir: string, open: (source: PoolsSource) =>
     const text = readTextIfExists(path);
     if (text === undefined) continue;
     const { claim, source } = JSON.parse(text) as Delayed;
-    await dropClaim(await open(source), claim);
+    await dropClaim(await open(source), claim, dataDir);
     unlinkIfExists(path);
   }
 }

@@ -9,6 +9,8 @@ import { toCniError } from "./failure.ts";
 import { type AttachmentKey, Journal, journaledAttachments, peekHead } from "./journal.ts";
 import { type ParsedConfig, settle } from "./parse.ts";
 import { releaseAll } from "./release.ts";
+import { sliceFolders } from "./slice-folder.ts";
+import { startIndex } from "./start-index.ts";
 import { openSource } from "./store.ts";
 
 /**
@@ -34,14 +36,16 @@ export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
   await attempt("addresses that were kept for a while", () =>
     releaseDue(dataDir, (source) => openSource(source, call)),
   );
+  if (sliceFolders(dataDir).length > 0) await attempt("the pools of slices", () => startIndex(call, dataDir));
   throwJoined(failures);
 }
 
 async function release(call: GcCall<ParsedConfig>, dataDir: string, key: AttachmentKey): Promise<void> {
   using journal = Journal.openIfExists(dataDir, key);
   if (journal?.head === undefined) return;
+  const { head } = journal;
   const count = journal.claims.length;
-  await releaseAll(await openSource(journal.head.source, call), journal, { dataDir });
+  await releaseAll(() => openSource(head.source, call), journal, { dataDir });
   journal.remove();
   markSettled(dataDir, markOf(key), call.log);
   call.log.verbose(`GC gave back ${count} claims of ${call.conf.name}`, { container: key.containerId });

@@ -39,6 +39,8 @@ export interface JournalClaim {
   /** Which range it was claimed for; -1 for a static address. */
   readonly range: number;
   readonly hasFinalizer: boolean;
+  /** The address is held by a file in the folder of this node's slices, and by nothing else; `uid` is the owner's text then. */
+  readonly slice?: { readonly folder: string; readonly address: string };
   /** The pool's entry that was claimed besides. */
   readonly entry?: { readonly pool: string; readonly key: string; readonly id: string };
   /** What the node's hints call it. */
@@ -95,6 +97,11 @@ export class Journal implements Disposable {
   static openIfExists(dataDir: string, key: AttachmentKey): Journal | undefined {
     const path = pathOf(dataDir, key);
     return statusIfExists(path) === undefined ? undefined : orCniError(path, () => Journal.#locked(path));
+  }
+
+  /** True when the attachment has one. */
+  static exists(dataDir: string, key: AttachmentKey): boolean {
+    return statusIfExists(pathOf(dataDir, key)) !== undefined;
   }
 
   static #locked(path: string): Journal {

@@ -1,4 +1,4 @@
-import type { Pools } from "../../cluster/pools/port.ts";
+import type { PoolChange, Pools } from "../../cluster/pools/port.ts";
 import { isClusterError } from "../../cluster/port.ts";
 import { allocationOf, isIndexId } from "../../pool/claim.ts";
 import type { Allocation } from "../../pool/objects.ts";
@@ -6,11 +6,18 @@ import type { Allocation } from "../../pool/objects.ts";
 /** How often an entry that changes meanwhile is looked at again. */
 const attempts = 5;
 
+/** Adds an entry as `claimEntry` does; takes one out as `releaseEntry` does, and is true then. Throws `ClusterError`. */
+export async function changeEntry(pools: Pools, pool: string, change: PoolChange): Promise<boolean> {
+  if (change.op === "add") return await claimEntry(pools, pool, change.key, change.entry);
+  await releaseEntry(pools, pool, change.key, change.id);
+  return true;
+}
+
 /**
  * Puts an entry into a pool for whereabouts' nodes, which look nowhere else when they do not check for overlaps: where none is, or one that only
- * shows a claim (the caller holds the claim, so what it shows is over). False when whereabouts holds the address. Throws `ClusterError`.
+ * shows a claim (the caller holds the claim, so what it shows is over). False when whereabouts holds the address.
  */
-export async function claimEntry(pools: Pools, pool: string, key: string, entry: Allocation): Promise<boolean> {
+async function claimEntry(pools: Pools, pool: string, key: string, entry: Allocation): Promise<boolean> {
   if (await pools.patchPool(pool, [{ op: "add", key, entry }])) return true;
   for (let attempt = 0; attempt < attempts; attempt++) {
     const current = await pools.getPool(pool);
@@ -19,6 +26,8 @@ export async function claimEntry(pools: Pools, pool: string, key: string, entry:
       if (await pools.patchPool(pool, [{ op: "add", key, entry }])) return true;
     } else {
       if (!isIndexId(shown.id)) return false;
+      // Written before, by a call that was killed before it could say so, or by the controller.
+      if (shown.id === entry.id && shown.podref === entry.podref && shown.ifname === entry.ifname) return true;
       if (await pools.patchPool(pool, [{ op: "replace", key, id: shown.id, entry }])) return true;
     }
   }

@@ -3,6 +3,7 @@ import { releaseAfter } from "../../pool/claim.ts";
 import { HintFile } from "./hint.ts";
 import type { Journal, JournalClaim } from "./journal.ts";
 import { toCniError } from "./failure.ts";
+import { SliceFolder } from "./slice-folder.ts";
 import { dropClaim } from "./drop.ts";
 
 export interface ReleaseOptions {
@@ -15,9 +16,11 @@ export interface ReleaseOptions {
  * Gives back everything that a journal names, all at once and to the end; what is given back leaves the journal. A claim whose fate is not
  * known is looked at first: only what carries our own random text is ours. Throws what went wrong first; the journal holds the rest.
  */
-export async function releaseAll(pools: Pools, journal: Journal, options: ReleaseOptions): Promise<void> {
+export async function releaseAll(open: () => Promise<Pools>, journal: Journal, options: ReleaseOptions): Promise<void> {
   const failures: unknown[] = [];
   const releases: Promise<void>[] = [];
+  const isLocal = journal.claims.every(({ slice }) => slice !== undefined);
+  const pools = isLocal ? undefined : await open();
   for (const claim of journal.claims) {
     const release = releaseClaim(pools, claim, options).then(() => journal.gone(claim.name));
     releases.push(release.catch((error: unknown) => void failures.push(error)));
@@ -27,14 +30,16 @@ export async function releaseAll(pools: Pools, journal: Journal, options: Releas
 }
 
 async function releaseClaim(
-  pools: Pools,
+  pools: Pools | undefined,
   claim: JournalClaim,
   { dataDir, isUnused = false }: ReleaseOptions,
 ): Promise<void> {
+  if (claim.slice !== undefined) new SliceFolder(dataDir, claim.slice.folder).release(claim.slice.address, claim.owner);
+  if (claim.slice !== undefined || pools === undefined) return;
   const uid = claim.uid ?? (await pools.ownedReservation(claim.name, claim.owner));
   if (uid !== undefined) {
     const isKept = claim.releaseDelayMs > 0 && !isUnused && (await keepAwhile(pools, claim, uid, dataDir));
-    if (!isKept) await dropClaim(pools, { ...claim, uid });
+    if (!isKept) await dropClaim(pools, { ...claim, uid }, dataDir);
   }
   new HintFile(dataDir, claim.hint.pool).released(claim.hint.key);
 }

@@ -1,6 +1,7 @@
 import type { DelCall } from "../../cni/plugin.ts";
 import type { Pools } from "../../cluster/pools/port.ts";
 import { equalIp, type Ip } from "../../ip/address.ts";
+import { parsePrefix } from "../../ip/prefix.ts";
 import {
   allocationOf,
   claimFactsOf,
@@ -13,8 +14,10 @@ import { addressOfKey } from "../../pool/key.ts";
 import { reservationName } from "../../pool/names.ts";
 import type { WhereaboutsConfig } from "./config.ts";
 import { nodeName } from "./node-name.ts";
+import { slicePool } from "./own-slices.ts";
 import { releaseEntry } from "./pool-entry.ts";
 import type { RangePlan } from "./range-plan.ts";
+import { sliceFolders } from "./slice-folder.ts";
 
 /**
  * Gives back what an attachment has that no journal of this node tells of: the journal was lost, or Go code made the attachment before this
@@ -36,14 +39,36 @@ export async function releaseUnjournaled(
     log.verbose(`giving back ${each.name}, which no journal tells of`, { container: containerId });
     await pools.deleteReservation(each.name, each.uid, each.finalizers.includes(holdFinalizer));
   }
+  const slices = releaseSlices(config, call);
   if (!pools.mayBeShared) return;
-  for (const range of config.ranges) await releaseEntriesOfGo(pools, config, range, call);
+  for (const range of [...config.ranges, ...slices]) await releaseEntriesOfGo(pools, config, range, call);
+}
+
+/** What files of this node's slices hold for the attachment is given back here and now; returns the pools that may have entries of Go. */
+function releaseSlices(
+  { dataDir }: WhereaboutsConfig,
+  { containerId, ifName }: DelCall<unknown>,
+): Pick<RangePlan, "pool" | "network">[] {
+  const found: Pick<RangePlan, "pool" | "network">[] = [];
+  for (const folder of sliceFolders(dataDir)) {
+    for (const address of folder.addresses()) {
+      const holder = folder.holderOf(address);
+      if (holder?.containerId === containerId && holder.ifName === ifName) folder.release(address, holder.owner);
+    }
+    const facts = folder.facts();
+    for (const text of facts?.slices ?? []) {
+      const network = parsePrefix(text);
+      if (facts !== undefined && network !== undefined)
+        found.push({ network, pool: slicePool(network, facts.networkName, facts.node) });
+    }
+  }
+  return found;
 }
 
 async function releaseEntriesOfGo(
   pools: Pools,
   { isOverlapChecked, networkName }: WhereaboutsConfig,
-  range: RangePlan,
+  range: Pick<RangePlan, "pool" | "network">,
   { containerId, ifName, conf, log }: DelCall<unknown>,
 ): Promise<void> {
   const pool = await pools.getPool(range.pool);

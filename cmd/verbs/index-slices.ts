@@ -1,0 +1,17 @@
+import { Command } from "commander";
+import { indexSlices } from "../../src/ipam/whereabouts/slice-index.ts";
+import { openSource } from "../../src/ipam/whereabouts/store.ts";
+import { silentLogger } from "../../src/log/logger.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** What whereabouts starts behind an ADD or DEL that it made no request for. */
+export function command(_terminal: Terminal, finish: (exitCode: number) => void): Command {
+  return new Command("index-slices")
+    .description("Writes what this node has given out of its slices into the pools, until nothing changes any more.")
+    .argument("<data_dir>", "where whereabouts keeps its journals on this node")
+    .action(async (dataDir: string) => {
+      const user = { log: silentLogger, runtime: { environment: { CNI_COMMAND: "index" } } };
+      await indexSlices(dataDir, (source) => openSource(source, user));
+      finish(0);
+    });
+}
