@@ -39,7 +39,13 @@ export type Mischief =
 export type Plan = (step: Step, occurrence: number) => Mischief;
 
 const pass: Mischief = { kind: "pass" };
-const verbs: Readonly<Record<string, string>> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch" };
+const verbs: Readonly<Record<string, string>> = {
+  GET: "get",
+  POST: "create",
+  PUT: "update",
+  PATCH: "patch",
+  DELETE: "delete",
+};
 const hopHeaders = /^(:|host$|connection$|transfer-encoding$|content-length$|content-encoding$|keep-alive$)/;
 
 export class ApiProxy implements Disposable {

@@ -49,7 +49,7 @@ export class SliceFolder {
   }
 
   facts(): SliceFacts | undefined {
-    return this.#parsed<SliceFacts>(factsName);
+    return this.#parsed(factsName) as SliceFacts | undefined;
   }
 
   setFacts(facts: SliceFacts): void {
@@ -69,7 +69,7 @@ export class SliceFolder {
 
   /** Undefined when nobody has the address, or when what a power cut left can't be read. */
   holderOf(address: string): SliceHolder | undefined {
-    return this.#parsed<SliceHolder>(address);
+    return this.#parsed(address) as SliceHolder | undefined;
   }
 
   /** Gives an address back, provided that it is still the holder's of that text. */
@@ -95,10 +95,10 @@ export class SliceFolder {
     }
   }
 
-  #parsed<T>(name: string): T | undefined {
+  #parsed(name: string): unknown {
     const text = readTextIfExists(`${this.path}/${name}`);
     try {
-      return text === undefined ? undefined : (JSON.parse(text) as T);
+      return text === undefined ? undefined : (JSON.parse(text) as unknown);
     } catch (error) {
       if (error instanceof SyntaxError) return undefined;
       throw error;
