@@ -47,12 +47,14 @@ test("every key of a network selection element is listed, and no other", () => {
 });
 
 test("every annotation that the code knows is listed, and no other", () => {
-  const known = sources("src").matchAll(/"((?:[\w.]+\.)?(?:cni\.cncf\.io|multus-cni\.io|kubernetes\.io)\/[\w.-]+)"/g);
+  // Of what a call reads; controllers look at nodes too.
+  const calls = ["src/cluster", "src/ipam", "src/multus", "src/plugins"].map(sources).join("\n");
+  const known = calls.matchAll(/"((?:[\w.]+\.)?(?:cni\.cncf\.io|multus-cni\.io|kubernetes\.io)\/[\w.-]+)"/g);
   const listed = rowsUnder("## Annotations")
     .slice(1)
     .flatMap(([, key = ""]) => quoted(key));
-  // Versions of APIs look alike, and the agent marks its objects.
-  const keys = [...known].map((match) => match[1] ?? "").filter((key) => !/\/v\d|^app\./.test(key));
+  // Versions of APIs look alike.
+  const keys = [...known].map((match) => match[1] ?? "").filter((key) => !/\/v\d/.test(key));
   expect(new Set(listed)).toEqual(new Set(keys));
 });
 
