@@ -108,8 +108,7 @@ export class ApiCluster implements Cluster, Disposable {
   async flush(): Promise<void> {
     const deliveries = this.#deliveries;
     this.#deliveries = [];
-    const [failure] = (await Promise.all(deliveries)).filter((error) => error !== undefined);
-    if (failure !== undefined) throw toClusterError(failure);
+    for (const failure of await Promise.all(deliveries)) if (failure !== undefined) throw toClusterError(failure);
   }
 
   async pools(kubeconfig: string): Promise<Pools | undefined> {

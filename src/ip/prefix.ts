@@ -73,6 +73,12 @@ export function equalPrefix(a: Prefix, b: Prefix): boolean {
   return a.bits === b.bits && equalIp(a.ip, b.ip);
 }
 
+/** True when one of the prefixes is the same as `prefix`. */
+export function isAmong(prefixes: readonly Prefix[], prefix: Prefix): boolean {
+  for (const each of prefixes) if (equalPrefix(each, prefix)) return true;
+  return false;
+}
+
 function hostBits(prefix: Prefix): bigint {
   return BigInt(widthOf(prefix.ip.family) - prefix.bits);
 }

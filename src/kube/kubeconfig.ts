@@ -95,13 +95,17 @@ class Kubeconfig {
     schema: Schema<T>,
   ): T {
     const all = this.content[list] as readonly { readonly name: string; readonly [key: string]: unknown }[];
-    const index = all.findIndex((each) => each.name === name);
-    if (index < 0) {
+    let index = -1;
+    for (const [position, each] of all.entries()) {
+      if (each.name !== name) continue;
+      if (index !== -1)
+        throw this.error(`$.${list}: the name ${JSON.stringify(name)} is there twice`, "remove one of the two");
+      index = position;
+    }
+    if (index === -1) {
       const names = all.map((each) => each.name).join(", ") || "none";
       throw this.error(`$.${list}: there is no ${key} ${JSON.stringify(name)}`, `it has ${names}`);
     }
-    if (all.filter((each) => each.name === name).length > 1)
-      throw this.error(`$.${list}: the name ${JSON.stringify(name)} is there twice`, "remove one of the two");
     return this.decoded(schema, all[index]?.[key], `$.${list}[${index}].${key}`);
   }
 

@@ -13,7 +13,7 @@ import { deleteEntries } from "./detach.ts";
 import { type JournalEntry, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { ContainerLock } from "./lock.ts";
 import { type Attachment, makePlan, type Plan } from "./plan.ts";
-import { preloadPlugins } from "./preload.ts";
+import { makeReady } from "./make-ready.ts";
 import { waitForReadiness } from "./readiness.ts";
 import { podDevices } from "./devices.ts";
 import { provideDeviceInfo, removeDeviceInfo } from "./device-info.ts";
@@ -82,7 +82,7 @@ async function prepare(session: Session, call: AddCall<MultusConf>, subject: Sub
   try {
     subject.cluster = await openCluster(session);
     const lookup = findPod(subject.cluster, subject.identity);
-    preloadPlugins(session);
+    makeReady(session, call.netns.open());
     subject.pod = await lookup;
     const { attachments, warnings } = await planFor(session, call, subject);
     warn(session, subject, warnings);

@@ -61,6 +61,11 @@ export class Netns implements Disposable {
     return this.#rtnl;
   }
 
+  /** Opens the socket now instead of by the first use of it: for when there is time. */
+  connect(): void {
+    void this.rtnl;
+  }
+
   /** What `open` opens in here: by the first call with this very function, and the same again after that. Closed with this object. */
   bound<T extends Disposable>(open: Opener<T>): T {
     const opened = this.#opened.get(open) ?? this.enter(() => open(this.path));

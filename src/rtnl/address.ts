@@ -113,11 +113,12 @@ export function listAddresses(rtnl: Rtnl, filter: AddressFilter = {}): Address[]
     // Kernels before 4.20 ignore it, hence the filter below.
     header.setUint32(4, device ?? 0, hostOrder);
   });
-  return rtnl
-    .dump(query)
-    .map((message) => decodeAddress(message, operation))
-    .filter((address) => address !== undefined)
-    .filter((address) => device === undefined || address.device === device);
+  const addresses: Address[] = [];
+  for (const message of rtnl.dump(query)) {
+    const address = decodeAddress(message, operation);
+    if (address !== undefined && (device === undefined || address.device === device)) addresses.push(address);
+  }
+  return addresses;
 }
 
 function addressRequest(

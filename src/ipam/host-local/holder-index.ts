@@ -46,7 +46,8 @@ export class HolderIndex {
 
   /** The names of the leases whose content is `text`, in no particular order. Entries that have lost their lease are removed. */
   find(text: string): string[] {
-    const found = (this.#loose.get(text) ?? []).filter((name) => this.read(name) === text);
+    const found: string[] = [];
+    for (const name of this.#loose.get(text) ?? []) if (this.read(name) === text) found.push(name);
     const bucket = this.#bucket(text);
     const prefix = `${keyOf(text)}@`;
     for (const entry of file.readDirectoryIfExists(bucket)) {

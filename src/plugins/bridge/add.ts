@@ -91,7 +91,7 @@ async function configureAddresses(
   if (given.ips.length === 0) throw new CniError(code.internal, "IPAM plugin returned missing IP config");
   const { ips, routes, gateways } = completeAddressing(given, config);
   setDetection(pod, ifName, config.detectDuplicates, log);
-  const interfaces = [bridge, pair.host, pair.pod].map(({ name }) => ({ name }));
+  const interfaces = [{ name: bridge.name }, { name: pair.host.name }, { name: pair.pod.name }];
   configureInterface(pod, pair.pod, { interfaces, ips, routes }, podInterface, {
     log,
     undo,
@@ -100,10 +100,7 @@ async function configureAddresses(
     setEarly,
   });
   const vlanGateway = gateways.length === 0 ? undefined : standForGateways(call, bridge, gateways);
-  await addMasquerade(
-    call,
-    ips.map(({ address }) => address),
-  );
+  await addMasquerade(call, ips);
   return { ips, routes, dns: given.dns, vlanGateway };
 }
 
@@ -120,7 +117,9 @@ function standForGateways(
     const what = vlanGateway === undefined ? "set bridge addr" : "set vlan interface for bridge with addr";
     throw CniError.from(error).within(`failed to ${what}: `);
   }
-  enableForwarding(host, [...new Set(gateways.map(({ ip }) => ip.family))]);
+  const families = new Set<4 | 6>();
+  for (const { ip } of gateways) families.add(ip.family);
+  enableForwarding(host, families);
   return vlanGateway;
 }
 

@@ -95,7 +95,7 @@ export function parseConfig(conf: NetConf, args: CniArgs, verb: Verb): BridgeCon
     isDefaultGateway: raw.isDefaultGateway,
     forceAddress: raw.forceAddress,
     ipMasq: raw.ipMasq,
-    ipMasqBackend: backends.find((name) => name === raw.ipMasqBackend),
+    ipMasqBackend: backendOf(raw.ipMasqBackend),
     mtu: raw.mtu,
     hairpin: raw.hairpinMode,
     promisc: raw.promiscMode,
@@ -152,4 +152,9 @@ function refuseContradictions(raw: Raw, ipamType: string): void {
 
 function refuse(message: string): CniError {
   return new CniError(code.invalidConfig, message);
+}
+
+function backendOf(name: string | undefined): MasqueradeBackend | undefined {
+  for (const backend of backends) if (backend === name) return backend;
+  return undefined;
 }

@@ -1,5 +1,5 @@
 import { CniError, code } from "../../cni/error.ts";
-import { equalPrefix, formatPrefix, overlaps, type Prefix } from "../../ip/prefix.ts";
+import { formatPrefix, isAmong, overlaps, type Prefix } from "../../ip/prefix.ts";
 import type { ErrnoName } from "../../libc/errno.ts";
 import type { NetlinkRequest } from "../../netlink/message.ts";
 import type { Netns } from "../../netns/netns.ts";
@@ -88,17 +88,16 @@ function pinMac(host: Netns, device: Link): void {
 }
 
 function addressesOf(host: Netns, device: Link): readonly Prefix[] {
-  return explained("could not get list of IP addresses", () => listAddresses(host.rtnl, { device })).map(
-    ({ prefix }) => prefix,
-  );
+  const prefixes: Prefix[] = [];
+  const addresses = explained("could not get list of IP addresses", () => listAddresses(host.rtnl, { device }));
+  for (const { prefix } of addresses) prefixes.push(prefix);
+  return prefixes;
 }
 
 function missingFrom(present: readonly Prefix[], wanted: readonly Prefix[]): readonly Prefix[] {
-  return wanted.filter((gateway) => !isAmong(present, gateway));
-}
-
-function isAmong(prefixes: readonly Prefix[], prefix: Prefix): boolean {
-  return prefixes.some((one) => equalPrefix(one, prefix));
+  const missing: Prefix[] = [];
+  for (const gateway of wanted) if (!isAmong(present, gateway)) missing.push(gateway);
+  return missing;
 }
 
 function excludes(gateway: Prefix, other: Prefix): boolean {

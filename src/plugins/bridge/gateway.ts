@@ -1,7 +1,7 @@
 import { CniError, code } from "../../cni/error.ts";
 import type { Result, ResultIp, ResultRoute } from "../../cni/result.ts";
 import { addIp, type Ip } from "../../ip/address.ts";
-import { equalPrefix, formatPrefix, isDefault, networkOf, type Prefix } from "../../ip/prefix.ts";
+import { formatPrefix, isAmong, isDefault, networkOf, type Prefix } from "../../ip/prefix.ts";
 import { RT_TABLE_MAIN } from "../../rtnl/constants.ts";
 import type { BridgeConfig } from "./config.ts";
 
@@ -26,10 +26,11 @@ export function completeAddressing(
   { ips: given, routes }: Pick<Result, "ips" | "routes">,
   { isGateway, isDefaultGateway }: Pick<BridgeConfig, "isGateway" | "isDefaultGateway">,
 ): Addressing {
-  const ips = given.map((ip): ResultIp => {
-    const gateway = ip.gateway ?? (isGateway ? firstIp(ip.address) : undefined);
-    return { address: ip.address, interface: podInterface, ...(gateway !== undefined && { gateway }) };
-  });
+  const ips: ResultIp[] = [];
+  for (const { address, gateway: own } of given) {
+    const gateway = own ?? (isGateway ? firstIp(address) : undefined);
+    ips.push({ address, interface: podInterface, ...(gateway !== undefined && { gateway }) });
+  }
   return {
     ips,
     routes: isDefaultGateway ? withDefaultRoutes(routes, ips) : routes,
@@ -66,10 +67,15 @@ function isPlain({ priority = 0, table = 0, scope = 0 }: ResultRoute): boolean {
   return priority === 0 && scope === 0 && (table === 0 || table === RT_TABLE_MAIN);
 }
 
+/** Each gateway once, family 4 first. */
 function gatewaysOf(ips: readonly ResultIp[]): Prefix[] {
-  const all = ips.flatMap(({ address, gateway }) =>
-    gateway === undefined ? [] : [{ ip: gateway, bits: address.bits }],
-  );
-  const distinct = all.filter((one, position) => all.findIndex((other) => equalPrefix(one, other)) === position);
-  return [4, 6].flatMap((family) => distinct.filter(({ ip }) => ip.family === family));
+  const distinct: Prefix[] = [];
+  for (const family of [4, 6] as const) {
+    for (const { address, gateway } of ips) {
+      if (gateway?.family !== family) continue;
+      const prefix = { ip: gateway, bits: address.bits };
+      if (!isAmong(distinct, prefix)) distinct.push(prefix);
+    }
+  }
+  return distinct;
 }

@@ -54,7 +54,7 @@ function settle(host: Netns, link: Link, { promisc, mtu }: BridgeConfig, isNew: 
     promisc: promisc && !link.promisc ? true : undefined,
     mtu: isOther ? mtu : undefined,
   };
-  if (Object.values(change).some((value) => value !== undefined)) host.rtnl.run(setLink(link, change));
+  if ((change.up ?? change.promisc ?? change.mtu) !== undefined) host.rtnl.run(setLink(link, change));
 }
 
 /** What a refusal of anything to do with VLANs means. */

@@ -53,12 +53,12 @@ export function attachPort(host: Netns, bridge: Link, device: Target, settings: 
       request: setBridgePort(device, { hairpin, isolated }),
       operation: `failed to setup hairpin mode for ${device.name}`,
     },
-    ...vlanRequests(device, settings, vlanDefault).map((request) => ({
-      request,
-      operation: `failed to setup vlan tag on interface ${quoted}`,
-    })),
   ];
-  const errors = host.rtnl.batch(steps.map(({ request }) => request));
+  for (const request of vlanRequests(device, settings, vlanDefault))
+    steps.push({ request, operation: `failed to setup vlan tag on interface ${quoted}` });
+  const requests: NetlinkRequest[] = [];
+  for (const { request } of steps) requests.push(request);
+  const errors = host.rtnl.batch(requests);
   for (const [position, { operation }] of steps.entries()) {
     const error = errors[position];
     if (error !== undefined) throw explain(operation, error, cures(bridge));

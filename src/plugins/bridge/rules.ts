@@ -1,4 +1,5 @@
 import type { AddCall, AttachmentCall, CheckCall, DelCall, GcCall } from "../../cni/plugin.ts";
+import type { ResultIp } from "../../cni/result.ts";
 import type { Prefix } from "../../ip/prefix.ts";
 import type { Link } from "../../rtnl/link.ts";
 import type { BridgeConfig } from "./config.ts";
@@ -20,8 +21,9 @@ export async function addSpoofCheck(call: AddCall<BridgeConfig>, ends: RuleEnds)
 }
 
 /** `ipMasq`: what the pod sends to other networks has the node's address. `undo` gets the removal. Throws `CniError`. */
-export async function addMasquerade(call: AddCall<BridgeConfig>, addresses: readonly Prefix[]): Promise<void> {
+export async function addMasquerade(call: AddCall<BridgeConfig>, ips: readonly ResultIp[]): Promise<void> {
   if (!call.config.ipMasq) return;
+  const addresses = ips.map(({ address }) => address);
   const { setupMasquerade } = await import("../filter/masquerade.ts");
   await setupMasquerade(call.host, masqueradeOf(call, addresses), call.undo, call.log);
 }

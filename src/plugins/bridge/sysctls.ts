@@ -6,11 +6,9 @@ import { explain } from "../common/explain.ts";
 
 /** Keeps the node from taking routes of router advertisements on these interfaces; what can't be set is logged, upstream says nothing. */
 export function ignoreAdvertisements(host: Netns, interfaces: readonly string[], log: Logger): void {
-  write(
-    host,
-    interfaces.map((name) => [`net/ipv6/conf/${name}/accept_ra`, "0"]),
-    log,
-  );
+  const pairs: (readonly [key: string, value: string])[] = [];
+  for (const name of interfaces) pairs.push([`net/ipv6/conf/${name}/accept_ra`, "0"]);
+  write(host, pairs, log);
 }
 
 /**
