@@ -14,7 +14,8 @@ export interface ExplainRequest extends PodSourceRequest {
 /** Prints what the dispatcher would do for a pod, network by network, and why; changes nothing. Exit code 1 when it would be refused. */
 export async function explainOne(request: ExplainRequest, terminal: Terminal): Promise<number> {
   using source = await PodSource.open(request);
-  const explanation = await explainPod(source.conf, source.cluster, await source.find(request.pod));
+  const pod = await source.find(request.pod);
+  const explanation = await explainPod(source.confFor(pod), source.cluster, pod);
   if (source.note !== "") await terminal.error(`note: ${source.note}\n`);
   await terminal.out(formatValue(explanation, request.output) ?? explanationText(explanation, terminal));
   return explanation.isRefused ? 1 : 0;

@@ -31,10 +31,10 @@ describe("polynic plan", () => {
       exitCode: 0,
       error: "",
       out: [
-        "POD          INTERFACE  NETWORK             PLUGIN              ASKED FOR                               CONFIG FROM",
-        "default/web  eth0       default-network     bridge/host-local                                           delegates[0]",
-        "             net1       default/lan-node-1  macvlan/host-local                                          NetworkAttachmentDefinition default/lan-node-1",
-        '             storage0   default/storage     macvlan/static      ips ["10.61.0.11/24","fd00:61::11/64"]  NetworkAttachmentDefinition default/storage',
+        "POD          INTERFACE  NETWORK             PLUGIN                     ASKED FOR                               CONFIG FROM",
+        "default/web  eth0       default-network     bridge/host-local+portmap                                          delegates[0]",
+        "             net1       default/lan-node-1  macvlan/host-local                                                 NetworkAttachmentDefinition default/lan-node-1",
+        '             storage0   default/storage     macvlan/static             ips ["10.61.0.11/24","fd00:61::11/64"]  NetworkAttachmentDefinition default/storage',
         "",
       ].join("\n"),
     });
@@ -42,6 +42,7 @@ describe("polynic plan", () => {
 
   test("tells port mappings in short", async () => {
     const { out } = await plan("-f", examples, "shop");
+    expect(out).toMatch(/ eth0 +default-network +bridge\/host-local\+portmap +portMappings 8082:80\/tcp +delegates/);
     expect(out).toContain("bridge/host-local+tuning+sbr+portmap  portMappings 8080:80/tcp, 8443:443/tcp  Network");
   });
 

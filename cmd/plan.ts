@@ -14,7 +14,7 @@ export interface PlanRequest extends PodSourceRequest {
 /** Prints what the dispatcher would do for pods; changes nothing. Exit code 1 when a pod would be refused. */
 export async function planFiles(request: PlanRequest, terminal: Terminal): Promise<number> {
   using source = await PodSource.open(request);
-  const report = await planPods(source.conf, source.cluster, await source.choose(request.pod));
+  const report = await planPods((pod) => source.confFor(pod), source.cluster, await source.choose(request.pod));
   if (source.note !== "") await terminal.error(`note: ${source.note}\n`);
   await terminal.out(formatValue(report, request.output) ?? planTable(report, terminal));
   for (const { namespace, name, warnings } of report.pods)

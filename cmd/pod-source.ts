@@ -5,8 +5,9 @@ import { statusIfExists } from "../src/libc/file.ts";
 import { silentLogger } from "../src/log/logger.ts";
 import type { MultusConf } from "../src/multus/config.ts";
 import { defaultConf } from "../src/play/default-conf.ts";
+import type { HostPorts } from "../src/play/host-ports.ts";
 import { findNodeConf } from "../src/play/node-conf.ts";
-import { dispatcherConf, readConf, toList } from "../src/play/pod-conf.ts";
+import { declaresPorts, dispatcherConf, readConf, toList } from "../src/play/pod-conf.ts";
 import { asInput } from "../src/play/play-error.ts";
 import { PodSources } from "../src/play/pods.ts";
 import { layout } from "../src/play/state.ts";
@@ -35,19 +36,21 @@ export class PodSource implements Disposable {
   private constructor(
     /** What the caller should know of `conf`; "" for nothing. */
     readonly note: string,
-    readonly conf: MultusConf,
+    private readonly conf: MultusConf,
     readonly cluster: Cluster,
     /** All pods; undefined where they can only be asked for by name. */
     private readonly pods: readonly Pod[] | undefined,
     private readonly close: () => void = () => {},
+    private readonly hostPorts?: HostPorts,
   ) {}
 
   /** Throws `UsageError` and `InputError` for what the caller has got wrong. Of an API server nothing is asked yet. */
   static async open(request: PodSourceRequest): Promise<PodSource> {
-    const { conf, note, isBuiltIn } = chooseConf(request);
-    if (request.paths.length > 0) {
-      const { cluster, pods } = new PodSources(request.paths);
-      return new PodSource(note, conf, cluster, pods);
+    const sources = request.paths.length > 0 ? new PodSources(request.paths) : undefined;
+    const { conf, note, isBuiltIn, takesPorts } = chooseConf(request, sources?.publishes === true);
+    if (sources !== undefined) {
+      const { cluster, pods, hostPorts } = sources;
+      return new PodSource(note, conf, cluster, pods, () => {}, takesPorts ? hostPorts : undefined);
     }
     if (request.kubeconfig === "" && !isBuiltIn && conf.manifests !== undefined) {
       const cluster = new ManifestCluster(conf.manifests);
@@ -70,6 +73,13 @@ export class PodSource implements Disposable {
       log: silentLogger,
     });
     return new PodSource(note, conf, cluster, undefined, () => cluster[Symbol.dispose]());
+  }
+
+  /** The config with what a runtime would send for that pod: the ports of the node that its containers ask for. */
+  confFor(pod: Pod): MultusConf {
+    const portMappings = this.hostPorts?.of(pod) ?? [];
+    if (portMappings.length === 0) return this.conf;
+    return { ...this.conf, runtimeConfig: { ...this.conf.runtimeConfig, portMappings } };
   }
 
   /** The pod of that name, "namespace/name" or a name in namespace default; without a name all pods, of manifests only. */
@@ -104,23 +114,26 @@ interface ChosenConf {
   readonly conf: MultusConf;
   readonly note: string;
   readonly isBuiltIn: boolean;
+  /** It declares the capability portMappings: a runtime would tell it of them. */
+  readonly takesPorts: boolean;
 }
 
 /** The config that was named; else, for pods of a cluster, the one that this node has; else the built-in one. */
-function chooseConf({ conf: named, paths, root, podCidr }: PodSourceRequest): ChosenConf {
-  if (named !== "") return { conf: dispatcherOf(named, readConf(named)), note: "", isBuiltIn: false };
+function chooseConf({ conf: named, paths, root, podCidr }: PodSourceRequest, publishes: boolean): ChosenConf {
+  if (named !== "") return chosen(named, readConf(named), "", false);
   const folder = process.env["NETCONFPATH"] || defaultFolder;
   const found = paths.length > 0 ? undefined : findNodeConf(folder);
-  if (found !== undefined) {
-    const note = `by the config of this node, ${found.path}`;
-    return { conf: dispatcherOf(found.path, found.list), note, isBuiltIn: false };
-  }
-  const builtIn = toList(defaultConf({ root, manifests: layout.manifests(root, 1), podCidr }));
+  if (found !== undefined) return chosen(found.path, found.list, `by the config of this node, ${found.path}`, false);
+  const builtIn = toList(defaultConf({ root, manifests: layout.manifests(root, 1), podCidr, publishes }));
   const note =
     paths.length > 0
       ? ""
       : `no file in ${folder} has a plugin of type multus: the default network is that of polynic play; name the config of the pod's node with --conf`;
-  return { conf: dispatcherOf("", builtIn), note, isBuiltIn: true };
+  return chosen("", builtIn, note, true);
+}
+
+function chosen(path: string, list: NetworkList, note: string, isBuiltIn: boolean): ChosenConf {
+  return { conf: dispatcherOf(path, list), note, isBuiltIn, takesPorts: declaresPorts(list) };
 }
 
 function dispatcherOf(path: string, list: NetworkList): MultusConf {

@@ -25,9 +25,9 @@ const leaseFolder = "/var/lib/cni/networks";
 // What the network "shared" of conf-examples/pods/networks.yaml says.
 const shared = { folder: "/run/polynic/shared", pool: "10.65.0.0/24" };
 const pingTimeoutMs = 10_000;
-// What conf-examples/pods/ports.yaml says.
+// What conf-examples/pods/ports.yaml says; of the ports, the first is of the network "published", the second of the default network.
 const publishedBridge = { name: "br-published", address: "10.63.0.1/24" };
-const published = { pod: "shop", interface: "net1", hostPort: 8080, containerPort: 80 };
+const published = { pod: "shop", interface: "net1", hostPorts: [8080, 8082], containerPort: 80 };
 const tunedSysctls = { "net/core/somaxconn": "8192", "net/ipv4/conf/net1/accept_redirects": "0" };
 const terminal = processTerminal();
 const { heading, bad, faint } = terminal.colours;
@@ -158,10 +158,10 @@ async function tryPing({ from, to, address, network }: Conversation): Promise<st
 }
 
 async function askHostPort(lan: DemoLan, pods: readonly PlacedPod[]): Promise<void> {
-  const { pod, hostPort, containerPort } = published;
-  await step(`TCP: port ${hostPort} of node-1 leads to port ${containerPort} of pod ${pod}`);
+  const { pod, hostPorts, containerPort } = published;
+  await step(`TCP: ports ${hostPorts.join(" and ")} of node-1 lead to port ${containerPort} of pod ${pod}`);
   using _server = await serveIn(podNamed(pods, pod), containerPort);
-  const questions = questionsOf(hostPort, ...lan.nodes, podNamed(pods, "web"));
+  const questions = hostPorts.flatMap((port) => questionsOf(port, ...lan.nodes, podNamed(pods, "web")));
   const answers = questions.map((question) => ({ ...question, answer: askPort(question) }));
   const columns = [
     { title: "FROM", cell: ({ from }: PortQuestion) => from },
@@ -204,9 +204,9 @@ async function proveNothingLeft(lan: DemoLan, before: readonly string[]): Promis
     "network namespaces of pods",
     lan.nodes.flatMap((node) => mountsUnder(rootOf(node))),
   );
-  const answers = questionsOf(published.hostPort, ...lan.nodes).map(askPort);
+  const answers = published.hostPorts.flatMap((port) => questionsOf(port, ...lan.nodes).map(askPort));
   await prove(
-    `answers at port ${published.hostPort} of node-1`,
+    `answers at ports ${published.hostPorts.join(" and ")} of node-1`,
     answers.filter((answer) => answer !== "refused"),
   );
   await prove("leases", leasesUnder(leaseFolder));

@@ -26,6 +26,7 @@ interface Options {
 const examples = `
 Each Pod becomes a network namespace under ROOT/netns and gets its networks exactly as under Kubernetes: loopback up, then this
 executable is called as the CNI plugin multus, which reads the pod's annotation and the NetworkAttachmentDefinitions next to it.
+Ports of containers with a hostPort become ports of the node.
 
 Examples:
   polynic play -f conf-examples/pods                      every pod of a folder

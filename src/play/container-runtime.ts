@@ -3,6 +3,7 @@ import type { Attachment } from "../cni/chain.ts";
 import type { NetworkList } from "../cni/network-list.ts";
 import type { Runtime } from "../cni/plugin.ts";
 import { ResultCache } from "../cni/result-cache.ts";
+import type { JsonObject } from "../json/value.ts";
 import { makeDirectories, symlink, unlinkIfExists, writeFile } from "../libc/file.ts";
 import { silentLogger } from "../log/logger.ts";
 import { Netns } from "../netns/netns.ts";
@@ -42,10 +43,12 @@ export class ContainerRuntime implements Disposable {
     linkExecutable(layout.bin(root));
   }
 
-  /** Attaches a pod's networks. Throws `CniError`. */
-  async add(pod: PlayedPod, list: NetworkList): Promise<void> {
+  /** Attaches a pod's networks. `portMappings` go to plugins that declare the capability. Throws `CniError`. */
+  async add(pod: PlayedPod, list: NetworkList, portMappings: readonly JsonObject[]): Promise<void> {
     using netns = new NetnsRef(pod.netns);
-    await addCached(this.#runtime, this.#cache, list, this.#attachment(pod, netns));
+    const attachment = this.#attachment(pod, netns);
+    const capabilityArgs = portMappings.length > 0 ? { portMappings } : {};
+    await addCached(this.#runtime, this.#cache, list, { ...attachment, capabilityArgs });
   }
 
   /** Detaches a pod's networks, as often as it takes. Throws `CniError`. */

@@ -18,17 +18,27 @@ export interface ConfOptions {
   readonly manifests: string;
   /** Addresses of the default network, as in "10.88.0.0/16". */
   readonly podCidr: string;
+  /** Pods may have ports of the node: portmap stands behind the bridge. Without need it does not: it would look at the packet filter at each DEL. */
+  readonly publishes: boolean;
 }
 
 /**
  * The configuration that a node would have in /etc/cni/net.d/00-multus.conf: a bridge for the default network, with leases, journals
  * and log under the root, so that plays under different roots don't meet.
  */
-export function defaultConf({ root, manifests, podCidr }: ConfOptions): JsonObject {
+export function defaultConf({ root, manifests, podCidr, publishes }: ConfOptions): JsonObject {
+  const bridge = {
+    type: "bridge",
+    bridge: defaultBridge(root),
+    isDefaultGateway: true,
+    ipam: { type: "host-local", dataDir: layout.ipam(root), ranges: [[{ subnet: podCidr }]] },
+  };
+  const capabilities = { portMappings: true };
   return {
     cniVersion: version,
     name: "multus-cni-network",
     type: "multus",
+    ...(publishes ? { capabilities } : {}),
     manifests,
     cniDir: layout.multus(root),
     logFile: layout.log(root),
@@ -38,10 +48,15 @@ export function defaultConf({ root, manifests, podCidr }: ConfOptions): JsonObje
       {
         cniVersion: version,
         name: "default-network",
-        type: "bridge",
-        bridge: defaultBridge(root),
-        isDefaultGateway: true,
-        ipam: { type: "host-local", dataDir: layout.ipam(root), ranges: [[{ subnet: podCidr }]] },
+        // A pod reaches itself by its port of the node through the bridge's port that it came from.
+        ...(publishes
+          ? {
+              plugins: [
+                { ...bridge, hairpinMode: true },
+                { type: "portmap", capabilities },
+              ],
+            }
+          : bridge),
       },
     ],
   };

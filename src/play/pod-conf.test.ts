@@ -53,9 +53,26 @@ test.each<[string, object | string, string]>([
 
 describe("the default configuration", () => {
   test("is one that the dispatcher understands, with everything below the root", () => {
-    const list = toList(defaultConf({ root: "/r", manifests: "/r/play-1/manifests", podCidr: "10.1.0.0/24" }));
+    const list = toList(
+      defaultConf({ root: "/r", manifests: "/r/play-1/manifests", podCidr: "10.1.0.0/24", publishes: false }),
+    );
     expect(dispatcherConf(list)).toMatchObject({ manifests: "/r/play-1/manifests", cniDir: "/r/multus" });
     expect(list.text).not.toContain("/var/");
+  });
+  test("has portmap behind the bridge where pods have ports of the node, and asks the runtime for them", () => {
+    const options = { root: "/r", manifests: "/r/m", podCidr: "10.1.0.0/24" };
+    const [published, plain] = [true, false].map((publishes) => toList(defaultConf({ ...options, publishes })));
+    const capabilities = { portMappings: true };
+    expect(published?.plugins[0]?.config).toMatchObject({ capabilities });
+    expect(dispatcherConf(published!)?.delegates).toMatchObject([
+      {
+        plugins: [
+          { type: "bridge", isDefaultGateway: true },
+          { type: "portmap", capabilities },
+        ],
+      },
+    ]);
+    expect(plain?.text).not.toContain("port");
   });
   test("has another bridge for each root, with names that the kernel takes", () => {
     expect(defaultBridge(defaultRoot)).toBe("polynic0");

@@ -33,6 +33,13 @@ export function dispatcherConf(list: NetworkList): MultusConf | undefined {
   return parseMultusConf(parseNetConf({ ...config, name: list.name, cniVersion: list.cniVersion }, "ADD").conf);
 }
 
+/** Whether the list's dispatcher is to be told of ports of the node, by the capability portMappings. */
+export function declaresPorts(list: NetworkList): boolean {
+  const config = list.plugins.find(({ type }) => type === dispatcherType)?.config;
+  const capabilities = config === undefined ? undefined : getField(config, "capabilities");
+  return isJsonObject(capabilities) && capabilities["portMappings"] === true;
+}
+
 /** A chain in short: "macvlan/host-local", "bridge/host-local+tuning". */
 export function describeChain(list: NetworkList): string {
   return list.plugins.map(({ type, config }) => type + describeIpam(config)).join("+");

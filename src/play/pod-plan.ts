@@ -44,13 +44,17 @@ export interface PlanReport {
 }
 
 /** Plans pods as the dispatcher would, by its own code, and changes nothing. A pod that would be refused is a failure with the reason. */
-export async function planPods(conf: MultusConf, cluster: Cluster, pods: readonly Pod[]): Promise<PlanReport> {
+export async function planPods(
+  confFor: (pod: Pod) => MultusConf,
+  cluster: Cluster,
+  pods: readonly Pod[],
+): Promise<PlanReport> {
   const plans: PodPlan[] = [];
   const failures: PodFailure[] = [];
   for (const pod of pods) {
     const { namespace, name } = pod;
     try {
-      plans.push({ namespace, name, ...(await planPod(conf, cluster, pod)) });
+      plans.push({ namespace, name, ...(await planPod(confFor(pod), cluster, pod)) });
     } catch (error) {
       failures.push(podFailure(pod, error));
     }

@@ -2,12 +2,14 @@ import { ManifestCluster } from "../cluster/manifests.ts";
 import { type Pod } from "../cluster/port.ts";
 import { isErrno } from "../libc/errno.ts";
 import { makeDirectories, readText, status, writeFile } from "../libc/file.ts";
+import { HostPorts } from "./host-ports.ts";
 import { asInput, InputError } from "./play-error.ts";
 
 /** Manifests as they were named on the command line, read once. Pods on the node's own network are left out: CNI has nothing to do with them. */
 export class PodSources {
   readonly cluster: ManifestCluster;
   readonly pods: readonly Pod[];
+  readonly hostPorts: HostPorts;
 
   /** Throws `InputError` for a path that does not exist, what can't be read, and when there is no pod. */
   constructor(readonly paths: readonly string[]) {
@@ -16,11 +18,17 @@ export class PodSources {
     this.cluster = new ManifestCluster("/dev/null", () => {}, paths);
     const pods = asInput("", () => this.cluster.pods());
     this.pods = pods.filter(({ usesHostNetwork }) => usesHostNetwork !== true);
+    this.hostPorts = asInput("", () => new HostPorts(paths));
     if (this.pods.length > 0) return;
     const where = paths.join(", ");
     throw new InputError(
       pods.length > 0 ? `every Pod in ${where} has hostNetwork: true and gets no network` : `no Pod found in ${where}`,
     );
+  }
+
+  /** Whether any of the pods asks for a port of the node. */
+  get publishes(): boolean {
+    return this.pods.some((pod) => this.hostPorts.of(pod).length > 0);
   }
 
   /**

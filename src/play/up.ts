@@ -1,5 +1,6 @@
 import type { Pod, PodIdentity } from "../cluster/port.ts";
 import type { NetworkList } from "../cni/network-list.ts";
+import type { JsonObject } from "../json/value.ts";
 import { replaceFile } from "../libc/file.ts";
 import { deleteNetns } from "../netns/pin.ts";
 import { mapBounded } from "./bounded.ts";
@@ -52,7 +53,7 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   if (wanted.length === 0) return { pods: [], failures: refused };
   // A folder of its own for each play: its pods keep their config and manifests, whatever is played later.
   const play = Math.max(0, ...earlier.map((pod) => pod.play)) + 1;
-  const list = listFor(options, layout.manifests(root, play));
+  const list = listFor(options, layout.manifests(root, play), sources.publishes);
   const planned = wanted.map((pod) => planPod(root, pod, play));
   // Written before anything is made, so that whatever happens from here on, `play --down` finds it.
   writePlayState(root, { node, pods: [...earlier, ...planned] });
@@ -60,7 +61,9 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   const inUsersWords = sources.copyTo(layout.manifests(root, play));
   replaceFile(layout.conf(root, play), list.text);
   using runtime = new ContainerRuntime(root);
-  const outcomes = await mapBounded(planned, podsAtOnce, (pod) => startPod(runtime, pod, list));
+  const outcomes = await mapBounded(planned, podsAtOnce, (pod) =>
+    startPod(runtime, pod, list, sources.hostPorts.of(pod)),
+  );
   const remaining = [...earlier, ...outcomes.filter(({ isGone }) => !isGone).map(({ pod }) => pod)];
   writePlayState(root, { node, pods: remaining });
   if (remaining.length === 0) emptyRoot(root);
@@ -88,8 +91,8 @@ interface Outcome {
   readonly isGone: boolean;
 }
 
-function listFor({ root, conf, podCidr }: PlayOptions, manifests: string): NetworkList {
-  return conf === "" ? toList(defaultConf({ root, manifests, podCidr })) : readConfWith(conf, manifests);
+function listFor({ root, conf, podCidr }: PlayOptions, manifests: string, publishes: boolean): NetworkList {
+  return conf === "" ? toList(defaultConf({ root, manifests, podCidr, publishes })) : readConfWith(conf, manifests);
 }
 
 function planPod(root: string, { namespace, name, uid }: Pod, play: number): PlayedPod {
@@ -97,7 +100,12 @@ function planPod(root: string, { namespace, name, uid }: Pod, play: number): Pla
   return { namespace, name, uid, containerId: newContainerId(), netns, play };
 }
 
-async function startPod(runtime: ContainerRuntime, pod: PlayedPod, list: NetworkList): Promise<Outcome> {
+async function startPod(
+  runtime: ContainerRuntime,
+  pod: PlayedPod,
+  list: NetworkList,
+  hostPorts: readonly JsonObject[],
+): Promise<Outcome> {
   try {
     createSandbox(pod.netns);
   } catch (error) {
@@ -105,7 +113,7 @@ async function startPod(runtime: ContainerRuntime, pod: PlayedPod, list: Network
   }
   try {
     const began = performance.now();
-    await runtime.add(pod, list);
+    await runtime.add(pod, list, hostPorts);
     const milliseconds = performance.now() - began;
     return { pod, report: reportPod(pod, list, milliseconds), isGone: false };
   } catch (error) {
