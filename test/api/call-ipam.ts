@@ -4,8 +4,15 @@ import { callCni, type CniOutcome, polynicBin } from "../kit/cni-caller.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
 
 /** Calls our whereabouts by its own name, as a Go plugin would. */
-export function callIpam(site: ApiSite, command: string, pod: SitePod, config: Json): Promise<CniOutcome> {
+export function callIpam(
+  site: ApiSite,
+  command: string,
+  pod: SitePod,
+  config: Json,
+  env: Readonly<Record<string, string>> = {},
+): Promise<CniOutcome> {
   return callCni({
+    env,
     executable: join(polynicBin, "whereabouts"),
     command,
     config,

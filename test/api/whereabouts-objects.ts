@@ -6,7 +6,11 @@ import type { KubeJson } from "../kit/kube-admin.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 const folder = `/apis/${apiVersion}/namespaces/kube-system`;
-const plurals = { IPPool: "ippools", OverlappingRangeIPReservation: "overlappingrangeipreservations" } as const;
+const plurals = {
+  IPPool: "ippools",
+  OverlappingRangeIPReservation: "overlappingrangeipreservations",
+  NodeSlicePool: "nodeslicepools",
+} as const;
 
 let count = 0;
 
@@ -63,6 +67,11 @@ export class WhereaboutsObjects {
     await this.#create("OverlappingRangeIPReservation", name, { podref, ifname: "net1" });
   }
 
+  /** As the controller makes it: which node has which slice. */
+  async makeNodeSlicePool(name: string, range: string, sliceSize: string, allocations: readonly Json[]): Promise<void> {
+    await this.#create("NodeSlicePool", name, { range, sliceSize }, { allocations });
+  }
+
   /** As Go whereabouts does: by name, whoever's it is. */
   async deleteReservation(name: string): Promise<void> {
     await this.site.admin.send("DELETE", `${folder}/${plurals.OverlappingRangeIPReservation}/${name}`, {}, [404]);
@@ -85,12 +94,13 @@ export class WhereaboutsObjects {
     return (status.find(({ interface: name }) => name === "net1")?.["ips"] ?? []) as string[];
   }
 
-  async #create(kind: keyof typeof plurals, name: string, spec: Json): Promise<void> {
+  async #create(kind: keyof typeof plurals, name: string, spec: Json, status?: Json): Promise<void> {
     await this.site.admin.send("POST", `${folder}/${plurals[kind]}`, {
       apiVersion,
       kind,
       metadata: { name, namespace: "kube-system" },
       spec,
+      ...(status === undefined ? {} : { status }),
     });
   }
 

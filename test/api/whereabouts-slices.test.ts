@@ -1,0 +1,69 @@
+// Slices of nodes on a real API server: the way of an ADD makes no request while what the server said is fresh, and the pools follow.
+import { beforeAll, expect, test } from "vitest";
+import { inWords } from "../kit/audit-log.ts";
+import type { Json, SitePod } from "../kit/multus-site.ts";
+import { callIpam } from "./call-ipam.ts";
+import { useApiSite } from "./use-site.ts";
+import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+
+const site = useApiSite();
+let objects: WhereaboutsObjects;
+const followTimeoutMs = 20_000;
+
+beforeAll(() => {
+  objects = new WhereaboutsObjects(site());
+});
+
+/** Requests about whereabouts' objects since the last call, those of the process that writes the pools apart. */
+function counted(): { readonly calls: string[]; readonly writer: string[] } {
+  const entries = site().audit.take("kube-system");
+  const of = (verb: RegExp) => entries.filter(({ userAgent }) => verb.test(userAgent)).map(inWords);
+  return { calls: of(/^polynic\/.*\((ADD|DEL)\)$/), writer: of(/^polynic\/.*\(index\)$/) };
+}
+
+/** Waits until the pool has exactly these keys. */
+async function follows(pool: string, keys: readonly string[]): Promise<void> {
+  const deadline = performance.now() + followTimeoutMs;
+  const current = async () => Object.keys(await objects.allocations(pool)).sort();
+  while (performance.now() < deadline && (await current()).join() !== keys.join()) await Bun.sleep(50);
+  expect(await current()).toEqual(keys);
+}
+
+test("the node gives out its slice without a request, the pool follows in batches, and Go's entries in it are respected", async () => {
+  const { net, range } = freshRange();
+  const node = "node-1";
+  const pool = `${node}-${net}.64-26`;
+  const name = `sliced-${net.replaceAll(".", "-")}`;
+  const allocations = [
+    { nodeName: "node-2", sliceRange: `${net}.0/26` },
+    { nodeName: node, sliceRange: `${net}.64/26` },
+  ];
+  await objects.makeNodeSlicePool(name, range, "/26", allocations);
+  await objects.makePool(pool, `${net}.64/26`, { "1": { id: "go", podref: "default/go", ifname: "net1" } });
+  const base = objects.config(name, range, {
+    kubernetes: { kubeconfig: site().kubeconfigPath },
+    node_slice_size: "/26",
+    enable_overlapping_ranges: false,
+  });
+  const conf: Json = { ...base, name };
+  const pods: SitePod[] = [];
+  const add = async (): Promise<unknown> => {
+    const pod = await site().pod();
+    pods.push(pod);
+    return (await callIpam(site(), "ADD", pod, conf, { NODENAME: node })).result;
+  };
+  counted();
+  expect(await add()).toMatchObject({ ips: [{ address: `${net}.66/24` }] });
+  expect(counted().calls).toEqual(["get nodeslicepools", "get ippools"]);
+  expect(await Promise.all([add(), add(), add()])).toHaveLength(3);
+  await follows(pool, ["1", "2", "3", "4", "5"]);
+  const { calls, writer } = counted();
+  expect(calls).toEqual([]);
+  expect(writer.filter((what) => what === "patch ippools").length).toBeLessThan(4);
+  expect((await objects.allocations(pool))["2"]).toMatchObject({ id: `polynic-slice:${pods[0]?.containerId}` });
+  expect(await objects.reservations(net)).toEqual([]);
+  for (const pod of pods)
+    expect(await callIpam(site(), "DEL", pod, conf, { NODENAME: node })).toMatchObject({ exitCode: 0 });
+  await follows(pool, ["1"]);
+  expect(counted().calls).toEqual([]);
+});
