@@ -78,14 +78,21 @@ async function askKubelet({ kubeletDir, identity, log }: DeviceQuestion, pod: Po
   }
 }
 
-/** Claims cost further requests, and rights that few clusters need to grant: only a pod that has some, for what kubelet does not know. */
+/**
+ * Claims cost further requests, and rights that few clusters need to grant: only a pod that has some, for what kubelet does not know. A pod whose own
+ * networks need nothing of that must not be kept waiting by a network that the node's config gives to every pod.
+ */
 async function askForClaims(question: DeviceQuestion, pod: Pod, assigned: PodDevices): Promise<PodDevices> {
-  const isComplete = resourcesOf(question).every((name) => assigned.has(name));
-  if (question.cluster === undefined || pod.claims === undefined || isComplete) return new Map();
+  const lacking = question.sources.filter(
+    (source) => source?.resourceName !== undefined && !assigned.has(source.resourceName),
+  );
+  if (question.cluster === undefined || pod.claims === undefined || lacking.length === 0) return new Map();
   try {
     return await question.cluster.claimedDevices(pod);
   } catch (error) {
-    throw notReadable(error);
+    if (lacking.some((source) => source?.element !== undefined)) throw notReadable(error);
+    question.log.error(`the pod's claims are passed over: ${CniError.from(error).text}`);
+    return new Map();
   }
 }
 

@@ -6,7 +6,7 @@ import { inWords } from "../kit/audit-log.ts";
 import { callCni, polynicBin } from "../kit/cni-caller.ts";
 import { newAccount, rulesOf } from "../kit/cluster.ts";
 import type { KubeJson } from "../kit/kube-admin.ts";
-import { errorOf, type Json, type SiteCall, type SitePod } from "../kit/multus-site.ts";
+import { errorOf, type Json, type SitePod } from "../kit/multus-site.ts";
 import { Recorder } from "../kit/recorder.ts";
 import { useApiSite } from "./use-site.ts";
 
@@ -18,7 +18,7 @@ let recorder: Recorder;
 let kubelet: FakeKubelet;
 let count = 0;
 
-const conf = (): SiteCall => ({ conf: { kubeletDir: kubelet.path } });
+const conf = (): { conf: Json } => ({ conf: { kubeletDir: kubelet.path } });
 
 /** A device as its driver publishes it. */
 const published = (name: string, attributes: Readonly<Record<string, string>>): Json => ({
@@ -153,6 +153,20 @@ describe("a pod with claims", () => {
     expect(code).toBe(11);
     expect(msg).toContain('- {apiGroups: ["resource.k8s.io"], resources: ["resourceclaims"], verbs: ["get"]}');
     expect(await here.events(pod)).toEqual([expect.stringMatching(/^Warning DevicesNotReadable get resourceclaim /)]);
+  });
+
+  test("is not kept from its networks by one that the node gives to every pod", async () => {
+    const here = site();
+    const pod = await podWith("", [await claim(["gpu"])]);
+    await kubelet.listen([]);
+    await here.useAccount("polynic");
+    const cluster = { delegates: undefined, clusterNetwork: "fast", multusNamespace: here.namespace };
+    const over = { conf: { ...conf().conf, ...cluster } };
+    const outcome = await here.call("ADD", pod, over);
+    expect(outcome.exitCode).toBe(0);
+    expect(outcome.stderr).toContain("the pod's claims are passed over: get resourceclaim ");
+    expect(told()).toEqual({ eth0: undefined });
+    await here.call("DEL", pod, over);
   });
 
   test("is explained from anywhere: claims need no kubelet", async () => {
