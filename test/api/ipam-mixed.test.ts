@@ -1,0 +1,133 @@
+// A rolling migration: nodes of Go whereabouts and ours give out addresses of the same pools, and Go's reconciler runs all the time.
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ApiServer, startApiServer } from "../kit/api-server.ts";
+import { prepareCluster } from "../kit/cluster.ts";
+import { polynicBin } from "../kit/cni-caller.ts";
+import { disagreements, DuplicateDetector } from "../kit/duplicate-detector.ts";
+import { startGoReconciler } from "../kit/go-reconciler.ts";
+import { useTemporaryFolder } from "../kit/hooks.ts";
+import { addressesOf, inParallel, IpamSide } from "../kit/ipam-side.ts";
+import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
+
+const folder = useTemporaryFolder();
+/** Two pools that have most of their addresses in common. */
+const ranges = ["10.50.0.0/26", "10.50.0.0/27"] as const;
+const steps = 120;
+const width = 8;
+const seed = 7;
+
+let server: ApiServer;
+let world: IpamWorld;
+let sides: readonly IpamSide[];
+let children: Bun.Subprocess[];
+
+// A server of its own: Go's reconciler deletes in all namespaces what it does not know.
+beforeAll(async () => {
+  server = await startApiServer(`${folder().path}/server`);
+  await prepareCluster(server);
+  world = await IpamWorld.make(server);
+  sides = [
+    await IpamSide.make("go", world, `${folder().path}/go`),
+    await IpamSide.make("ours", world, `${folder().path}/ours`),
+  ];
+  const kubeconfig = folder().write("controller.kubeconfig", await world.kubeconfig("polynic-ipam"));
+  const args = [
+    "controller",
+    "ipam",
+    "--gc-schedule",
+    "@every 2s",
+    "--gc-confirm-after",
+    "4",
+    "--kubeconfig",
+    kubeconfig,
+  ];
+  const controller = Bun.spawn([`${polynicBin}/polynic`, ...args], {
+    stdio: ["ignore", "ignore", Bun.file(`${folder().path}/controller.log`)],
+    env: { WHEREABOUTS_NAMESPACE: world.namespace },
+  });
+  children = [controller, await startGoReconciler(server, world.namespace, `${folder().path}/reconciler`, "@every 3s")];
+});
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await Promise.all(children.map((child) => child.exited));
+  await server.stop();
+});
+
+interface Sandbox {
+  readonly name: string;
+  readonly podUid: string;
+  readonly side: IpamSide;
+  readonly range: string;
+  readonly node: string;
+}
+
+/** mulberry32. */
+function random(start: number): (below: number) => number {
+  let state = start;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+test(`in ${steps} steps at random no address is given out twice`, { timeout: 600_000 }, async () => {
+  const detector = new DuplicateDetector();
+  const chance = random(seed);
+  const living: Sandbox[] = [];
+  const failures: string[] = [];
+  let count = 0;
+
+  const add = async (): Promise<void> => {
+    const name = `m${count++}`;
+    const side = sides[chance(2)]!;
+    // Two nodes of each kind.
+    const node = `${side.name}-${chance(2)}`;
+    const sandbox = {
+      name,
+      podUid: await world.pod(name, { phase: "Pending", node }),
+      side,
+      range: ranges[chance(2)]!,
+      node,
+    };
+    const outcome = await side.call("ADD", { ...sandbox, sandbox: name });
+    const addresses = addressesOf(outcome);
+    if (addresses.length === 0) failures.push(`${side.name}: ${outcome.stdout}`);
+    detector.added(name, addresses);
+    // As Multus does, and what Go's reconciler believes.
+    const status = JSON.stringify([{ name: "default/lan", interface: "net1", ips: addresses, default: false }]);
+    const metadata = { annotations: { "k8s.v1.cni.cncf.io/network-status": status } };
+    await world.admin.send("PATCH", `/api/v1/namespaces/default/pods/${name}`, { metadata });
+    living.push(sandbox);
+  };
+  const del = async (sandbox: Sandbox): Promise<void> => {
+    detector.deleting(sandbox.name);
+    await sandbox.side.call("DEL", { ...sandbox, sandbox: sandbox.name });
+    await world.deletePod(sandbox.name);
+  };
+
+  await inParallel(
+    Array.from({ length: steps }, (_, step) => step),
+    width,
+    async () => {
+      const [sandbox] = chance(5) < 2 && living.length > 4 ? living.splice(chance(living.length), 1) : [];
+      await (sandbox === undefined ? add() : del(sandbox));
+      expect(detector.duplicates).toEqual([]);
+    },
+  );
+  // Go gives up an ADD whose reservation somebody else has made at the same moment; ours never has to.
+  expect(failures.filter((each) => each.startsWith("ours"))).toEqual([]);
+  const { pools } = await connectPools(server, "polynic-ipam", world.namespace);
+  expect(await eventually(() => disagreements(pools), [])).toEqual([]);
+  expect(readFileSync(`${folder().path}/reconciler/reconciler.log`, "utf8")).toContain("starting reconciler run");
+
+  await inParallel([...living], width, del);
+  expect(await eventually(() => world.held(), [])).toEqual([]);
+  const left = async () => (await pools.listPools()).flatMap(({ allocations }) => Object.keys(allocations));
+  expect(await eventually(left, [])).toEqual([]);
+  process.stdout.write(
+    `polynic: ${detector.claims} claims by Go and ours together, ${detector.duplicates.length} duplicates, ${failures.length} ADDs of Go failed\n`,
+  );
+});
