@@ -25,8 +25,6 @@ export interface IndexerOptions {
   readonly pools: Pools;
   readonly signal: AbortSignal;
   readonly log: Logger;
-  /** Pools whose map a node writes itself: those of slices. */
-  readonly isNodeOwned: (pool: IpPool) => boolean;
   readonly times?: IndexTimes;
 }
 
@@ -163,7 +161,7 @@ export class Indexer {
   async #bring(name: string): Promise<boolean> {
     const claims = this.#claims.get(name) ?? new Map<string, Reservation>();
     const pool = this.#pools.get(name) ?? (await this.#make(name, claims));
-    if (pool === undefined || this.#options.isNodeOwned(pool)) return true;
+    if (pool === undefined) return true;
     const schedule = this.#schedule(name);
     const plan = planIndex(pool, claims.values(), (key) => schedule.isSettled(key));
     schedule.waitFor(plan.unsettled);

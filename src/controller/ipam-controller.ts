@@ -10,6 +10,7 @@ import { collect } from "./collector.ts";
 import { Indexer } from "./indexer.ts";
 import { onSchedule } from "./schedule.ts";
 import { Scans } from "./scans.ts";
+import { Slicer } from "./slicer.ts";
 import { ApiSurveyor } from "./survey.ts";
 import type { Suspect } from "./verdict.ts";
 
@@ -43,7 +44,10 @@ export async function runIpamController(client: KubeClient, options: IpamControl
     // One that fails takes the others with it: a controller that does half of its work looks healthy and is not.
     const stop = new AbortController();
     const both = { ...options, signal: AbortSignal.any([leading, stop.signal]) };
-    const parts = [runIndexer(client, both), runCollector(client, both)];
+    const pools = new ApiPools(client, namespace, `namespace ${namespace}`);
+    const slicer = new Slicer(client, both);
+    const indexer = new Indexer(client, { ...both, pools });
+    const parts = [indexer.run(), runSlicer(slicer, both), runCollector(client, both)];
     try {
       await Promise.all(parts);
     } finally {
@@ -73,9 +77,14 @@ export async function runCollector(client: KubeClient, options: IpamControllerOp
   });
 }
 
-async function runIndexer(client: KubeClient, { namespace, signal, log }: IpamControllerOptions): Promise<void> {
-  const pools = new ApiPools(client, namespace, `namespace ${namespace}`);
-  await new Indexer(client, { namespace, pools, signal, log, isNodeOwned: () => false }).run();
+/** Without the right to read nodes and networks, as in GKE's manifest, no network can have slices. */
+async function runSlicer(slicer: Slicer, { log }: IpamControllerOptions): Promise<void> {
+  try {
+    await slicer.run();
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    log.error(`${error.message}; no ranges are divided among nodes`);
+  }
 }
 
 /** An event about the pod that held the address, gone or not; not waited for, and worth no more than a line when it can't be delivered. */

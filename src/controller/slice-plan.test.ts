@@ -1,16 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatPrefix, overlaps, parsePrefix, type Prefix } from "../ip/prefix.ts";
-import {
-  isCovered,
-  parseSliceSize,
-  planSlices,
-  type SliceAllocation,
-  type SliceLayout,
-  type SliceNode,
-} from "./slice-plan.ts";
+import { containsIp, formatPrefix, lastIp, overlaps, parsePrefix, type Prefix } from "../ip/prefix.ts";
+import { planSlices, restMs, type SliceAllocation, type SliceLayout, type SliceNode } from "./slice-plan.ts";
 
 const prefix = (text: string): Prefix => parsePrefix(text) ?? expect.fail(text);
+const isCovered = (slice: Prefix, networks: readonly Prefix[]): boolean =>
+  networks.some((network) => containsIp(network, slice.ip) && containsIp(network, lastIp(slice)));
 const layout = (range: string, sliceBits: number, excluded: readonly string[] = []): SliceLayout => ({
   range: prefix(range),
   sliceBits,
@@ -28,6 +23,8 @@ interface Row {
   readonly owners?: Readonly<Record<string, string>>;
   /** Slices with so many held addresses. */
   readonly held?: Readonly<Record<string, number>>;
+  /** When slices lost their nodes, if they did; long ago. */
+  readonly vacated?: number;
   readonly want: readonly SliceAllocation[];
   readonly without?: readonly string[];
 }
@@ -45,6 +42,13 @@ const rows: readonly Row[] = [
     before: list(["b", "10.0.0.0/28"], ["c", "10.0.0.16/28"]),
     owners: { b: "uid-b", c: "uid-c" },
     want: list(["a", "10.0.0.0/28"], ["c", "10.0.0.16/28"], ["", "10.0.0.32/28"], ["", "10.0.0.48/28"]),
+  },
+  {
+    name: "a slice whose node is gone rests before another one gets it",
+    nodes: [node("a")],
+    before: list(["b", "10.0.0.0/28"]),
+    vacated: 1,
+    want: list(["b", "10.0.0.0/28"], ["a", "10.0.0.16/28"], ["", "10.0.0.32/28"], ["", "10.0.0.48/28"]),
   },
   {
     name: "the slice of a node that is gone stays while addresses of it are held",
@@ -123,8 +127,15 @@ const rows: readonly Row[] = [
   },
 ];
 
-test.each(rows)("$name", ({ nodes, before = [], owners = {}, held = {}, want, without = [], ...row }) => {
-  const state = { allocations: before, owners, held: ({ sliceRange }: SliceAllocation) => held[sliceRange] ?? 0 };
+test.each(rows)("$name", ({ nodes, before = [], owners = {}, held = {}, vacated = 0, want, without = [], ...row }) => {
+  const vacatedMs = Object.fromEntries(before.map(({ sliceRange }) => [sliceRange, vacated]));
+  const state = {
+    allocations: before,
+    owners,
+    held: ({ sliceRange }: SliceAllocation) => held[sliceRange] ?? 0,
+    vacatedMs,
+    nowMs: restMs,
+  };
   const plan = planSlices(row.layout ?? four, nodes, state);
   expect(plan.allocations).toEqual(want);
   expect(plan.without).toEqual(without);
@@ -133,8 +144,9 @@ test.each(rows)("$name", ({ nodes, before = [], owners = {}, held = {}, want, wi
 test("planning again changes nothing", () => {
   const nodes = [node("a"), node("b", "new")];
   const held = ({ sliceRange }: SliceAllocation) => (sliceRange === "10.0.0.16/28" ? 5 : 0);
-  const first = planSlices(four, nodes, { allocations: list(["b", "10.0.0.16/28"]), owners: { b: "old" }, held });
-  expect(planSlices(four, nodes, { ...first, held })).toEqual(first);
+  const before = { allocations: list(["b", "10.0.0.16/28"]), owners: { b: "old" }, vacatedMs: {} };
+  const first = planSlices(four, nodes, { ...before, held, nowMs: 0 });
+  expect(planSlices(four, nodes, { ...first, held, nowMs: 1 })).toEqual(first);
 });
 
 describe("whatever comes and goes", () => {
@@ -152,13 +164,18 @@ describe("whatever comes and goes", () => {
       fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
         let allocations: readonly SliceAllocation[] = [];
         let owners: Readonly<Record<string, string>> = {};
+        let vacatedMs: Readonly<Record<string, number>> = {};
+        let nowMs = 0;
         for (const { nodes, held, bits } of steps) {
+          nowMs += 90_000;
           const before = allocations;
           const isHeld = ({ nodeName, sliceRange }: SliceAllocation) => (nodeName === "" ? 0 : (held[sliceRange] ?? 0));
-          ({ allocations, owners } = planSlices(layout("10.0.0.0/26", bits), nodes, {
+          ({ allocations, owners, vacatedMs } = planSlices(layout("10.0.0.0/26", bits), nodes, {
             allocations,
             owners,
             held: isHeld,
+            vacatedMs,
+            nowMs,
           }));
           const prefixes = allocations.map(({ sliceRange }) => prefix(sliceRange));
           prefixes.forEach((one, index) =>
@@ -182,15 +199,7 @@ const refused: readonly (readonly [string, string, number, RegExp])[] = [
 ];
 
 test.each(refused)("is refused: %s", (_, range, bits, message) => {
-  expect(() => planSlices(layout(range, bits), [], { allocations: [], owners: {}, held: () => 0 })).toThrow(message);
-});
-
-test.each([
-  ["/26", 26],
-  ["26", 26],
-  ["", undefined],
-  ["x", undefined],
-  ["/-1", undefined],
-])("node_slice_size %s", (text, want) => {
-  expect(parseSliceSize(text)).toBe(want);
+  expect(() =>
+    planSlices(layout(range, bits), [], { allocations: [], owners: {}, held: () => 0, vacatedMs: {}, nowMs: 0 }),
+  ).toThrow(message);
 });

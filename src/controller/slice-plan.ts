@@ -1,5 +1,5 @@
 import type { Ip } from "../ip/address.ts";
-import { containsIp, formatPrefix, lastIp, networkOf, overlaps, parsePrefix, type Prefix } from "../ip/prefix.ts";
+import { formatPrefix, networkOf, overlaps, parsePrefix, type Prefix } from "../ip/prefix.ts";
 
 /** An entry of a NodeSlicePool's status.allocations. */
 export interface SliceAllocation {
@@ -29,11 +29,15 @@ export interface SliceState {
   readonly owners: Readonly<Record<string, string>>;
   /** Addresses of a slice that are held: what its pool shows. */
   readonly held: (allocation: SliceAllocation) => number;
+  /** Since when slices have had no node that may allocate from them, in ms, by their ranges. */
+  readonly vacatedMs: Readonly<Record<string, number>>;
+  readonly nowMs: number;
 }
 
 export interface SlicePlan {
   readonly allocations: readonly SliceAllocation[];
   readonly owners: Readonly<Record<string, string>>;
+  readonly vacatedMs: Readonly<Record<string, number>>;
   /** Nodes for which no slice is left. */
   readonly without: readonly string[];
 }
@@ -42,13 +46,15 @@ export interface SlicePlan {
 export const mostSlices = 8192;
 /** A node whose slices are held to this part gets one more. */
 const fullShare = 0.9;
+/** How long a slice that has lost its node rests: a node may believe for a minute what it was told of its slices. */
+export const restMs = 120_000;
 /** No node's name has it, so that no node takes the slice for its own. */
 const formerMark = "~";
 
 /**
  * Who has which slice from now on, pure: nodes in the order of their names get the lowest slices that are free. A slice with held
  * addresses is never taken away and never overlapped, whatever became of its node and of the range: it stays listed until its pool is
- * empty. A node of the same name but another uid is another machine: while its predecessor's slice has held addresses it gets a slice of its own,
+ * empty, and it has been without a node for a while. A node of the same name but another uid is another machine: while its predecessor's slice has held addresses it gets a slice of its own,
  * and the old one is listed as `<name>~<uid>`. A node whose slices are nearly full gets another one. Throws `RangeError` for a layout that
  * makes no slices, or too many.
  */
@@ -77,7 +83,8 @@ export function planSlices(layout: SliceLayout, nodes: readonly SliceNode[], sta
     ...[...listed].map((sliceRange) => owned.get(sliceRange) ?? { nodeName: "", sliceRange }),
     ...kept.filter(({ sliceRange }) => !listed.has(sliceRange)),
   ];
-  return { allocations, owners: ownersOf(allocations, byName, state), without };
+  const vacatedMs = vacatedOf(allocations, ranges, byName, state);
+  return { allocations, owners: ownersOf(allocations, byName, state), vacatedMs, without };
 }
 
 /** What stays of an allocation: itself, itself under the name of a former node, or nothing. */
@@ -94,7 +101,24 @@ function keep(
   const owner = state.owners[nodeName];
   if (node !== undefined && owner !== undefined && owner !== node.uid && hasHeld)
     return [{ nodeName: `${nodeName}${formerMark}${owner}`, sliceRange }];
-  return hasHeld || (node !== undefined && ranges.has(sliceRange)) ? [allocation] : [];
+  const isInUse = node !== undefined && ranges.has(sliceRange);
+  const hasRested = state.nowMs - (state.vacatedMs[sliceRange] ?? state.nowMs) >= restMs;
+  return hasHeld || isInUse || !hasRested ? [allocation] : [];
+}
+
+/** Of the slices that stay without a node: when that began. */
+function vacatedOf(
+  allocations: readonly SliceAllocation[],
+  ranges: ReadonlySet<string>,
+  nodes: ReadonlyMap<string, SliceNode>,
+  { vacatedMs, nowMs }: SliceState,
+): Record<string, number> {
+  const vacated: Record<string, number> = {};
+  for (const { nodeName, sliceRange } of allocations) {
+    const isInUse = nodes.has(nodeName) && ranges.has(sliceRange);
+    if (nodeName !== "" && !isInUse) vacated[sliceRange] = vacatedMs[sliceRange] ?? nowMs;
+  }
+  return vacated;
 }
 
 /** True for no slices at all. */
@@ -140,15 +164,4 @@ function divide({ range, sliceBits }: SliceLayout): Prefix[] {
     const ip: Ip = { family: network.ip.family, value: network.ip.value + BigInt(index) * size };
     return { ip, bits: sliceBits };
   });
-}
-
-/** node_slice_size as Go reads it: "/26" or "26"; undefined for anything else. */
-export function parseSliceSize(text: string): number | undefined {
-  const digits = /^\/?(\d{1,3})$/.exec(text.trim())?.[1];
-  return digits === undefined ? undefined : Number(digits);
-}
-
-/** True when the whole slice lies in one of the networks. */
-export function isCovered(slice: Prefix, networks: readonly Prefix[]): boolean {
-  return networks.some((network) => containsIp(network, slice.ip) && containsIp(network, lastIp(slice)));
 }

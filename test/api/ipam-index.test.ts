@@ -28,7 +28,7 @@ async function startIndexer(url?: string): Promise<() => Promise<void>> {
   const { client, pools } = await connectPools(inject("api"), "polynic-ipam", namespace, url);
   const log = loggerTo("debug", ({ message }) => lines.push(message));
   const stop = new AbortController();
-  const indexer = new Indexer(client, { namespace, pools, signal: stop.signal, log, isNodeOwned: () => false });
+  const indexer = new Indexer(client, { namespace, pools, signal: stop.signal, log });
   const end = indexer.run();
   const done = async () => {
     stop.abort();

@@ -17,6 +17,8 @@ export interface IpamCall {
   /** Which of the side's nodes; they share nothing but the server. */
   readonly node?: string;
   readonly deadlineMs?: number;
+  /** Of the CNI config; "lan" otherwise. */
+  readonly network?: string;
 }
 
 /** One of the two implementations, with its own credentials and state. */
@@ -45,7 +47,7 @@ export class IpamSide {
     command: "ADD" | "DEL",
     { range, over = {}, sandbox, node = "node-1", ...more }: IpamCall,
   ): Promise<CniOutcome> {
-    const { pod = sandbox, podUid = `uid-${sandbox}`, deadlineMs = 150_000 } = more;
+    const { pod = sandbox, podUid = `uid-${sandbox}`, deadlineMs = 150_000, network = "lan" } = more;
     const own = this.name === "go" ? {} : { data_dir: join(this.folder, node) };
     const ipam = {
       type: "whereabouts",
@@ -58,7 +60,7 @@ export class IpamSide {
     return await callCni({
       executable: join(this.name === "go" ? peerTools("whereabouts").bin : polynicBin, "whereabouts"),
       command,
-      config: { cniVersion: "1.0.0", name: "lan", type: "macvlan", ipam },
+      config: { cniVersion: "1.0.0", name: network, type: "macvlan", ipam },
       containerId: sandbox,
       ifName: "net1",
       netns: "/proc/self/ns/net",
