@@ -31,3 +31,9 @@ test("help of a verb is that verb's own", async () => {
   expect(exitCode).toBe(0);
   expect(out).toContain("Usage: polynic version");
 });
+
+test("help tells defaults that say something, and no empty ones", async () => {
+  const { out } = await capture("help", "play");
+  expect(out).toContain('(default: "/run/polynic/play")');
+  expect(out).not.toMatch(/default: (?:""|\[\]|false)/);
+});

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help, type Option } from "commander";
 import { explain } from "../src/play/explain.ts";
 import { InputError } from "../src/play/play-error.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
@@ -99,9 +99,18 @@ async function programFor(
     command
       .exitOverride()
       .configureOutput({ writeOut: (text) => output.push(terminal.out(text)), writeErr: () => {} })
-      .configureHelp({ helpWidth: 120 });
+      .configureHelp({ helpWidth: 120, optionDescription });
   }
   return program;
+}
+
+/** A default that is nothing is not worth telling. */
+function optionDescription(option: Option): string {
+  const { description } = option;
+  const defaultValue: unknown = option.defaultValue;
+  const isNothing =
+    defaultValue === "" || defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0);
+  return isNothing ? description : new Help().optionDescription(option);
 }
 
 async function report(error: unknown, terminal: Terminal): Promise<number> {
