@@ -38,6 +38,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
         binDir: absolute(options.cniBinDir),
         confDir: absolute(options.cniConfDir),
         cniDir: absolute(options.cniDir),
+        stateDir: "/var/lib/cni/polynic",
         settleMs,
         drainTimeoutMs: options.wait * 1000,
         detaches: options.detach,

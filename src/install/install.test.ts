@@ -69,6 +69,7 @@ const uninstallOptions = (): UninstallOptions => ({
   binDir: path("bin"),
   confDir: path("net.d"),
   cniDir: path("cni"),
+  stateDir: path("state"),
   settleMs: 0,
   drainTimeoutMs: 0,
   detaches: false,

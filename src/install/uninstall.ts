@@ -18,6 +18,8 @@ export interface UninstallOptions {
   readonly confDir: string;
   /** Where the dispatcher keeps its journal. */
   readonly cniDir: string;
+  /** What plugins of ours keep on the node besides, all of it ours. */
+  readonly stateDir: string;
   /** How long a runtime may take to notice that a config has gone; until then it calls us by it. */
   readonly settleMs: number;
   /** How long to wait until the pods that hold networks are gone. */
@@ -58,6 +60,7 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   removeCredentials(join(confDir, credentialsFolder), say);
   rmSync(join(confDir, keptConfName), { force: true });
   removeState(options.cniDir);
+  rmSync(options.stateDir, { recursive: true, force: true });
 }
 
 /** What the config said while it was in force, for releasing; hidden from runtimes. */

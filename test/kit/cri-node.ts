@@ -34,7 +34,7 @@ const uidOf = (number: number): string => `00000000-0000-4000-9000-${String(numb
 
 /** Files that belong to a network or to the node and not to any pod, and the runtime's own memory of its calls. */
 const notThePods =
-  /^\/var\/lib\/cni\/results\/|(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
+  /^\/var\/lib\/cni\/(?:results|polynic\/whereabouts\/hints)\/|(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
 
 export class CriNode implements AsyncDisposable {
   /** In the lane's own /var/lib, so that nothing is left of it even when the lane is killed. */
@@ -163,6 +163,11 @@ export class CriNode implements AsyncDisposable {
     }
   }
 
+  /** Names of the pods' network namespaces below /run/netns. */
+  namespaces(): string[] {
+    return namespaces();
+  }
+
   /** IPv4 addresses of all pods, by their namespaces, without loopback's. */
   addresses(): string[] {
     const lines = namespaces().flatMap((name) =>
@@ -249,9 +254,11 @@ function namespaces(): string[] {
 
 /** All but loopback; the kernel may be taking some away just now, with the namespaces of their pods. */
 function removeLinks(): void {
-  const names = readdirSync("/sys/class/net").filter((name) => !["lo", "bonding_masters"].includes(name));
-  const lines = names.map((name) => `link del ${name}`);
-  runCommand(["sh", "-c", "ip -force -batch - || true"], { stdin: `${lines.join("\n")}\n` });
+  const names = runCommand(["ip", "-o", "link", "show"])
+    .split("\n")
+    .map((line) => /^\d+: ([^:@]+)/.exec(line)?.[1]);
+  const lines = names.filter((name) => name !== undefined && name !== "lo").map((name) => `link del ${name}\n`);
+  runCommand(["sh", "-c", "ip -force -batch - || true"], { stdin: lines.join("") });
 }
 
 /** The shims of containers below a folder: each has its address or its bundle there. */

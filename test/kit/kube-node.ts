@@ -1,6 +1,8 @@
 // A whole node: a real API server, kubelet, containerd and runc; pods are objects of the cluster, polynic comes by its own manifest.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Netns } from "../../src/netns/netns.ts";
+import { hasKind } from "../../src/plugins/common/kernel-kind.ts";
 import { polynicImage } from "../../tools/image.ts";
 import { type ApiServer, nodeUser, startApiServer } from "./api-server.ts";
 import { AuditLog } from "./audit-log.ts";
@@ -106,25 +108,51 @@ export class KubeNode implements AsyncDisposable {
     return items.map(({ type, reason, message }) => `${type} ${reason} ${message}`).sort();
   }
 
-  /** Makes the pods of a DaemonSet of a manifest run here, as its controller would; the node's folders take the place of those it mounts. */
-  async runDaemonSet(file: string, name: string, namespace = "kube-system"): Promise<KubeJson> {
-    const objects = [Bun.YAML.parse(readFileSync(file, "utf8"))].flat() as KubeJson[];
-    const set = objects.find((object) => object.kind === "DaemonSet");
+  /**
+   * Makes the pod of a DaemonSet of a manifest run here, as its controller would; the node's folders take the place of those it mounts.
+   * `args` are added to those of its first container.
+   */
+  async runDaemonSet(file: string, name: string, args: readonly string[] = this.nodeArgs()): Promise<KubeJson> {
+    const set = objectsOf(file).find(({ kind }) => kind === "DaemonSet");
     if (set === undefined) throw new Error(`${file} has no DaemonSet`);
     const { template } = set["spec"] as { template: { spec: Json } };
-    const folders = { "/opt/cni/bin": this.cri.path("bin"), "/etc/cni/net.d": this.cri.path("net.d") };
+    const bin = this.cri.path("bin");
+    const folders = { "/opt/cni/bin": bin, "/home/kubernetes/bin": bin, "/etc/cni/net.d": this.cri.path("net.d") };
     let text = JSON.stringify({ ...template.spec, nodeName });
     for (const [path, folder] of Object.entries(folders))
       text = text.replaceAll(`"path":"${path}"`, `"path":"${folder}"`);
     const spec = JSON.parse(text) as { containers: { args: string[] }[] };
-    spec.containers[0]?.args.push(
+    spec.containers[0]?.args.push(...args);
+    const metadata = { name, namespace: "kube-system" };
+    return await this.admin.create({ apiVersion: "v1", kind: "Pod", metadata, spec });
+  }
+
+  /** What an overlay for this node's folders would add. */
+  nodeArgs(): string[] {
+    return [
       `--additional-bin-dir=${this.cri.path("bin")}`,
       `--multus-kubeconfig-file-host=${this.cri.path("net.d/multus.d/multus.kubeconfig")}`,
-      `--multus-log-file=${this.cri.path("multus.log")}`,
-      "--multus-log-level=verbose",
       `--cni-dir=${this.cri.path("cni")}`,
-    );
-    return await this.admin.create({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace }, spec });
+    ];
+  }
+
+  /**
+   * Creates the objects of an example; its pods run busybox on this node. Where the kernel has no ipvlan, macvlan takes its place: what else
+   * the example is about stays.
+   */
+  async applyExample(...files: readonly string[]): Promise<void> {
+    for (const object of files.flatMap(objectsOf)) {
+      const { namespace = "default" } = object.metadata;
+      if (!["default", "kube-system"].includes(namespace))
+        await this.admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+      if (object.kind === "Pod") {
+        const { spec } = podObject(object.metadata.name ?? "", namespace, "");
+        // Nothing makes the service accounts of further namespaces.
+        const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } };
+        await this.admin.create(account);
+        await this.admin.create({ ...object, spec });
+      } else await this.admin.create(withoutIpvlan(object));
+    }
   }
 
   /** Makes the image of polynic known to the node, under the name that manifests call it by. */
@@ -140,6 +168,17 @@ export class KubeNode implements AsyncDisposable {
     const deadline = performance.now() + patienceMs;
     while (!(await isSo())) {
       if (performance.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s for ${what}`);
+      await Bun.sleep(pollMs);
+    }
+  }
+
+  /** Waits until nothing of any pod is left on the node, links of these names aside; the message says what is, when something stays. */
+  async untilNothingIsLeft(...links: readonly string[]): Promise<void> {
+    const left = (): string[] => this.cri.remains().filter((line) => !links.some((name) => line.includes(name)));
+    const deadline = performance.now() + patienceMs;
+    while (left().length > 0) {
+      if (performance.now() > deadline)
+        throw new Error(`after ${patienceMs / 1000} s there are still: ${left().join("; ")}`);
       await Bun.sleep(pollMs);
     }
   }
@@ -179,6 +218,21 @@ export class KubeNode implements AsyncDisposable {
       await Bun.sleep(pollMs);
     }
   }
+}
+
+function objectsOf(file: string): KubeJson[] {
+  return [Bun.YAML.parse(readFileSync(file, "utf8"))].flat() as KubeJson[];
+}
+
+function withoutIpvlan(object: KubeJson): KubeJson {
+  const config = (object["spec"] as { config?: string } | undefined)?.config;
+  if (config === undefined || !config.includes('"ipvlan"') || hasIpvlan()) return object;
+  return { ...object, spec: { config: config.replace('"ipvlan"', '"macvlan"').replace('"l2"', '"bridge"') } };
+}
+
+function hasIpvlan(): boolean {
+  using host = Netns.current();
+  return hasKind(host, { kind: "ipvlan" });
 }
 
 /** A pod whose container waits until it is told to end. `networks` is the annotation's value. */

@@ -32,12 +32,17 @@ test("every example is one that a test knows", () => {
     .map((entry) => relative(examples, join(entry.parentPath, entry.name)));
   expect(files.sort()).toEqual([
     "README.md",
+    // test/node/anthos.test.ts
+    "anthos/networks.yaml",
+    "anthos/pods.yaml",
     // test/kernel/examples.test.ts
     "eth1/bridge-vlan.yaml",
     "eth1/ipvlan-whereabouts.yaml",
     "eth1/ipvlan.yaml",
     "eth1/macvlan-on-vlan.yaml",
     "eth1/vlan.yaml",
+    // test/node/gke.test.ts
+    "gke/nad.yaml",
     // test/cri/readme.test.ts
     "install/10-primary.conflist",
     "install/pod.yaml",

@@ -54,7 +54,7 @@ test("a pod with an annotation runs with its networks, says so, and its deletion
     expect.stringMatching(/^Normal AddedInterface Add net1 \[10\.78\.\S+\] from default\/lan$/),
   );
   await here.deletePod("web");
-  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+  await here.untilNothingIsLeft();
 });
 
 test("a pod costs the API server five requests, and its deletion none", async () => {
@@ -75,7 +75,7 @@ test("a network that does not exist keeps the pod from running, the event says s
     (await here.events("lost")).some((event) => event.startsWith("Warning NoNetworkFound")),
   );
   await here.deletePod("lost");
-  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+  await here.untilNothingIsLeft();
 });
 
 test("a static pod gets its networks, and its mirror the status", async () => {
@@ -86,7 +86,7 @@ test("a static pod gets its networks, and its mirror the status", async () => {
   expect(networkStatus(pod)).toHaveLength(2);
   rmSync(here.cri.path("static/pod.json"));
   await here.until("the mirror to be gone", async () => (await here.find("static-node1")) === undefined);
-  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+  await here.untilNothingIsLeft();
 });
 
 test("another pod of the DaemonSet means another token: pods go on, also those that came in between", async () => {
@@ -101,5 +101,5 @@ test("another pod of the DaemonSet means another token: pods go on, also those t
   await here.until("the new token", () => token() !== first);
   expect(networkStatus(await here.ready("between"))).toHaveLength(2);
   await here.deletePod("between");
-  await here.until("nothing to be left", () => here.cri.remains().length === 0);
+  await here.untilNothingIsLeft();
 });
