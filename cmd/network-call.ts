@@ -47,7 +47,7 @@ export async function callNetwork(
       await terminal.out(await add(runtime, cache, list, attachment));
       break;
     case "check":
-      await checkCached(runtime, cache, list, attachment);
+      await checkCached(runtime, cache, list, asAdded(cache, list, attachment));
       break;
     case "del":
       await delCached(runtime, cache, list, attachment);
@@ -64,6 +64,17 @@ export async function callNetwork(
 async function add(runtime: Runtime, cache: ResultCache, list: NetworkList, attachment: Attachment): Promise<string> {
   const result = await addCached(runtime, cache, list, attachment);
   return `${printResult(result, asVersion(list.cniVersion) ?? newestVersion)}\n`;
+}
+
+/** With the arguments that `add` was given where the environment has none now: a check that knows less would miss, or find, something else. */
+function asAdded(cache: ResultCache, list: NetworkList, attachment: Attachment): Attachment {
+  const cached = cache.read({ ...attachment, networkName: list.name });
+  if (cached === undefined) return attachment;
+  return {
+    ...attachment,
+    args: attachment.args || cached.args,
+    capabilityArgs: { ...cached.capabilityArgs, ...attachment.capabilityArgs },
+  };
 }
 
 function attachmentFrom(environment: Readonly<Record<string, string | undefined>>, netns: NetnsRef): Attachment {

@@ -79,7 +79,8 @@ describe.each([
       for (const from of [node, neighbour]) expect(ask(from, { ...question, address: nodeAddress })).toMatch(/^shop /);
       expect(ask(node, { ...question, address: "127.0.0.1" })).toMatch(/^shop /);
     }
-    const told = call("check", network, pod, own);
+    // Without being told again which ports, or which pod.
+    const told = call("check", network, pod, {});
     if (network === "ports") expect(told).toContain("[verbose] port mappings of eth0 by iptables (by default)\n");
     else expect(told).toBe("");
     call("del", network, pod, own);

@@ -65,6 +65,15 @@ describe("the verbs of cnitool", () => {
     expect(pod.run("ip", "-o", "addr", "show", "dev", "lan7")).toContain("10.9.0.77/24");
     expect(polynic(["del", "lan", pod.path], env).exitCode).toBe(0);
   });
+  test("check knows what add was told", () => {
+    const told = { CAP_ARGS: '{"ips":["10.9.0.77/24"]}' };
+    expect(polynic(["add", "lan", pod.path], told)).toMatchObject({ exitCode: 0 });
+    expect(polynic(["check", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    pod.ip("addr del 10.9.0.77/24 dev eth0");
+    expect(polynic(["check", "lan", pod.path]).stderr).toContain("10.9.0.77");
+    expect(polynic(["del", "lan", pod.path])).toMatchObject({ exitCode: 0 });
+  });
+
   test("gc deletes every attachment of the network", () => {
     expect(polynic(["add", "lan", pod.path]).exitCode).toBe(0);
     expect(polynic(["gc", "lan"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
