@@ -31,6 +31,15 @@ async function nextPod(here: ApiSite): Promise<string> {
   return `pod-${Number(name.slice(4)) + 1}`;
 }
 
+interface Routes {
+  readonly routes?: readonly { readonly dst: string; readonly gw?: string }[];
+}
+
+interface CachedRoutes extends Routes {
+  readonly ip4?: Routes;
+  readonly ip6?: Routes;
+}
+
 const idsOf = (adds: readonly { readonly config: Json }[]): unknown[][] =>
   adds.slice(1).map(({ config }) => [config["deviceID"], config["pciBusID"]]);
 
@@ -147,7 +156,7 @@ export const valueThemes: readonly Theme[] = [
       }
     },
   },
-  ...["0.3.1", "0.4.0", "1.0.0", "1.1.0"].map((cniVersion): Theme => ({
+  ...["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].map((cniVersion): Theme => ({
     suite: "netutils",
     theme: `a default route that goes and one that comes are in the cached results of version ${cniVersion}, of either family`,
     async holds(here) {
@@ -168,10 +177,12 @@ export const valueThemes: readonly Theme[] = [
         look: ({ containerId }) => {
           const routes = (ifName: string, network: string) => {
             const file = here.local.path("cni", "results", `${network}-${containerId}-${ifName}`);
-            const { result } = JSON.parse(readFileSync(file, "utf8")) as {
-              result: { routes?: { dst: string; gw?: string }[] };
-            };
-            return (result.routes ?? []).map(({ dst, gw }) => `${dst} ${gw ?? ""}`.trim());
+            const { result } = JSON.parse(readFileSync(file, "utf8")) as { result: CachedRoutes };
+            // Until 0.2.0 each family has its own.
+            const { routes = [], ip4, ip6 } = result;
+            return [...routes, ...(ip4?.routes ?? []), ...(ip6?.routes ?? [])].map(({ dst, gw }) =>
+              `${dst} ${gw ?? ""}`.trim(),
+            );
           };
           expect(routes("eth0", "cached-163")).toEqual([]);
           expect(routes("net1", "cached-164").toSorted()).toEqual(["0.0.0.0/0 10.164.0.1", "::/0 fd00:164::1"]);
