@@ -12,6 +12,8 @@ async function main(name: string): Promise<number> {
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "");
   }
+  // It may run for long, unlike a plugin: compile code as early as usual, see tools/compile.ts.
+  Bun.unsafe.setJITPolicy(1);
   const { runCommandLine } = await import("./command-line.ts");
   const { commandWords } = await import("./aliases.ts");
   return runCommandLine(commandWords(name, Bun.argv.slice(2)));

@@ -57,8 +57,9 @@ await Bun.build({
     outfile,
     autoloadDotenv: false,
     autoloadBunfig: false,
-    // A process of a few milliseconds gains nothing from compiled code: ten times the calls before a function is.
-    jitPolicy: 10,
+    // A process of a few milliseconds gains nothing from compiled code, and the thread that compiles costs it a start and an end: a hundred
+    // times the calls before a function is compiled. The command line, which may run for long, takes that back.
+    jitPolicy: 100,
     execArgv: ["--disallow-code-generation-from-strings=strict"],
   },
 });

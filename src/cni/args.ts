@@ -52,7 +52,7 @@ export function refuseUnknownArgs(args: CniArgs, known: readonly string[]): void
       "expected KEY=VALUE pairs joined by ;",
     );
   }
-  if (args.ignoreUnknown) return;
+  if (args.ignoreUnknown || args.pairs.length === 0) return;
   const unknown = args.pairs
     .filter(([key]) => key !== "IgnoreUnknown" && !known.includes(key))
     .map(([key, value]) => `${key}=${value}`);

@@ -27,7 +27,7 @@ export interface Edges {
  */
 export function processEdges(): Edges {
   return {
-    environment: process.env,
+    environment: Bun.env,
     readStdin: async () => readStandardInput(),
     writeStdout: async (text) =>
       orSlowly(

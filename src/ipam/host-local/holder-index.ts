@@ -1,4 +1,4 @@
-import { isErrno, SystemError } from "../../libc/errno.ts";
+import { SystemError } from "../../libc/errno.ts";
 import * as file from "../../libc/file.ts";
 import { holderText, isLeaseName } from "./lease.ts";
 
@@ -148,7 +148,8 @@ export class HolderIndex {
       return;
     }
     try {
-      this.#inBucket(text, () => file.link(lease, this.#entry(text, name)));
+      file.makeDirectories(this.#bucket(text), 0o700);
+      file.link(lease, this.#entry(text, name));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#loose.set(text, [...(this.#loose.get(text) ?? []), name]);
@@ -159,7 +160,9 @@ export class HolderIndex {
   #stage(text: string): string {
     const path = this.#entry(text, stagedName);
     file.unlinkIfExists(path);
-    using fd = this.#inBucket(text, () => file.open(path, file.O_WRONLY | file.O_CREAT | file.O_EXCL, 0o600));
+    // Made every time, though it is there mostly: finding that out by a failure would cost a thousand times the system call.
+    file.makeDirectories(this.#bucket(text), 0o700);
+    using fd = file.open(path, file.O_WRONLY | file.O_CREAT | file.O_EXCL, 0o600);
     try {
       file.writeAll(fd, text);
     } catch (error) {
@@ -167,17 +170,6 @@ export class HolderIndex {
       throw error;
     }
     return path;
-  }
-
-  /** Does `work` in the directory of the holder's entries, which is made when that is what it lacks. */
-  #inBucket<T>(text: string, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      file.makeDirectories(this.#bucket(text), 0o700);
-      return work();
-    }
   }
 
   #entry(text: string, name: string): string {

@@ -17,8 +17,9 @@ export function trunkSchema() {
 
 /** The VLAN ids of a trunk, sorted, each once; none without a trunk. Throws `CniError` code 7 that names the element. */
 export function collectTrunk(trunk: readonly Infer<typeof entry>[] | undefined): readonly number[] {
+  if (trunk === undefined) return [];
   const ids = new Set<number>();
-  for (const [position, { minID, maxID, id }] of (trunk ?? []).entries()) {
+  for (const [position, { minID, maxID, id }] of trunk.entries()) {
     const path = `$.vlanTrunk[${position}]`;
     for (const each of rangeOf(minID, maxID, path)) ids.add(each);
     if (id !== undefined) ids.add(requireId(id, "id", path));
