@@ -6,7 +6,7 @@ import { backoffMs } from "../kube/retry.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Pools } from "../cluster/pools/port.ts";
 import { ClusterError, isClusterError } from "../cluster/port.ts";
-import { claimFactsOf } from "../pool/claim.ts";
+import { claimFactsOf, claimScope } from "../pool/claim.ts";
 import {
   type IpPool,
   ipPoolOf,
@@ -195,7 +195,8 @@ export class Indexer {
     for (const claim of claims.values()) {
       const { range = "" } = claimFactsOf(claim) ?? {};
       if (range === "") continue;
-      const pool = await this.#options.pools.createPool(name, range);
+      // Nobody knows by which names the addresses of the pool that was here before are claimed.
+      const pool = await this.#options.pools.createPool(name, range, claimScope("both"));
       this.#options.log.verbose(`made pool ${name} of ${range}`);
       this.#pools.set(name, pool);
       return pool;

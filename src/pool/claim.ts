@@ -95,15 +95,14 @@ export function isHeldByEntry({ allocations }: IpPool, key: string): boolean {
 
 /**
  * By which names the addresses of a pool are claimed: of the address in the whole network (overlapping ranges are checked), of the address in
- * the pool alone, or always both. It is settled once, by whoever uses the pool first, and stays; who wants the other name takes both, so that any
- * two claims of an address in the pool have a name in common.
+ * the pool alone, or always both. It is settled when a pool of ours is made, and stays; who wants the other name takes both, so that any two claims
+ * of an address in the pool have a name in common.
  */
 export type ClaimScope = "network" | "pool" | "both";
 
-/** What is settled for a pool; undefined when nothing is, as in pools that whereabouts made. */
-export function claimScopeOf({ annotations }: Pick<IpPool, "annotations">): ClaimScope | undefined {
-  const scope = annotations[scopeAnnotation];
-  if (scope === undefined) return undefined;
+/** What is settled for a pool; "network" for one that whereabouts made. */
+export function claimScopeOf({ annotations }: Pick<IpPool, "annotations">): ClaimScope {
+  const scope = annotations[scopeAnnotation] ?? "network";
   return scope === "network" || scope === "pool" ? scope : "both";
 }
 

@@ -102,27 +102,6 @@ export class ApiPools implements Pools {
     }
   }
 
-  async annotatePool({ name, annotations }: IpPool, added: IpPool["annotations"]): Promise<boolean> {
-    const path = "/metadata/annotations";
-    const body: JsonObject[] = [];
-    if (Object.keys(annotations).length === 0)
-      body.push({ op: "test", path, value: null }, { op: "add", path, value: added });
-    else {
-      for (const [key, value] of Object.entries(added)) {
-        const member = `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-        body.push({ op: "test", path: member, value: null }, { op: "add", path: member, value });
-      }
-    }
-    try {
-      const target = { verb: "patch", resource: ipPools, namespace: this.namespace, name } as const;
-      await this.client.request(target, anyObject(), { body, contentType: jsonPatch, accept: metadataOnly });
-      return true;
-    } catch (error) {
-      if (isRefusedPatch(error)) return false;
-      throw toClusterError(error);
-    }
-  }
-
   async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
     const { namespace } = this;
     const body: JsonValue[] = [];

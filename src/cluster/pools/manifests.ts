@@ -76,18 +76,6 @@ export class ManifestPools implements Pools {
     });
   }
 
-  async annotatePool({ name }: IpPool, added: IpPool["annotations"]): Promise<boolean> {
-    return this.#guard(`annotate ippool ${name}`, () => {
-      using _lock = this.#lock();
-      const object = this.#object(poolsFolder, name) ?? this.#missing(`annotate ippool ${name}`);
-      const { annotations } = decode(ipPoolSchema, object).metadata;
-      if (Object.keys(added).some((key) => annotations[key] !== undefined)) return false;
-      const metadata = { ...(object["metadata"] as JsonObject), annotations: { ...annotations, ...added } };
-      this.#replace(poolsFolder, name, { ...object, metadata });
-      return true;
-    });
-  }
-
   async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
     const operation = `patch ippool ${name}`;
     return this.#guard(operation, () => {

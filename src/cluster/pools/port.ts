@@ -53,9 +53,6 @@ export interface Pools {
   /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
   createPool(name: string, range: string, annotations?: Readonly<Record<string, string>>): Promise<IpPool>;
 
-  /** Adds annotations that the pool, as it was read, does not have; false, and nothing is done, when it has one of them by now. */
-  annotatePool(pool: IpPool, annotations: Readonly<Record<string, string>>): Promise<boolean>;
-
   /** All changes in one step; false, and nothing is done, when one of them does not hold. "not-found" when there is no such pool. */
   patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean>;
 

@@ -1,5 +1,5 @@
 import type { PoolChange, Pools } from "../../cluster/pools/port.ts";
-import { isClusterError } from "../../cluster/port.ts";
+import { ClusterError, isClusterError } from "../../cluster/port.ts";
 import { allocationOf, isIndexId } from "../../pool/claim.ts";
 import type { Allocation } from "../../pool/objects.ts";
 
@@ -15,7 +15,8 @@ export async function changeEntry(pools: Pools, pool: string, change: PoolChange
 
 /**
  * Puts an entry into a pool for whereabouts' nodes, which look nowhere else when they do not check for overlaps: where none is, or one that only
- * shows a claim (the caller holds the claim, so what it shows is over). False when whereabouts holds the address.
+ * shows a claim (the caller holds the claim, so what it shows is over). False when whereabouts holds the address. Throws `ClusterError`, also when the
+ * pool takes no change at all.
  */
 async function claimEntry(pools: Pools, pool: string, key: string, entry: Allocation): Promise<boolean> {
   if (await pools.patchPool(pool, [{ op: "add", key, entry }])) return true;
@@ -31,7 +32,8 @@ async function claimEntry(pools: Pools, pool: string, key: string, entry: Alloca
       if (await pools.patchPool(pool, [{ op: "replace", key, id: shown.id, entry }])) return true;
     }
   }
-  return false;
+  const problem = `the entry of key ${key} was refused ${attempts + 1} times`;
+  throw new ClusterError("conflict", `patch ippool ${pool}`, problem, "does its definition take what it is to hold?");
 }
 
 /** Takes an entry out of a pool if it is still the one of that id; a pool that is gone has none. Throws `ClusterError`. */

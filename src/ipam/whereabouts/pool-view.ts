@@ -42,13 +42,13 @@ export class PoolView {
     if (!byNames && !shared && this.#scope !== undefined && this.hint.seen !== undefined) return;
     const [names, pool] = await Promise.all([
       byNames ? this.context.pools.reservationNames() : undefined,
-      this.#settledPool(),
+      this.#existingPool(),
     ]);
     this.#requireRange(pool);
     this.#refused.clear();
     this.#names = names === undefined ? undefined : new Set(names);
     this.#pool = pool;
-    this.#scope = claimScopeOf(pool) ?? "both";
+    this.#scope = claimScopeOf(pool);
     if (!shared) this.hints.saw(Object.keys(pool.allocations), this.#scope);
   }
 
@@ -76,16 +76,13 @@ export class PoolView {
     return false;
   }
 
-  /** The pool, made when it is missing, with its scope settled. */
-  async #settledPool(): Promise<IpPool> {
+  /** The pool, made when it is missing. */
+  async #existingPool(): Promise<IpPool> {
     const { pools } = this.context;
-    for (;;) {
-      const pool = await pools.getPool(this.range.pool);
-      if (pool !== undefined && claimScopeOf(pool) !== undefined) return pool;
-      const scope = claimScope(await this.#scopeOfNewPool());
-      if (pool === undefined) await pools.createPool(this.range.pool, formatPrefix(this.range.network), scope);
-      else await pools.annotatePool(pool, scope);
-    }
+    const pool = await pools.getPool(this.range.pool);
+    if (pool !== undefined) return pool;
+    const scope = claimScope(await this.#scopeOfNewPool());
+    return await pools.createPool(this.range.pool, formatPrefix(this.range.network), scope);
   }
 
   /** Of a pool that somebody has deleted, and that is made anew, addresses may be claimed by the other name: then both are taken from now on. */
