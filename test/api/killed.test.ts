@@ -10,7 +10,7 @@ import type { Snapshot } from "../kit/snapshot.ts";
 import { useApiSite } from "./use-site.ts";
 
 const site = useApiSite();
-const sweepTimeoutMs = 300_000;
+const sweepTimeoutMs = 900_000;
 const pass: Mischief = { kind: "pass" };
 let proxy: ApiProxy;
 
