@@ -34,7 +34,9 @@ const verbs = {
   },
   bench() {
     build();
-    run(bunPath(), [join(root, "bench", "run.ts"), ...rest]);
+    const [first, ...more] = rest;
+    if (first === "sandbox") run(bunPath(), [join(root, "bench", "sandbox.ts"), ...more]);
+    else run(bunPath(), [join(root, "bench", "run.ts"), ...rest]);
   },
 };
 const action = verbs[verb];

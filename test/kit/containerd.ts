@@ -18,6 +18,8 @@ export interface ContainerdOptions {
   /** Where it looks for CNI configs and plugins. */
   readonly confDir: string;
   readonly binDir: string;
+  /** "127.0.0.1:1338": where it serves its metrics; nowhere when absent. */
+  readonly metricsAddress?: string;
 }
 
 export class Containerd {
@@ -44,6 +46,11 @@ export class Containerd {
   /** Makes the image of an archive known to pods. */
   async importImage(path: string): Promise<void> {
     await this.#run([program("ctr"), "-a", this.socket, "-n", "k8s.io", "images", "import", path]);
+  }
+
+  /** Process id of the daemon. */
+  get pid(): number {
+    return this.#daemon?.process.pid ?? 0;
   }
 
   /** Path of its log. */
@@ -129,7 +136,7 @@ function crictlText(socket: string): string {
 }
 
 /** Version 2 of its config, which 1.x and 2.x read. Snapshotters and tracers that want more of the machine are left out. */
-function configText({ folder, confDir, binDir }: ContainerdOptions, socket: string): string {
+function configText({ folder, confDir, binDir, metricsAddress = "" }: ContainerdOptions, socket: string): string {
   const cri = 'plugins."io.containerd.grpc.v1.cri"';
   return `version = 2
 root = ${JSON.stringify(join(folder, "root"))}
@@ -141,6 +148,8 @@ disabled_plugins = [
 ]
 [grpc]
   address = ${JSON.stringify(socket)}
+[metrics]
+  address = ${JSON.stringify(metricsAddress)}
 [plugins."io.containerd.internal.v1.opt"]
   path = ${JSON.stringify(join(folder, "opt"))}
 [${cri}]

@@ -92,9 +92,10 @@ export class CriNode implements AsyncDisposable {
     return this.#runtime;
   }
 
-  async start(): Promise<void> {
+  async start(metricsAddress?: string): Promise<void> {
     const folder = this.path("containerd");
-    this.#runtime = await Containerd.start({ folder, confDir: this.path("net.d"), binDir: this.path("bin") });
+    const options = { folder, confDir: this.path("net.d"), binDir: this.path("bin") };
+    this.#runtime = await Containerd.start(metricsAddress === undefined ? options : { ...options, metricsAddress });
   }
 
   /** Writes a NetworkAttachmentDefinition of namespace default. */
@@ -114,6 +115,16 @@ export class CriNode implements AsyncDisposable {
     const metadata = { namespace: "default", name, uid: uidOf(number) };
     const annotations = networks === "" ? {} : { "k8s.v1.cni.cncf.io/networks": networks };
     this.write(`manifests/${name}.json`, { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, annotations } });
+    return await this.runSandbox(metadata);
+  }
+
+  /** Has the sandbox of a pod made that is known by its name, namespace and uid. */
+  async runSandbox(metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+  }): Promise<CriPod> {
+    const { name } = metadata;
     this.write(`pods/${name}.json`, {
       metadata: { ...metadata, attempt: 0 },
       log_directory: this.path("logs"),
@@ -146,7 +157,7 @@ export class CriNode implements AsyncDisposable {
   async removePod({ name, id }: CriPod): Promise<void> {
     await this.runtime.crictl("stopp", id);
     await this.runtime.crictl("rmp", id);
-    rmSync(this.path(`manifests/${name}.json`));
+    rmSync(this.path(`manifests/${name}.json`), { force: true });
   }
 
   /** State of a pod: "SANDBOX_READY", "SANDBOX_NOTREADY". */

@@ -56,6 +56,8 @@ test("every example is one that a test knows", () => {
     "pods/node-2.yaml",
     "pods/ports.yaml",
     "pods/routes.yaml",
+    // test/live/routed.test.ts
+    "routed/10-routed.conflist",
   ]);
 });
 
