@@ -57,6 +57,7 @@ beforeAll(() => {
     type: "multus",
     manifests: folder,
     kubeletDir: "/nowhere",
+    binDir: "/nowhere/bin",
     namespaceIsolation: true,
     globalNamespaces: "none",
     delegates,
@@ -91,6 +92,8 @@ describe("polynic explain", () => {
       expect.stringMatching(
         /^note: which devices of example\.com\/nic the pod has is not known here: ask kubelet for the devices of pod default\/good: there is no \/nowhere\/pod-resources\/kubelet\.sock; /,
       ),
+      "",
+      'note: failed to find plugin "sriov" in path [/nowhere/bin]: it is not built in, and the pod\'s node needs it',
       "",
     ]);
   });

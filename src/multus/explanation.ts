@@ -2,11 +2,13 @@ import type { Cluster, Pod } from "../cluster/port.ts";
 import { parseArgs } from "../cni/args.ts";
 import { requestConfig } from "../cni/chain.ts";
 import { CniError } from "../cni/error.ts";
+import { findPlugin } from "../cni/find-plugin.ts";
+import { ipamTypeOf } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
 import { stringify } from "../json/stringify.ts";
-import { getField } from "../json/struct.ts";
-import { isJsonObject, type JsonObject } from "../json/value.ts";
+import type { JsonObject } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
+import { isBuiltin } from "../plugins/table.ts";
 import type { MultusConf } from "./config.ts";
 import { knownDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
@@ -86,7 +88,28 @@ export async function explainPod(conf: MultusConf, cluster: Cluster | undefined,
   const networks = outcomes.map((outcome, position) => explainNetwork(outcome, position, draft));
   const refusals = failures.map(reasonOf);
   const isRefused = refusals.length > 0 || networks.some((network) => network.refusals.length > 0);
-  return { namespace, name, uid, isRefused, networks, notes: problem === undefined ? [] : [problem], refusals };
+  const notes = [...(problem === undefined ? [] : [problem]), ...missingPlugins(conf, sources)];
+  return { namespace, name, uid, isRefused, networks, notes, refusals };
+}
+
+/** What would have to be executed and is not in the config's `binDir` on this machine: on a node without it the pod would be refused. */
+function missingPlugins(
+  { binDir, execPlugins }: MultusConf,
+  sources: readonly (NetworkSource | undefined)[],
+): string[] {
+  const isExecuted = (type: string) => type !== "" && (execPlugins.includes(type) || !isBuiltin(type));
+  const types = sources.flatMap((source) =>
+    // The IPAM plugin of a foreign plugin is that plugin's own business.
+    (source?.list.plugins ?? []).map(({ type, config }) => (isExecuted(type) ? type : ipamTypeOf(config))),
+  );
+  return [...new Set(types)].filter(isExecuted).flatMap((type) => {
+    try {
+      findPlugin(type, [binDir]);
+      return [];
+    } catch (error) {
+      return [`${CniError.from(error).message}: it is not built in, and the pod's node needs it`];
+    }
+  });
 }
 
 function explainNetwork(outcome: SourceOutcome, position: number, draft: PlanDraft): ExplainedNetwork {
@@ -123,7 +146,7 @@ function explainPlugins(source: NetworkSource, { list, capabilityArgs }: Attachm
     const sent = requestConfig(list, entry, capabilityArgs);
     return {
       type: entry.type,
-      ipam: ipamOf(entry.config),
+      ipam: ipamTypeOf(entry.config),
       capabilities: entry.capabilities,
       injected: Object.fromEntries(Object.entries(sent).filter(([key, value]) => !isSame(before[key], value))),
     };
@@ -132,12 +155,6 @@ function explainPlugins(source: NetworkSource, { list, capabilityArgs }: Attachm
 
 function isSame(before: JsonObject[string] | undefined, after: JsonObject[string]): boolean {
   return before !== undefined && stringify(before) === stringify(after);
-}
-
-function ipamOf(config: JsonObject): string {
-  const ipam = getField(config, "ipam");
-  const type = isJsonObject(ipam) ? getField(ipam, "type") : undefined;
-  return typeof type === "string" ? type : "";
 }
 
 function reasonOf(error: CniError): ExplainedReason {
