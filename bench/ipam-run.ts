@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import type { ApiServerFacts } from "../test/kit/api-server.ts";
 import { AuditLog } from "../test/kit/audit-log.ts";
-import { DuplicateDetector } from "../test/kit/duplicate-detector.ts";
+import { disagreements, DuplicateDetector } from "../test/kit/duplicate-detector.ts";
 import { addressesOf, inParallel, IpamSide, type Json } from "../test/kit/ipam-side.ts";
-import type { IpamWorld } from "../test/kit/ipam-world.ts";
+import { eventually, type IpamWorld } from "../test/kit/ipam-world.ts";
 import { serverCpuMs } from "./server-cpu.ts";
 
 /** One line of the table: what is asked of both sides. */
@@ -32,6 +32,8 @@ export interface IpamFigures {
   readonly claims: number;
   readonly duplicates: number;
 }
+
+const settleTimeoutMs = 120_000;
 
 /** ADDs, then DELs, of one load by one side. */
 export async function runLoad(
@@ -101,8 +103,10 @@ async function take(world: IpamWorld, side: "go" | "ours", { range, taken = 0, o
   }
   const base = range.replace(/\.\d+\.\d+\/.*/, "");
   const third = Number(range.split(".")[2]);
-  await inParallel(numbers, 40, async (key) => {
+  await inParallel(numbers, 10, async (key) => {
     const address = `${base}.${third + (key >> 8)}.${key & 255}`;
     await world.claim({ range, address, podref: `default/before-${key}` });
   });
+  // Taken long before: the index shows them.
+  await eventually(() => disagreements(world.pools), [], settleTimeoutMs);
 }

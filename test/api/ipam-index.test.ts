@@ -63,7 +63,10 @@ test("a claim is shown, its pool is made, and what is given back is shown no mor
   const one = await claim(5);
   await claim(6);
   await untilMap({ "5": entry(5), "6": entry(6) });
-  expect((await world.pools.getPool(poolOf()))?.annotations).toMatchObject({ "polynic.io/used": "2 of 65534" });
+  expect((await world.pools.getPool(poolOf()))?.annotations).toMatchObject({
+    "polynic.io/used": "2 of 65534",
+    "polynic.io/claims": "both",
+  });
   await world.pools.deleteReservation(one.name, one.uid, true);
   await untilMap({ "6": entry(6) });
 });

@@ -32,6 +32,9 @@ export interface ReservationFilter {
 /** Where an adapter finds its objects again: a directory, or the credentials in a file ("" for a pod's service account). */
 export type PoolsSource = { readonly manifests: string } | { readonly kubeconfig: string };
 
+/** How old a list of names may be. */
+export type NamesAge = "now" | "recent";
+
 /**
  * The port to whatever keeps the pools: the objects of whereabouts.cni.cncf.io/v1alpha1 in one namespace. An adapter passes the contract in
  * test/kit/pools-contract.ts. Everything it throws is a `ClusterError`.
@@ -61,8 +64,8 @@ export interface Pools {
 
   listReservations(filter?: ReservationFilter): Promise<Reservation[]>;
 
-  /** The names of all reservations. */
-  reservationNames(): Promise<string[]>;
+  /** The names of all reservations; `recent` may miss what was done in the last moment, and costs a server a tenth. */
+  reservationNames(age?: NamesAge): Promise<string[]>;
 
   /**
    * Makes the reservation and gives its uid; undefined when one of that name exists. It is made in one step: of all who try at once one

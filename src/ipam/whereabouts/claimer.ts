@@ -2,6 +2,7 @@ import { CniError, code } from "../../cni/error.ts";
 import { formatIp, type Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { indexId } from "../../pool/claim.ts";
+import type { NamesAge } from "../../cluster/pools/port.ts";
 import { keyOf } from "../../pool/key.ts";
 import { firstFree, spansContain } from "../../pool/spans.ts";
 import { changeTogether } from "./batch.ts";
@@ -43,7 +44,7 @@ export class RangeClaimer {
 
   /** Claims that address. Throws `CniError` code 11 when somebody else has it. */
   async claimExactly(ip: Ip): Promise<Ip> {
-    await this.#view.look(false);
+    await this.#view.look(undefined);
     if (await this.#claim(ip, this.#view.hint.window)) return ip;
     const held = await this.context.pools.getReservation(this.#view.namesOf(ip)[0]);
     throw new CniError(
@@ -57,7 +58,7 @@ export class RangeClaimer {
   async claimAny(): Promise<Ip> {
     const { config, pools } = this.context;
     const { hint } = this.#view;
-    await this.#view.look(pools.hasCheapNames || hint.isIndexBehind);
+    await this.#view.look(pools.hasCheapNames || hint.isIndexBehind ? "recent" : undefined);
     for (const ip of config.preferred) if (this.#isFree(ip) && (await this.#claim(ip, hint.window))) return ip;
     for (const each of windows) {
       const window = Math.max(each, hint.window);
@@ -73,9 +74,15 @@ export class RangeClaimer {
   /** Nothing but the names of all reservations counts now: each address that has none is tried, until none is left. */
   async #claimLast(): Promise<Ip> {
     let mayCollect = true;
+    let age: NamesAge = "recent";
     for (let round = 0; round < lastRounds; round++) {
-      await this.#view.look(true);
+      await this.#view.look(age);
       const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), largestWindow);
+      if (free.length === 0 && age === "recent") {
+        // Before nothing is said to be left, the store itself is asked.
+        age = "now";
+        continue;
+      }
       if (free.length === 0) {
         const { collectReleasable, exhausted } = await import("./exhausted.ts");
         if (!mayCollect || !(await collectReleasable(this.context, this.range)))

@@ -2,6 +2,7 @@ import { CniError, code } from "../../cni/error.ts";
 import type { Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { type ClaimScope, claimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
+import type { NamesAge } from "../../cluster/pools/port.ts";
 import type { IpPool } from "../../pool/objects.ts";
 import { type ClaimContext, isShared, namesOf, wantedScope } from "./claim-context.ts";
 import type { Hint, HintFile } from "./hint.ts";
@@ -34,14 +35,14 @@ export class PoolView {
   }
 
   /**
-   * Reads what may be taken: the pool's map, and `byNames` the names of all reservations, which are newer. Where no Go code runs, the map is
+   * Reads what may be taken: the pool's map, and if `wanted` the names of all reservations, which are newer. Where no Go code runs, the map is
    * not read when this node has done so just now. Entries that whereabouts made count in any case: their holders may have nothing else.
    */
-  async look(byNames: boolean): Promise<void> {
+  async look(wanted: NamesAge | undefined): Promise<void> {
     const shared = isShared(this.context);
-    if (!byNames && !shared && this.#scope !== undefined && this.hint.seen !== undefined) return;
+    if (wanted === undefined && !shared && this.#scope !== undefined && this.hint.seen !== undefined) return;
     const [names, pool] = await Promise.all([
-      byNames ? this.context.pools.reservationNames() : undefined,
+      wanted === undefined ? undefined : this.context.pools.reservationNames(wanted),
       this.#existingPool(),
     ]);
     this.#requireRange(pool);
