@@ -38,7 +38,7 @@ export class RangeClaimer {
     /** Its place in the config; -1 for static addresses. */
     readonly index: number,
   ) {
-    this.#hints = new HintFile(context.config.dataDir, range.pool);
+    this.#hints = new HintFile(context.config.dataDir, range.pool, !context.pools.hasCheapNames);
     this.#view = new PoolView(context, range, this.#hints, this.#hints.read());
   }
 

@@ -3,15 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseArgs } from "../../cni/args.ts";
+import { testRuntime } from "../../cni/call.test-data.ts";
 import { CniError } from "../../cni/error.ts";
+import type { Call } from "../../cni/plugin.ts";
 import { parseNetConf } from "../../cni/net-conf.ts";
 import { formatIp } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { formatRange } from "../../ip/range.ts";
 import type { JsonObject } from "../../json/value.ts";
-import { compile, dataDirOf, ownOptions, podRefOf, type WhereaboutsConfig } from "./config.ts";
-import { completeOptions } from "./flat-file.ts";
-import { parseConfig } from "./parse.ts";
+import { dataDirOf, podRefOf, type WhereaboutsConfig } from "./config.ts";
+import { parseConfig, settle } from "./parse.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "polynic-whereabouts-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -22,7 +23,8 @@ const confOf = (raw: JsonObject) =>
 /** The config of `ipam`; `more` are members beside it. */
 function configOf(ipam: JsonObject, args = "", more: JsonObject = {}): WhereaboutsConfig {
   const conf = confOf({ ipam: { type: "whereabouts", ...ipam }, ...more });
-  return compile(conf, completeOptions(ownOptions(conf)).options, parseArgs(args), { isComplete: true });
+  using runtime = testRuntime([]);
+  return settle({ conf, runtime } as unknown as Call, parseConfig(conf, parseArgs(args)));
 }
 
 const rangesOf = ({ ranges }: WhereaboutsConfig) =>

@@ -87,22 +87,15 @@ export function dataDirOf({ raw }: NetConf): string {
   return typeof dataDir === "string" && dataDir !== "" ? dataDir : defaultDataDir;
 }
 
-export interface CompileOptions {
-  /** Of the pod, where the dispatcher knows them. */
-  readonly podAnnotations?: Readonly<Record<string, string>> | undefined;
-  /** No flat file can add anything any more. */
-  readonly isComplete?: boolean;
-}
-
 /**
  * The config of a call out of the network's options, which may have been completed by the node's flat file, CNI_ARGS, and what the
- * runtime or the dispatcher says about the pod. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
+ * runtime or the dispatcher (`podAnnotations`) says about the pod. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
  */
 export function compile(
   conf: NetConf,
   options: Options,
   args: CniArgs,
-  { podAnnotations, isComplete = false }: CompileOptions = {},
+  podAnnotations?: Readonly<Record<string, string>>,
 ): WhereaboutsConfig {
   const warnings = misspelt(ipamOf(conf), "$.ipam");
   refuseUnknownArgs(args, knownArgs);
@@ -110,8 +103,6 @@ export function compile(
   const gateway = addressOption(options.gateway, "$.ipam.gateway");
   const configured = (options.addresses ?? []).map(configuredAddress);
   const ranges = plannedRanges(options, gateway, configured, warnings);
-  if (isComplete && ranges.length === 0 && warnings.length > 0)
-    throw new CniError(code.invalidConfig, "no range to give out addresses of (at $.ipam)", warnings.join("; "));
   const requested = [...(runtimeConfig?.ips ?? []), ...(configArgs?.cni?.ips ?? [])];
   const { statics, heldStatics, required } = shareOut(ranges, requestedAddresses(args), requested);
   const preference = (podAnnotations ?? runtimeConfig?.["io.kubernetes.cri.pod-annotations"])?.[preferredIpAnnotation];

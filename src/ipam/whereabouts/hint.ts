@@ -43,9 +43,11 @@ type Mark = "+" | "-" | "window" | "behind" | "seen";
 export class HintFile {
   readonly #path: string;
 
+  /** Without `isUseful` nothing is read or written: where the names of all reservations cost nothing there is nothing to guess. */
   constructor(
     readonly dataDir: string,
     pool: string,
+    readonly isUseful: boolean,
   ) {
     this.#path = `${dataDir}/hints/${pool}`;
   }
@@ -89,6 +91,7 @@ export class HintFile {
   }
 
   #append(...marks: readonly (readonly [mark: Mark, value: string])[]): void {
+    if (!this.isUseful) return;
     const now = Date.now();
     let text = "";
     for (const [mark, value] of marks) text += `${now} ${mark} ${value}\n`;
@@ -117,6 +120,7 @@ export class HintFile {
   }
 
   #text(): string {
+    if (!this.isUseful) return "";
     try {
       return readTextIfExists(this.#path) ?? "";
     } catch (error) {

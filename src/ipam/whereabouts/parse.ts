@@ -1,4 +1,5 @@
 import type { CniArgs } from "../../cni/args.ts";
+import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
 import type { Call } from "../../cni/plugin.ts";
 import type { Logger } from "../../log/logger.ts";
@@ -11,21 +12,23 @@ import type { Options } from "./options.ts";
 export interface ParsedConfig {
   readonly own: Options;
   readonly args: CniArgs;
+  /** What holds where there is no flat file. */
+  readonly alone: WhereaboutsConfig;
 }
 
 /** Refuses what is wrong whatever the flat file says; touches no file. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS. */
 export function parseConfig(conf: NetConf, args: CniArgs): ParsedConfig {
   const own = ownOptions(conf);
-  compile(conf, own, args);
-  return { own, args };
+  return { own, args, alone: compile(conf, own, args) };
 }
 
 /** The config of a call with everything that the node and the dispatcher add. Throws `CniError`. */
-export function settle({ conf, runtime }: Call, { own, args }: ParsedConfig): WhereaboutsConfig {
-  return compile(conf, completeOptions(own).options, args, {
-    podAnnotations: runtime.podAnnotations,
-    isComplete: true,
-  });
+export function settle({ conf, runtime }: Call, { own, args, alone }: ParsedConfig): WhereaboutsConfig {
+  const { options, file } = completeOptions(own);
+  const { podAnnotations } = runtime;
+  const config = file === "" && podAnnotations === undefined ? alone : compile(conf, options, args, podAnnotations);
+  if (config.ranges.length > 0 || config.warnings.length === 0) return config;
+  throw new CniError(code.invalidConfig, "no range to give out addresses of (at $.ipam)", config.warnings.join("; "));
 }
 
 /** The call with a log that also goes where the config says; whereabouts' levels are ours. */

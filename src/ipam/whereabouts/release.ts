@@ -41,7 +41,7 @@ async function releaseClaim(
     const isKept = claim.releaseDelayMs > 0 && !isUnused && (await keepAwhile(pools, claim, uid, dataDir));
     if (!isKept) await dropClaim(pools, { ...claim, uid }, dataDir);
   }
-  new HintFile(dataDir, claim.hint.pool).released(claim.hint.key);
+  new HintFile(dataDir, claim.hint.pool, !pools.hasCheapNames).released(claim.hint.key);
 }
 
 /** Marks a claim as nobody's, to be given back later; false when it is gone. */
