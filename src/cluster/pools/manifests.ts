@@ -8,6 +8,7 @@ import {
   readDirectoryIfExists,
   readTextIfExists,
   replaceFile,
+  statusIfExists,
   temporaryOf,
   unlinkIfExists,
 } from "../../libc/file.ts";
@@ -36,7 +37,7 @@ const slicesFolder = "nodeslicepools";
 
 /**
  * Pools as files below DIR/.state/whereabouts: each object is a JSON file under its own name. A reservation is made by linking a finished
- * and synced file to its name, which only one of all who try can do, on whatever node they are; so several nodes may share the
+ * file to its name, which only one of all who try can do, on whatever node they are; so several nodes may share the
  * directory over a network file system. Whatever changes or removes a file does so under one lock, so that no file is removed that has
  * taken the place of the one that was looked at.
  */
@@ -184,7 +185,7 @@ export class ManifestPools implements Pools {
 
   #object(folder: string, name: string): JsonObject | undefined {
     const text = readTextIfExists(this.#path(folder, name));
-    return text === undefined ? undefined : (JSON.parse(text) as JsonObject);
+    return text === undefined || text === "" ? undefined : (JSON.parse(text) as JsonObject);
   }
 
   #names(folder: string): string[] {
@@ -198,7 +199,7 @@ export class ManifestPools implements Pools {
   #create(folder: string, name: string, object: unknown, maker: string = crypto.randomUUID()): boolean {
     const path = this.#path(folder, name);
     const draft = this.#draft(folder, name, maker);
-    const write = (): void => replaceFile(draft, encode(object), 0o644, draft);
+    const write = (): void => replaceFile(draft, encode(object), 0o644, draft, false);
     try {
       write();
     } catch (error) {
@@ -207,10 +208,17 @@ export class ManifestPools implements Pools {
       write();
     }
     try {
-      return linkUnlessTaken(draft, path);
+      return linkUnlessTaken(draft, path) || (this.#removeEmpty(path) && linkUnlessTaken(draft, path));
     } finally {
       unlinkIfExists(draft);
     }
+  }
+
+  /** Only finished files are linked: one without content is what a power cut has left of one, and of the containers of its node. */
+  #removeEmpty(path: string): boolean {
+    if (statusIfExists(path)?.size !== 0) return false;
+    using _lock = this.#lock();
+    return statusIfExists(path)?.size === 0 && unlinkIfExists(path);
   }
 
   #draft(folder: string, name: string, maker: string): string {

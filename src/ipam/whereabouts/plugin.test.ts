@@ -244,6 +244,15 @@ describe("a process that was killed", () => {
   });
 });
 
+test("a reservation without content, which only a power cut leaves, holds nothing", async () => {
+  await site.add("c1", small);
+  writeFileSync(join(site.manifests, ".state/whereabouts/overlappingrangeipreservations/10.0.0.2.json"), "");
+  const ips = { runtimeConfig: { ips: ["10.0.0.2/29"] } };
+  expect(await site.add("c2", small, { config: ips })).toEqual(["10.0.0.2/29"]);
+  await site.call("DEL", "c2", small);
+  expect(site.reservations()).toEqual(["10.0.0.1"]);
+});
+
 describe("GC", () => {
   const gc = (valid: readonly string[], options = {}) =>
     site.call("GC", "", small, {
