@@ -17,29 +17,19 @@ const native = (Bun as unknown as { readonly FFI: NativeFfi }).FFI;
 /** One buffer argument of a system call: the view's own memory is read or written in place; null is the NULL pointer. */
 type Memory = Uint8Array | null;
 
-/** What making and deleting an attachment takes. Each symbol costs the process 10 microseconds, so what is rare is apart. */
+/**
+ * What making and deleting an attachment takes. Each symbol costs every process 20,000 instructions, so what is not called again and again
+ * goes through syscall(2), by the numbers of system-calls.ts, and what is rare is apart.
+ */
 interface Symbols {
   __errno_location(): Pointer;
   open(path: Memory, flags: number, mode: number): number;
   close(fd: number): number;
   read(fd: number, memory: Memory, bytes: number): number;
   write(fd: number, memory: Memory, bytes: number): number;
-  rename(from: Memory, to: Memory): number;
-  link(from: Memory, to: Memory): number;
-  unlink(path: Memory): number;
-  mkdir(path: Memory, mode: number): number;
-  fchmod(fd: number, mode: number): number;
-  fdatasync(fd: number): number;
-  flock(fd: number, operation: number): number;
-  fstatfs(fd: number, memory: Memory): number;
-  socket(domain: number, type: number, protocol: number): number;
-  connect(fd: number, address: Memory, bytes: number): number;
-  setsockopt(fd: number, level: number, name: number, value: Memory, bytes: number): number;
   send(fd: number, memory: Memory, bytes: number, flags: number): number;
   recv(fd: number, memory: Memory, bytes: number, flags: number): number;
-  setns(fd: number, type: number): number;
-  _exit(status: number): void;
-  syscall(number: number, a: number, b: number, c: number, d: number): number;
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number): number;
 }
 
 interface RareSymbols {
@@ -61,22 +51,9 @@ const signatures = (): Signatures => ({
   close: { args: ["i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
   write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
-  rename: { args: ["ptr", "ptr"], returns: "i32" },
-  link: { args: ["ptr", "ptr"], returns: "i32" },
-  unlink: { args: ["ptr"], returns: "i32" },
-  mkdir: { args: ["ptr", "u32"], returns: "i32" },
-  fchmod: { args: ["i32", "u32"], returns: "i32" },
-  fdatasync: { args: ["i32"], returns: "i32" },
-  flock: { args: ["i32", "i32"], returns: "i32" },
-  fstatfs: { args: ["i32", "ptr"], returns: "i32" },
-  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
-  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
-  setns: { args: ["i32", "i32"], returns: "i32" },
-  _exit: { args: ["i32"], returns: "void" },
-  syscall: { args: ["i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast"], returns: "i64_fast" },
+  syscall: { args: ["i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast"], returns: "i64_fast" },
 });
 
 const rareSignatures = (): Signatures => ({

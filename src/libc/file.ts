@@ -2,9 +2,22 @@ import { isInterrupted, systemCall } from "./call.ts";
 import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { addressOf, cString, libc, rareLibc } from "./ffi.ts";
+import {
+  isArm64,
+  SYS_fchmod,
+  SYS_fdatasync,
+  SYS_flock,
+  SYS_fstatfs,
+  SYS_getdents64,
+  SYS_linkat,
+  SYS_mkdirat,
+  SYS_newfstatat,
+  SYS_renameat,
+  SYS_unlinkat,
+  SYS_utimensat,
+} from "./system-calls.ts";
 
 // include/uapi/asm-generic/fcntl.h; O_DIRECTORY differs on arm64.
-const isArm64 = process.arch === "arm64";
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
@@ -19,9 +32,6 @@ export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
-const SYS_getdents64 = isArm64 ? 61 : 217;
-const SYS_newfstatat = isArm64 ? 79 : 262;
-const SYS_utimensat = isArm64 ? 88 : 280;
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 // include/uapi/linux/stat.h
@@ -144,7 +154,7 @@ export function replaceFile(
     using fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
     changeMode(fd, mode);
     writeAll(fd, content);
-    if (isDurable) systemCall("fdatasync", temporary, () => libc().fdatasync(fd.number));
+    if (isDurable) systemCall("fdatasync", temporary, () => libc().syscall(SYS_fdatasync, fd.number, 0, 0, 0, 0));
     rename(temporary, path);
   } catch (error) {
     unlinkIfExists(temporary);
@@ -159,21 +169,25 @@ export function temporaryOf(path: string): string {
 
 /** fchmod(2): the permission bits exactly as given, whatever the umask. */
 export function changeMode(fd: Fd, permissions: number): void {
-  while (isInterrupted(libc().fchmod(fd.number, permissions), "fchmod", fd.subject));
+  while (isInterrupted(libc().syscall(SYS_fchmod, fd.number, permissions, 0, 0, 0), "fchmod", fd.subject));
 }
 
 /** rename(2): replaces `to` in one step. */
 export function rename(from: string, to: string): void {
   const source = cString(from);
   const target = cString(to);
-  while (isInterrupted(libc().rename(source, target), "rename", `${from} to ${to}`));
+  let result;
+  do result = libc().syscall(SYS_renameat, AT_FDCWD, addressOf(source), AT_FDCWD, addressOf(target), 0);
+  while (isInterrupted(result, "rename", `${from} to ${to}`));
 }
 
 /** link(2): EEXIST when `to` is taken, which makes it a create-exclusive for a finished file. */
 export function link(from: string, to: string): void {
   const source = cString(from);
   const target = cString(to);
-  while (isInterrupted(libc().link(source, target), "link", `${from} to ${to}`));
+  let result;
+  do result = libc().syscall(SYS_linkat, AT_FDCWD, addressOf(source), AT_FDCWD, addressOf(target), 0);
+  while (isInterrupted(result, "link", `${from} to ${to}`));
 }
 
 /** As `link`; false when `to` is taken. */
@@ -181,7 +195,7 @@ export function linkUnlessTaken(from: string, to: string): boolean {
   const source = cString(from);
   const target = cString(to);
   let result;
-  do result = libc().link(source, target);
+  do result = libc().syscall(SYS_linkat, AT_FDCWD, addressOf(source), AT_FDCWD, addressOf(target), 0);
   while (isInterrupted(result, "link", `${from} to ${to}`, [EEXIST]));
   return result === 0;
 }
@@ -197,7 +211,7 @@ export function symlink(target: string, path: string): void {
 export function unlinkIfExists(path: string): boolean {
   const name = cString(path);
   let result;
-  do result = libc().unlink(name);
+  do result = libc().syscall(SYS_unlinkat, AT_FDCWD, addressOf(name), 0, 0, 0);
   while (isInterrupted(result, "unlink", path, missing));
   return result === 0;
 }
@@ -223,12 +237,14 @@ export function makeDirectories(path: string, mode = 0o755): void {
 
 function makeDirectory(path: string, mode: number): void {
   const name = cString(path);
-  while (isInterrupted(libc().mkdir(name, mode), "mkdir", path, [EEXIST]));
+  let result;
+  do result = libc().syscall(SYS_mkdirat, AT_FDCWD, addressOf(name), mode, 0, 0);
+  while (isInterrupted(result, "mkdir", path, [EEXIST]));
 }
 
 /** flock(2). With LOCK_NB a held lock gives EAGAIN. The lock lives as long as the descriptor. */
 export function flock(fd: Fd, operation: number): void {
-  while (isInterrupted(libc().flock(fd.number, operation), "flock", fd.subject));
+  while (isInterrupted(libc().syscall(SYS_flock, fd.number, operation, 0, 0, 0), "flock", fd.subject));
 }
 
 /** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */
@@ -263,7 +279,7 @@ function entriesOf(fd: Fd): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   for (;;) {
     let length;
-    do length = libc().syscall(SYS_getdents64, fd.number, addressOf(memory), direntBytes, 0);
+    do length = libc().syscall(SYS_getdents64, fd.number, addressOf(memory), direntBytes, 0, 0);
     while (isInterrupted(length, "getdents64", fd.subject));
     if (length === 0) break;
     // struct linux_dirent64: u64 d_ino, s64 d_off, u16 d_reclen, u8 d_type, char d_name[]
@@ -309,7 +325,7 @@ function statusAt(
 ): FileStatus | undefined {
   const memory = new Uint8Array(statBytes);
   let result;
-  do result = libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags);
+  do result = libc().syscall(SYS_newfstatat, directory, addressOf(path), addressOf(memory), flags, 0);
   while (isInterrupted(result, "stat", subject, expected));
   if (result === -1) return undefined;
   const view = new DataView(memory.buffer);
@@ -351,14 +367,14 @@ export function setModified(path: string, modifiedNs: bigint): void {
   times.setBigInt64(16, modifiedNs / nsPerSecond, true);
   times.setBigInt64(24, modifiedNs % nsPerSecond, true);
   let result;
-  do result = libc().syscall(SYS_utimensat, AT_FDCWD, addressOf(name), addressOf(memory), 0);
+  do result = libc().syscall(SYS_utimensat, AT_FDCWD, addressOf(name), addressOf(memory), 0, 0);
   while (isInterrupted(result, "utimensat", path));
 }
 
 /** fstatfs(2): the magic number of the file system that holds the open file (include/uapi/linux/magic.h). */
 export function fileSystemMagic(fd: Fd): number {
   const memory = new Uint8Array(fileSystemBytes);
-  while (isInterrupted(libc().fstatfs(fd.number, memory), "fstatfs", fd.subject));
+  while (isInterrupted(libc().syscall(SYS_fstatfs, fd.number, addressOf(memory), 0, 0, 0), "fstatfs", fd.subject));
   // The low half of struct statfs' s64 f_type; no file system has a magic of more than 32 bits.
   return new DataView(memory.buffer).getUint32(0, true);
 }

@@ -1,6 +1,7 @@
 import { isInterrupted, systemCall } from "./call.ts";
 import type { Fd } from "./fd.ts";
 import { cString, libc, rareLibc } from "./ffi.ts";
+import { SYS_ioctl, SYS_setns } from "./system-calls.ts";
 
 // include/uapi/linux/sched.h
 export const CLONE_NEWNS = 0x0002_0000;
@@ -15,7 +16,6 @@ export const MNT_DETACH = 2;
 
 // include/uapi/linux/nsfs.h
 const NS_GET_NSTYPE = 0xb703;
-const SYS_ioctl = process.arch === "arm64" ? 29 : 16;
 /** EPERM, EINVAL, ENOTTY: what files that are no namespace say, each in its own way. */
 const refusals = [1, 22, 25];
 
@@ -25,14 +25,16 @@ const refusals = [1, 22, 25];
  */
 export function namespaceType(namespace: Fd): number | undefined {
   let type;
-  do type = libc().syscall(SYS_ioctl, namespace.number, NS_GET_NSTYPE, 0, 0);
+  do type = libc().syscall(SYS_ioctl, namespace.number, NS_GET_NSTYPE, 0, 0, 0);
   while (isInterrupted(type, "ioctl", namespace.subject, refusals));
   return type === -1 ? undefined : type;
 }
 
 /** setns(2): moves the calling thread; everything it does afterwards happens there until it is moved back. */
 export function setns(namespace: Fd, type: number): void {
-  while (isInterrupted(libc().setns(namespace.number, type), "setns", namespace.subject));
+  let result;
+  do result = libc().syscall(SYS_setns, namespace.number, type, 0, 0, 0);
+  while (isInterrupted(result, "setns", namespace.subject));
 }
 
 /** unshare(2): gives the calling thread fresh namespaces. */

@@ -1,7 +1,8 @@
 import { isInterrupted } from "./call.ts";
 import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { libc } from "./ffi.ts";
+import { addressOf, libc } from "./ffi.ts";
+import { SYS_connect, SYS_setsockopt, SYS_socket } from "./system-calls.ts";
 
 // include/linux/socket.h, include/linux/net.h, include/uapi/asm-generic/socket.h
 export const AF_INET = 2;
@@ -19,14 +20,16 @@ export const MSG_TRUNC = 0x20;
 /** socket(2) with SOCK_CLOEXEC; `subject` names it in later errors. */
 export function socket(domain: number, type: number, protocol: number, subject: string): Fd {
   let number;
-  do number = libc().socket(domain, type | SOCK_CLOEXEC, protocol);
+  do number = libc().syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol, 0, 0);
   while (isInterrupted(number, "socket", subject));
   return new Fd(number, subject);
 }
 
 /** connect(2); `address` is the whole struct sockaddr. A netlink socket then gets a port id and hears only that peer. */
 export function connect(fd: Fd, address: Uint8Array): void {
-  while (isInterrupted(libc().connect(fd.number, address, address.length), "connect", fd.subject));
+  let result;
+  do result = libc().syscall(SYS_connect, fd.number, addressOf(address), address.length, 0, 0);
+  while (isInterrupted(result, "connect", fd.subject));
 }
 
 /** setsockopt(2) of an int option. */
@@ -48,7 +51,9 @@ export function setTimeouts(fd: Fd, milliseconds: number): void {
 }
 
 function setOptionBytes(fd: Fd, level: number, name: number, memory: Uint8Array): void {
-  while (isInterrupted(libc().setsockopt(fd.number, level, name, memory, memory.length), "setsockopt", fd.subject));
+  let result;
+  do result = libc().syscall(SYS_setsockopt, fd.number, level, name, addressOf(memory), memory.length);
+  while (isInterrupted(result, "setsockopt", fd.subject));
 }
 
 /** send(2) of one datagram. */

@@ -2,6 +2,7 @@ import { systemCall } from "./call.ts";
 import { Fd } from "./fd.ts";
 import { libc, rareLibc } from "./ffi.ts";
 import { readAll, writeAll } from "./file.ts";
+import { SYS_exit_group } from "./system-calls.ts";
 
 // include/uapi/asm-generic/poll.h
 const POLLIN = 1;
@@ -32,8 +33,8 @@ export function writeStandardError(text: string): void {
 
 /** Ends the process at once: nothing of the runtime is taken down, since the kernel frees it all. What was written is written. */
 export function exitNow(status: number): never {
-  libc()._exit(status);
-  throw new Error("_exit(2) came back");
+  libc().syscall(SYS_exit_group, status, 0, 0, 0, 0);
+  throw new Error("exit_group(2) came back");
 }
 
 /** poll(2) without a time limit, for a descriptor that somebody made non-blocking. */

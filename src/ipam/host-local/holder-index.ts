@@ -173,7 +173,8 @@ export class HolderIndex {
   }
 
   #entry(text: string, name: string): string {
-    return `${this.#bucket(text)}/${keyOf(text)}@${name}`;
+    const key = keyOf(text);
+    return `${this.#folder}/${key.slice(0, 1)}/${key}@${name}`;
   }
 
   #bucket(text: string): string {
