@@ -132,10 +132,11 @@ export function missingInNftables(
 }
 
 /** Ours by comment and tag; without a tag it is upstream's, which may be for another network of the container. */
-function isOf({ comment, tag, expressions }: ListedRule, owner: Owner, addresses: readonly Ip[] | undefined): boolean {
+function isOf(listed: ListedRule, owner: Owner, addresses: readonly Ip[] | undefined): boolean {
+  const { comment, tag } = listed;
   if (comment !== nftCommentOf(owner.containerId)) return false;
   if (tag !== undefined) return tag === tagOf(owner);
-  return addresses === undefined || addresses.some((ip) => mentions(expressions, ip));
+  return addresses === undefined || addresses.some((ip) => mentions(listed.expressions, ip));
 }
 
 function mentions(expressions: ListedRule["expressions"], ip: Ip): boolean {
