@@ -1,5 +1,8 @@
 // whereabouts beside its Go original: the same addresses, asked for by a process per ADD as a runtime would.
 import { join } from "node:path";
+import { parsePrefix } from "../src/ip/prefix.ts";
+import { claimScope } from "../src/pool/claim.ts";
+import { poolName } from "../src/pool/names.ts";
 import type { ApiServerFacts } from "../test/kit/api-server.ts";
 import { AuditLog } from "../test/kit/audit-log.ts";
 import { disagreements, DuplicateDetector } from "../test/kit/duplicate-detector.ts";
@@ -103,6 +106,9 @@ async function take(world: IpamWorld, side: "go" | "ours", { range, taken = 0, o
   }
   const base = range.replace(/\.\d+\.\d+\/.*/, "");
   const third = Number(range.split(".")[2]);
+  const network = parsePrefix(range);
+  if (network === undefined) throw new TypeError(range);
+  await world.pools.createPool(poolName({ range: network, network: "" }), range, claimScope("network"));
   await inParallel(numbers, 10, async (key) => {
     const address = `${base}.${third + (key >> 8)}.${key & 255}`;
     await world.claim({ range, address, podref: `default/before-${key}` });
