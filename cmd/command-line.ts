@@ -95,7 +95,7 @@ async function programFor(
     const command = name === wanted ? (await load()).command(terminal, finish) : new Command(name);
     program.addCommand(command.summary(summary));
   }
-  for (const command of [program, ...program.commands]) {
+  for (const command of withSubcommands(program)) {
     command
       .exitOverride()
       .configureOutput({ writeOut: (text) => output.push(terminal.out(text)), writeErr: () => {} })
@@ -111,6 +111,10 @@ function optionDescription(option: Option): string {
   const isNothing =
     defaultValue === "" || defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0);
   return isNothing ? description : new Help().optionDescription(option);
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 async function report(error: unknown, terminal: Terminal): Promise<number> {

@@ -1,4 +1,6 @@
 // What deploy/ brings for whereabouts pools: the definitions serve what Go's serve, and each account may do what it needs and no more.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, inject, test } from "vitest";
 import type { Account } from "../kit/cluster.ts";
 import { KubeAdmin, type KubeJson } from "../kit/kube-admin.ts";
@@ -87,6 +89,13 @@ const invalid: readonly (readonly [string, string, object, RegExp])[] = [
 
 test.each(invalid)("is refused: %s", async (_, plural, object, message) => {
   await expect(admin.send("POST", `${folder}/${plural}`, object)).rejects.toThrow(message);
+});
+
+test("the controller's Deployment is taken as it is", async () => {
+  const path = join(import.meta.dirname, "..", "..", "deploy", "ipam-controller.yaml");
+  const deployment = Bun.YAML.parse(readFileSync(path, "utf8")) as KubeJson;
+  const folder = "/apis/apps/v1/namespaces/kube-system/deployments?dryRun=All&fieldValidation=Strict";
+  expect(await admin.send("POST", folder, deployment)).toMatchObject({ metadata: { name: "polynic-ipam" } });
 });
 
 test("the short names are served", async () => {
