@@ -10,9 +10,11 @@ export function callIpam(
   pod: SitePod,
   config: Json,
   env: Readonly<Record<string, string>> = {},
+  onStart: (pid: number) => void = () => {},
 ): Promise<CniOutcome> {
   return callCni({
     env,
+    onStart,
     executable: join(polynicBin, "whereabouts"),
     command,
     config,

@@ -1,4 +1,5 @@
 import { argument } from "../../cni/args.ts";
+import { CniError, code } from "../../cni/error.ts";
 import type { AddCall } from "../../cni/plugin.ts";
 import type { Result, ResultIp } from "../../cni/result.ts";
 import { clearSettled, markSettled } from "../../cni/settled.ts";
@@ -28,7 +29,7 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
   if (config.ranges.length === 0) return resultOf(config, []);
   using journal = Journal.open(config.dataDir, call);
   const pools = await openStore(config, call);
-  const held = await stillHeld(pools, journal, config);
+  const held = await stillHeld(pools, journal, config, call.ifName);
   if (held !== undefined) return resultOf(config, held);
   if (journal.claims.length > 0)
     await releaseAll(async () => pools, journal, { dataDir: config.dataDir, isUnused: true });
@@ -71,8 +72,16 @@ export function markOf({ containerId, ifName }: { readonly containerId: string; 
   return `${containerId}:${ifName}`;
 }
 
-/** The addresses of an earlier ADD of the same sandbox, if it was finished and all are still ours; one for each range. */
-async function stillHeld(pools: Pools, journal: Journal, config: WhereaboutsConfig): Promise<ResultIp[] | undefined> {
+/**
+ * The addresses of an earlier ADD of the same sandbox, if it was finished and all are still ours; one for each range. Throws `CniError` code 4 when they
+ * are of other ranges: the interface may still have them.
+ */
+async function stillHeld(
+  pools: Pools,
+  journal: Journal,
+  config: WhereaboutsConfig,
+  ifName: string,
+): Promise<ResultIp[] | undefined> {
   const { claims } = journal;
   if (!journal.isComplete || claims.length === 0) return undefined;
   const found = await Promise.all(claims.map((claim) => isStillHeld(pools, claim, config.dataDir)));
@@ -82,7 +91,11 @@ async function stillHeld(pools: Pools, journal: Journal, config: WhereaboutsConf
     const claim = claims.find(({ range }) => range === index);
     const address = claim === undefined ? undefined : parsePrefix(claim.address);
     const { spans } = config.ranges[index]!;
-    if (address === undefined || !spansContain(spans, address.ip)) return undefined;
+    if (address === undefined || !spansContain(spans, address.ip)) {
+      const held = claims.map((each) => each.address).join(", ");
+      const text = `interface ${ifName} has ${held} already, which is not of ${config.ranges[index]!.text}`;
+      throw new CniError(code.invalidEnvironment, text, "it needs a DEL before its next ADD");
+    }
     ips.push({ address });
   }
   return ips;
@@ -104,9 +117,11 @@ async function claimerOf(
   index = place,
 ): Promise<Pick<RangeClaimer, "claimAny" | "claimExactly">> {
   const { config } = context;
-  if (config.sliceBits === undefined || place !== 0) return new RangeClaimer(context, range, index);
+  // Two ranges may share addresses: what one of them has made must not look like the other's own.
+  const own = { ...context, owner: `${context.owner}-${index}` };
+  if (config.sliceBits === undefined || place !== 0) return new RangeClaimer(own, range, index);
   const { SliceClaimer } = await import("./slice-claimer.ts");
-  return new SliceClaimer(context, range, index, config.networkName || context.network);
+  return new SliceClaimer(own, range, index, config.networkName || context.network);
 }
 
 /** All ranges at once, and all to the end, so that nothing is still being claimed when the failure of one is taken back. */

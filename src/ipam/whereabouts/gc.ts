@@ -30,7 +30,9 @@ export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
     }
   };
   for (const key of journaledAttachments(dataDir)) {
-    if (living.has(markOf(key)) || peekHead(dataDir, key)?.network !== call.conf.name) continue;
+    // One without a head has claimed nothing yet: nobody knows of which network it is, and it names nothing.
+    const network = peekHead(dataDir, key)?.network ?? call.conf.name;
+    if (living.has(markOf(key)) || network !== call.conf.name) continue;
     await attempt(`container ${key.containerId} interface ${key.ifName}`, () => release(call, dataDir, key));
   }
   await attempt("addresses that were kept for a while", () =>
@@ -42,10 +44,10 @@ export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
 
 async function release(call: GcCall<ParsedConfig>, dataDir: string, key: AttachmentKey): Promise<void> {
   using journal = Journal.openIfExists(dataDir, key);
-  if (journal?.head === undefined) return;
+  if (journal === undefined) return;
   const { head } = journal;
   const count = journal.claims.length;
-  await releaseAll(() => openSource(head.source, call), journal, { dataDir });
+  if (head !== undefined) await releaseAll(() => openSource(head.source, call), journal, { dataDir });
   journal.remove();
   markSettled(dataDir, markOf(key), call.log);
   call.log.verbose(`GC gave back ${count} claims of ${call.conf.name}`, { container: key.containerId });

@@ -79,6 +79,20 @@ test("whatever nodes do in whatever order, no address has two holders and none i
   );
 });
 
+test("an interface that has addresses of another range keeps them until its DEL", async () => {
+  await site.add("c1", small);
+  await expect(site.add("c1", { range: "10.9.0.0/24" })).rejects.toMatchObject({
+    code: 4,
+    message: expect.stringContaining("interface net1 has 10.0.0.1/29 already") as string,
+  });
+  expect(site.reservations()).toEqual(["10.0.0.1"]);
+});
+
+test("two ranges of one network that overlap give two addresses", async () => {
+  expect(await site.add("c1", { range: "10.0.0.0/29", ipRanges: [{ range: "10.0.0.0/28" }] })).toHaveLength(2);
+  expect(site.reservations()).toEqual(["10.0.0.1", "10.0.0.2"]);
+});
+
 describe("bugs of whereabouts that are not repeated (shared/reference/whereabouts.md 3.4)", () => {
   test("2: a second range gets its reservation after a repeated ADD of the first", async () => {
     expect(await site.add("c1", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
@@ -268,6 +282,13 @@ describe("GC", () => {
     await gc(["c1"]);
     expect(site.reservations()).toEqual(["10.0.0.1", "10.0.0.3", "10.0.0.4"]);
     expect(site.journals()).toEqual(["c1:net1", "c3:net1"]);
+  });
+
+  test("removes the empty journal of an ADD that was killed before its first claim", async () => {
+    mkdirSync(join(site.dataDir(), "journal"), { recursive: true });
+    writeFileSync(join(site.dataDir(), "journal", "c9:net1"), "");
+    await gc([]);
+    expect(site.journals()).toEqual([]);
   });
 
   test("gives back what has waited for release_delay_seconds", async () => {

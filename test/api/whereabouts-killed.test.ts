@@ -1,0 +1,83 @@
+// Killed at every request to the API server, before and after the server has done what it asks for, in ADD and in DEL: the runtime's DEL leaves
+// nothing, whatever the next pod has been given meanwhile.
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { ApiProxy, type Mischief } from "../kit/api-proxy.ts";
+import { type CniOutcome } from "../kit/cni-caller.ts";
+import type { Json, SitePod } from "../kit/multus-site.ts";
+import { callIpam } from "./call-ipam.ts";
+import { useApiSite } from "./use-site.ts";
+import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+
+const site = useApiSite();
+let proxy: ApiProxy;
+let objects: WhereaboutsObjects;
+const pass: Mischief = { kind: "pass" };
+
+beforeAll(async () => {
+  proxy = await ApiProxy.open(inject("api"));
+  objects = new WhereaboutsObjects(site());
+  await site().useAccount("polynic", proxy.url);
+});
+afterAll(() => proxy[Symbol.dispose]());
+
+/** A call that is killed when it makes its request of that number; one that makes fewer comes to its end. */
+async function killedAt(
+  verb: string,
+  pod: SitePod,
+  conf: Json,
+  number: number,
+  kind: "reset" | "reset-after",
+): Promise<CniOutcome> {
+  let count = 0;
+  let processId = 0;
+  proxy.plan(() => {
+    count += 1;
+    return count === number ? { kind, onCut: () => void process.kill(processId, "SIGKILL") } : pass;
+  });
+  const outcome = await callIpam(site(), verb, pod, conf, {}, (pid) => {
+    processId = pid;
+  });
+  proxy.plan(() => pass);
+  return outcome;
+}
+
+test.each([
+  ["ADD", "reset", true],
+  ["ADD", "reset-after", true],
+  ["ADD", "reset-after", false],
+  ["DEL", "reset", true],
+  ["DEL", "reset-after", true],
+  ["DEL", "reset-after", false],
+] as const)(
+  "killed at any request of %s (%s, overlaps checked: %s), a DEL leaves nothing and takes nobody else's",
+  async (verb, kind, isChecked) => {
+    const { net, range, pool } = freshRange(28);
+    const conf = objects.config("net", range, {
+      kubernetes: { kubeconfig: site().kubeconfigPath },
+      enable_overlapping_ranges: isChecked,
+    });
+    const other = await site().pod();
+    expect(await callIpam(site(), "ADD", other, conf)).toMatchObject({ exitCode: 0 });
+    const nameOfOther = isChecked ? `${net}.1` : `${pool}.${net}.1`;
+    let killed = 0;
+    for (let number = 1; ; number++) {
+      const pod = await site().pod();
+      if (verb === "DEL") expect(await callIpam(site(), "ADD", pod, conf)).toMatchObject({ exitCode: 0 });
+      const { signal, exitCode } = await killedAt(verb, pod, conf, number, kind);
+      const next = await site().pod();
+      expect(await callIpam(site(), "ADD", next, conf)).toMatchObject({ exitCode: 0 });
+      for (const each of [pod, pod, next])
+        expect(await callIpam(site(), "DEL", each, conf)).toMatchObject({ exitCode: 0 });
+      expect([number, await objects.reservations(net)]).toEqual([number, [nameOfOther]]);
+      expect([number, Object.keys(await objects.allocations(pool))]).toEqual([number, isChecked ? [] : ["1"]]);
+      if (signal === undefined) {
+        expect(exitCode).toBe(0);
+        break;
+      }
+      killed += 1;
+    }
+    expect(killed).toBeGreaterThan(1);
+    expect(await callIpam(site(), "DEL", other, conf)).toMatchObject({ exitCode: 0 });
+  },
+  120_000,
+);
