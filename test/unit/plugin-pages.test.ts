@@ -75,6 +75,11 @@ describe.each(pageNames())("docs/plugins/%s.md", (name) => {
   });
 });
 
+test("docs/configuration.md leads to every page", () => {
+  const index = readFileSync(join(source, "..", "docs", "configuration.md"), "utf8");
+  expect(pageNames().filter((name) => !index.includes(`](plugins/${name}.md)`))).toEqual([]);
+});
+
 test("some keys are found at all", () => {
   expect(keysOf("sbr")).toEqual(["table", "gateways", "addSourceHints"]);
   expect(keysOf("host-local")).toContain("rangeStart");
