@@ -49,13 +49,14 @@ export class PinnedNetns implements Disposable {
   }
 }
 
-/** What stands for a node: loopback is up, pods are made from it and go with it. */
+/** What stands for a node: loopback is up, nothing is forwarded, pods are made from it and go with it. */
 export class NodeNetns extends PinnedNetns {
   readonly #pods: PinnedNetns[] = [];
 
   constructor() {
     super("node");
-    this.ip("link set lo up");
+    // A new namespace takes IPv4's switch after the machine, and many machines forward.
+    this.run("sh", "-c", "ip link set lo up && echo 0 > /proc/sys/net/ipv4/ip_forward");
   }
 
   /** A fresh pod sandbox: an empty namespace with loopback down, as runtimes hand it to CNI. */
