@@ -1,5 +1,6 @@
 import { addCached, checkCached, delCached, gcCached } from "../src/cni/cached-chain.ts";
 import { type Attachment, statusList } from "../src/cni/chain.ts";
+import { CniError, code } from "../src/cni/error.ts";
 import { netnsOverrideOf, splitPath } from "../src/cni/environment.ts";
 import { loadNetwork } from "../src/cni/network-folder.ts";
 import type { NetworkList } from "../src/cni/network-list.ts";
@@ -10,6 +11,7 @@ import { ResultCache } from "../src/cni/result-cache.ts";
 import { asVersion, newestVersion } from "../src/cni/version.ts";
 import { isJsonObject, type JsonObject, parse } from "../src/json/value.ts";
 import { NetnsRef } from "../src/netns/ref.ts";
+import { getLink } from "../src/rtnl/link.ts";
 import { openRuntime } from "./plugin-call.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -62,8 +64,21 @@ export async function callNetwork(
 }
 
 async function add(runtime: Runtime, cache: ResultCache, list: NetworkList, attachment: Attachment): Promise<string> {
+  refuseSecond(cache, list, attachment);
   const result = await addCached(runtime, cache, list, attachment);
   return `${printResult(result, asVersion(list.cniVersion) ?? newestVersion)}\n`;
+}
+
+/**
+ * Nobody repeats an ADD but by mistake, and taking back the one that then fails would take down the one that stands. A namespace of the
+ * same path that was made anew has no such interface, and is attached.
+ */
+function refuseSecond(cache: ResultCache, list: NetworkList, attachment: Attachment): void {
+  const { ifName, netns } = attachment;
+  if (cache.read({ ...attachment, networkName: list.name }) === undefined) return;
+  if (getLink(netns.open().rtnl, ifName) === undefined) return;
+  const message = `${netns.path} is attached to network ${JSON.stringify(list.name)} already, by its interface ${ifName}`;
+  throw new CniError(code.invalidConfig, `${message}; delete that first: polynic del ${list.name} ${netns.path}`);
 }
 
 /** With the arguments that `add` was given where the environment has none now: a check that knows less would miss, or find, something else. */

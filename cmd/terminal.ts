@@ -1,4 +1,5 @@
 import { isatty } from "node:tty";
+import { processEdges } from "../src/cni/serve.ts";
 
 /** Where a verb writes to. */
 export interface Terminal {
@@ -30,12 +31,14 @@ const stderrFd = 2;
 export function processTerminal(): Terminal {
   const { NO_COLOR = "", TERM = "" } = process.env;
   const coloursOf = (fd: number): Colours => colours(NO_COLOR === "" && TERM !== "dumb" && isatty(fd));
+  // Not Bun.write: nothing written to a file empties it, and so would lose what `>> FILE` or `2>&1` has there already.
+  const { writeStdout, writeStderr } = processEdges();
   return {
     async out(text) {
-      await Bun.write(Bun.stdout, text);
+      if (text !== "") await writeStdout(text);
     },
     async error(text) {
-      await Bun.write(Bun.stderr, text);
+      if (text !== "") await writeStderr(text);
     },
     colours: coloursOf(stdoutFd),
     errorColours: coloursOf(stderrFd),

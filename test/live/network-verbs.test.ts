@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { polynicBin } from "../kit/cni-caller.ts";
@@ -59,6 +59,18 @@ describe("the verbs of cnitool", () => {
     expect(pod.run("ip", "-o", "link")).not.toContain("eth0");
     expect(polynic(["del", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
   });
+  test("a second add is refused, and the first stays whole; a namespace made anew in its place is attached", () => {
+    expect(polynic(["add", "lan", pod.path]).exitCode).toBe(0);
+    const again = polynic(["add", "lan", pod.path]);
+    expect(again).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(again.stderr).toBe(
+      `polynic: ${pod.path} is attached to network "lan" already, by its interface eth0; delete that first: polynic del lan ${pod.path}\n`,
+    );
+    expect(polynic(["check", "lan", pod.path])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
+    pod.ip("link del eth0");
+    expect(polynic(["add", "lan", pod.path]).exitCode).toBe(0);
+    expect(polynic(["del", "lan", pod.path]).exitCode).toBe(0);
+  });
   test("CNI_IFNAME names the interface, CAP_ARGS reach plugins that declare the capability", () => {
     const env = { CNI_IFNAME: "lan7", CAP_ARGS: '{"ips":["10.9.0.77/24"]}' };
     expect(polynic(["add", "lan", pod.path], env).exitCode).toBe(0);
@@ -101,6 +113,13 @@ describe("the verbs of cnitool", () => {
     const outcome = polynic(["add", "lan", pod.path], {}, ["setpriv", "--bounding-set=-sys_admin"]);
     expect(outcome).toMatchObject({ exitCode: 1, stdout: "" });
     expect(outcome.stderr).toContain("operation not permitted; CAP_SYS_ADMIN is missing here");
+  });
+  test("what a file holds already stays, also where nothing is added to it", () => {
+    const asked = { "k8s.v1.cni.cncf.io/networks": "n" };
+    const manifest = folder().write("pod.yaml", { kind: "Pod", metadata: { name: "p", annotations: asked } });
+    const log = join(folder().path, "log");
+    polynic(["plan", "-f", manifest], {}, ["sh", "-c", `{ echo first; "$@"; echo last; } > ${log} 2>&1`, "sh"]);
+    expect(readFileSync(log, "utf8")).toMatch(/^first\ndefault\/p: .* \(n\) .*\nlast\n$/);
   });
   test.each<[string, string[], Record<string, string>, number, string]>([
     ["a network that is not there", ["add", "nope", "NETNS"], {}, 1, "nope"],

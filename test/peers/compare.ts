@@ -1,5 +1,5 @@
 // The same calls to a Go plugin and to ours, each on a fresh node: what they answer, what they make of the kernel, what they leave.
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { callCni, type CniOutcome, polynicBin } from "../kit/cni-caller.ts";
 import { diff, leftovers } from "../kit/diff.ts";
@@ -94,11 +94,6 @@ export interface Comparison {
 }
 
 const wholeLife: readonly Step[] = [{ command: "ADD" }, { command: "CHECK" }, { command: "DEL" }, { command: "DEL" }];
-
-/** True when our executable answers to that name. */
-export function haveOurs(plugin: string): boolean {
-  return existsSync(join(polynicBin, plugin));
-}
 
 /** Runs the case on both sides. `common` holds differences that every case of a table has; `bin` is the folder of our executables. */
 export async function compareCase(

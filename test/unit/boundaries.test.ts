@@ -19,7 +19,7 @@ const storeys = [
   ["ipam"],
   ["plugins"],
   ["multus"],
-  ["play", "install", "preflight"],
+  ["play", "install", "preflight", "controller"],
   ["cmd"],
 ];
 
