@@ -42,6 +42,7 @@ interface Options {
   readonly type: "thin" | "thick" | undefined;
   readonly destDir: string | undefined;
   readonly serviceAccount: string;
+  readonly hostRoot: string;
 }
 
 const defaultBinDir = "/opt/cni/bin";
@@ -69,6 +70,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
   addMultusFlags(
     new Command("install")
       .description("Puts this executable in front of the node's default network, as Multus stands there.")
+      .option("--host-root <dir>", "where the node's / is seen: then a node that can't start polynic is refused", "")
       .addOption(
         new Option("--operation <what>", "copy only places the executable")
           .choices(["install", "copy"])
@@ -129,6 +131,10 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   if (options.type === "thick")
     say("polynic has no daemon: the executable does by itself what multus-shim asks one for");
   const settings = settingsOf(options, say);
+  if (options.hostRoot !== "") {
+    const { requireLoader } = await import("../../src/install/host-system.ts");
+    requireLoader(absolute(options.hostRoot));
+  }
   steps.makeFolders(settings);
   if (settings.plugins.length > 0) await steps.installExecutable(settings);
   // install_multus does no more than that.

@@ -12,7 +12,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { loaderPath } from "../libc/loader.ts";
 import { TestFolder } from "./folder.test-data.ts";
+import { requireLoader } from "./host-system.ts";
 import {
   installConf,
   installCredentials,
@@ -147,6 +149,12 @@ describe("the executable", () => {
     await repairExecutable(options());
     expect(read("bin", "multus")).toBe("executable 2");
   });
+});
+
+test("a node whose system has no loader for the executable is refused; one that has it is not", () => {
+  expect(() => requireLoader(path("bin"))).toThrow("has no glibc");
+  folder.write(`bin${loaderPath()}`, "");
+  requireLoader(path("bin"));
 });
 
 describe("the config", () => {

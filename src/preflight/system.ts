@@ -1,13 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { rareLibc } from "../libc/ffi.ts";
+import { loaderPath } from "../libc/loader.ts";
 import { failed, type Finding, ok, reasonOf, warning } from "./finding.ts";
-
-/** Where glibc's dynamic loader lies, by architecture: the executable names it, so that a system without it can't start it at all. */
-const loaders: Readonly<Record<string, string>> = {
-  x64: "/lib64/ld-linux-x86-64.so.2",
-  arm64: "/lib/ld-linux-aarch64.so.1",
-};
 
 /** Before this nothing of polynic was there: a clock behind it is wrong. */
 const earliest = Date.UTC(2026, 0, 1);
@@ -18,7 +13,7 @@ export function checkSystem(root: string): Finding[] {
 }
 
 function checkLoader(root: string): Finding {
-  const loader = loaders[process.arch] ?? "";
+  const loader = loaderPath();
   if (existsSync(join(root, loader))) return ok("system-glibc", `the node has ${loader}`);
   const cure = "run polynic on a node whose system has glibc (docs/operations.md lists systems)";
   return failed("system-glibc", `the node has no ${loader}: its system has no glibc, and can't start polynic`, cure);

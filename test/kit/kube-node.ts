@@ -51,6 +51,8 @@ export class KubeNode implements AsyncDisposable {
   /** Starts all of it; the node has its primary network, and polynic is not on it yet. */
   static async start(): Promise<KubeNode> {
     const cri = new CriNode();
+    // As systemd has it on a node: pods may want to see what is mounted later. Nothing of it leaves the lane.
+    runCommand(["mount", "--make-rshared", "/"]);
     runCommand(["ip", "addr", "replace", `${serviceAddress}/32`, "dev", "lo"]);
     const options = { port: 443, names: [`IP:${serviceAddress}`], hasNodes: true };
     const [api] = await Promise.all([startApiServer(cri.path("api"), options), cri.start()]);
@@ -132,7 +134,6 @@ export class KubeNode implements AsyncDisposable {
     return [
       `--additional-bin-dir=${this.cri.path("bin")}`,
       `--multus-kubeconfig-file-host=${this.cri.path("net.d/multus.d/multus.kubeconfig")}`,
-      `--cni-dir=${this.cri.path("cni")}`,
     ];
   }
 

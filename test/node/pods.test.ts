@@ -1,12 +1,15 @@
 // Pods by manifest on a whole node: from `kubectl apply` of the DaemonSet to the deletion of the last pod.
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { primaryPlugins } from "../kit/cri-node.ts";
 import type { KubeJson } from "../kit/kube-admin.ts";
 import { networkStatus, podObject } from "../kit/kube-node.ts";
 import { useKubeNode } from "./use-node.ts";
 
-const manifest = join(import.meta.dirname, "..", "..", "deploy", "base", "polynic.yaml");
+const deploy = join(import.meta.dirname, "..", "..", "deploy");
+const manifest = join(deploy, "base", "polynic.yaml");
+const uninstallManifest = join(deploy, "uninstall.yaml");
 const node = useKubeNode();
 
 const lan = { cniVersion: "1.0.0", type: "bridge", bridge: "br-lan" };
@@ -101,5 +104,25 @@ test("another pod of the DaemonSet means another token: pods go on, also those t
   await here.until("the new token", () => token() !== first);
   expect(networkStatus(await here.ready("between"))).toHaveLength(2);
   await here.deletePod("between");
+  await here.untilNothingIsLeft();
+});
+
+test("taken off by its manifest: running pods keep their networks, new ones do without, and at the end there is no trace", async () => {
+  const here = node();
+  await here.createPod("staying", "lan");
+  await here.ready("staying");
+  await here.deletePod("polynic-2", "kube-system");
+  await here.runDaemonSet(uninstallManifest, "polynic-uninstall", []);
+  await here.until("the config to go", () => !existsSync(here.cri.path("net.d/00-multus.conflist")));
+  await here.createPod("late", "lan");
+  expect(networkStatus(await here.ready("late"))).toEqual([]);
+  // Its init container waits as long as the first pod holds its networks.
+  expect(existsSync(here.cri.path("bin/multus"))).toBe(true);
+  await here.deletePod("staying");
+  await here.ready("polynic-uninstall", "kube-system");
+  expect(readdirSync(here.cri.path("net.d"))).toEqual(["10-primary.conflist"]);
+  expect(readdirSync(here.cri.path("bin")).sort()).toEqual(primaryPlugins);
+  expect(existsSync("/var/lib/cni/multus")).toBe(false);
+  await here.deletePod("late");
   await here.untilNothingIsLeft();
 });
