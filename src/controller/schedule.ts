@@ -34,9 +34,9 @@ export async function onSchedule(
     await pause(Math.min(leftMs, pollMs), signal);
     try {
       const wanted = expression();
+      if (wanted !== current) next = nextTime(wanted, Date.now());
       problem = "";
       if (wanted === current) continue;
-      next = nextTime(wanted, Date.now());
       current = wanted;
       log.verbose(`the schedule is ${JSON.stringify(current)} now`);
     } catch (error) {
