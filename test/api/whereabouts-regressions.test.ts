@@ -1,5 +1,5 @@
-// What whereabouts is known for, and does not happen here. Numbers without a word are issues of k8snetworkplumbingwg/whereabouts; "3.4" are the bugs
-// of its storage loop, in the order of docs/differences.md.
+// What whereabouts is known for, and does not happen here. Numbers without a word are issues of k8snetworkplumbingwg/whereabouts; "loop" is a bug of
+// its storage loop.
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { ApiProxy, type Mischief } from "../kit/api-proxy.ts";
 import { inWords } from "../kit/audit-log.ts";
@@ -37,7 +37,7 @@ const deleted = async (pod: SitePod, conf: Json) =>
   expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
 
 test.each([409, 422, 500])(
-  "3.4 (1), 305, 409, 712: a pod whose entry the pool refuses with %i gets no address that is in no pool",
+  "loop, 305, 409, 712: a pod whose entry the pool refuses with %i gets no address that is in no pool",
   async (status) => {
     const { net, range, pool } = freshRange();
     await objects.makePool(pool, range);
@@ -52,7 +52,7 @@ test.each([409, 422, 500])(
   60_000,
 );
 
-test("3.4 (7): an address is given back when its link is gone, not before", async () => {
+test("loop: an address is given back when its link is gone, not before", async () => {
   const { net, range } = freshRange();
   await objects.network("late", range);
   proxy.plan(() => pass);

@@ -93,7 +93,7 @@ test("two ranges of one network that overlap give two addresses", async () => {
   expect(site.reservations()).toEqual(["10.0.0.1", "10.0.0.2"]);
 });
 
-describe("bugs of whereabouts that are not repeated (shared/reference/whereabouts.md 3.4)", () => {
+describe("bugs of whereabouts' storage loop that are not repeated", () => {
   test("2: a second range gets its reservation after a repeated ADD of the first", async () => {
     expect(await site.add("c1", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
     expect(await site.add("c1", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
@@ -137,7 +137,7 @@ describe("bugs of whereabouts that are not repeated (shared/reference/whereabout
   });
 });
 
-describe("complaints (reference 8)", () => {
+describe("complaints about whereabouts", () => {
   test("#291: the restarted sandbox of a pod that owns the last address gets one", async () => {
     const tiny = { range: "10.0.0.0/30" };
     await site.add("old", tiny, { args: pod("web", "u1") });
