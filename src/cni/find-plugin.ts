@@ -26,5 +26,7 @@ export function findPlugin(type: string, path: readonly string[]): string {
     }
   }
   const message = `failed to find plugin ${JSON.stringify(type)} in path [${path.join(" ")}]`;
-  throw new PluginNotStartedError(code.internal, message, unreadable.join("; "));
+  const details =
+    path.length === 0 ? "it is not built in, and CNI_PATH names no folder to look in" : unreadable.join("; ");
+  throw new PluginNotStartedError(code.internal, message, details);
 }
