@@ -3,12 +3,8 @@ import { explain } from "../src/play/explain.ts";
 import { InputError } from "../src/play/play-error.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
+import type { VerbModule } from "./verb-module.ts";
 import { version } from "./version.ts";
-
-/** What a verb's file exports: its command, whose action returns the exit code through `finish`. */
-export interface VerbModule {
-  readonly command: (terminal: Terminal, finish: (exitCode: number) => void) => Command;
-}
 
 interface Verb {
   readonly summary: string;

@@ -1,4 +1,4 @@
-import { type VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { networkCommand } from "../network-command.ts";
 
 export const command: VerbModule["command"] = (terminal) =>

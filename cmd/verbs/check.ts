@@ -4,7 +4,7 @@ import { callNetwork } from "../network-call.ts";
 import { networkHelp } from "../network-command.ts";
 import { absolute } from "../option-values.ts";
 import { formatValue, outputOption, type OutputFormat } from "../output.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { type Column, formatTable } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";

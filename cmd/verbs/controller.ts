@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { runIpamController } from "../../src/controller/ipam-controller.ts";
 import { nextTime } from "../../src/controller/schedule.ts";
 import { clusterAccess } from "../cluster-access.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
 import { parseSeconds } from "../seconds.ts";
 import { UsageError } from "../usage-error.ts";

@@ -1,5 +1,5 @@
 import { defaultRoot } from "../../src/play/default-conf.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { explainOne } from "../explain.ts";
 import { podCommand, type PodOptions } from "../pod-command.ts";
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 
 /** For pods whose work is done by their init containers: a DaemonSet's pod has to go on running. */
 export const command: VerbModule["command"] = (_, finish) =>

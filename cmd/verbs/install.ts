@@ -3,7 +3,7 @@ import type { InstallOptions } from "../../src/install/install.ts";
 import { nodePath } from "../../src/install/node-path.ts";
 import { serviceAccountFolder } from "../../src/kube/in-cluster.ts";
 import { pluginNames } from "../builtins.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { absolute, flag, seconds } from "../option-values.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";

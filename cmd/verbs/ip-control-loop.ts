@@ -5,7 +5,7 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { pause } from "../../src/kube/pause.ts";
 import { cronExpression } from "../../src/controller/cron-expression.ts";
 import { clusterAccess } from "../cluster-access.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
 import { parseSeconds } from "../seconds.ts";
 

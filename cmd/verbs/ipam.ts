@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { checkPools, releasePools, showPools, whoHolds } from "../ipam.ts";
 import type { IpamRequest } from "../ipam-source.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { outputOption } from "../output.ts";
 
 const examples = `

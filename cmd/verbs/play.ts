@@ -5,7 +5,7 @@ import type { DownReport } from "../../src/play/down.ts";
 import type { InterfaceReport } from "../../src/play/interface-report.ts";
 import type { PodFailure } from "../../src/play/pod-failure.ts";
 import type { PlayReport } from "../../src/play/report.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { collect, formatValue, outputOption, type OutputFormat } from "../output.ts";
 import { absolute } from "../option-values.ts";
 import { type Column, formatTable } from "../table.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { absolute, seconds } from "../option-values.ts";
 
 interface Options {

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { versionsSince } from "../../src/cni/version.ts";
 import { pluginNames } from "../builtins.ts";
-import type { VerbModule } from "../command-line.ts";
+import type { VerbModule } from "../verb-module.ts";
 import { version } from "../version.ts";
 
 export const command: VerbModule["command"] = (terminal) =>

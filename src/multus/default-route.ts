@@ -7,7 +7,7 @@ import type { NetlinkRequest } from "../netlink/message.ts";
 import { addRoute, deleteRoute, listRoutes, type Route } from "../rtnl/route.ts";
 import { RT_TABLE_MAIN } from "../rtnl/constants.ts";
 import { requireLink } from "../rtnl/link.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
 
 /** An attachment and what came of it. */
 export interface Attached {

@@ -10,7 +10,7 @@ import {
 import type { Logger } from "../log/logger.ts";
 import { deviceInfoFolder, deviceInfoPath, deviceInfoSource } from "./device-info-path.ts";
 import type { JournalEntry } from "./journal.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
 
 const folder = `${deviceInfoFolder}/cni`;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseNetwork } from "../cni/network-list.ts";
 import { assignDevices } from "./devices.ts";
-import type { NetworkSource } from "./plan.ts";
+import type { NetworkSource } from "./attachment.ts";
 
 /** "r" is a network of the node that takes a device of resource r, "*r" one of the pod's, "*r=x" with deviceID x; "" needs none, "?" was not found. */
 function sourcesOf(text: string): (NetworkSource | undefined)[] {

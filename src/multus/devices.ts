@@ -3,7 +3,7 @@ import type { Cluster, Pod, PodIdentity } from "../cluster/port.ts";
 import { CniError, code } from "../cni/error.ts";
 import type { Logger } from "../log/logger.ts";
 import { DispatchError } from "./dispatch-error.ts";
-import type { NetworkSource } from "./plan.ts";
+import type { NetworkSource } from "./attachment.ts";
 
 /** The annotation of a NetworkAttachmentDefinition that names the resource whose devices its attachments are made of. */
 export const resourceNameAnnotation = "k8s.v1.cni.cncf.io/resourceName";

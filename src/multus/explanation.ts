@@ -12,7 +12,8 @@ import { isBuiltin } from "../plugins/table.ts";
 import type { MultusConf } from "./config.ts";
 import { knownDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
-import { type Attachment, draftPlan, type NetworkSource, type PlanDraft } from "./plan.ts";
+import type { Attachment, NetworkSource } from "./attachment.ts";
+import { draftPlan, type PlanDraft } from "./plan.ts";
 import { type SourceOutcome, surveySources } from "./sources.ts";
 
 /** Why something would be refused, or what the pod would be warned of: the event that it would get. */

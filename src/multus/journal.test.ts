@@ -8,7 +8,8 @@ import { parseNetwork } from "../cni/network-list.ts";
 import type { JsonObject } from "../json/value.ts";
 import { journaledContainers, type JournalState, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { journalOfMultus } from "./journal.test-data.ts";
-import { type Attachment, makePlan } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
+import { makePlan } from "./plan.ts";
 import { parseSelection } from "./selection.ts";
 
 let cniDir = "";

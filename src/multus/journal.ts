@@ -7,7 +7,7 @@ import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unli
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import { getField } from "../json/struct.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
 import { delegateArgs } from "./runtime-config.ts";
 
 /** What the journal keeps of an attachment: enough to check and delete it without any other source. */

@@ -5,7 +5,7 @@ import { formatIp } from "../ip/address.ts";
 import type { NetworkList } from "../cni/network-list.ts";
 import { type MissingCapability, missingCapabilities } from "./capabilities.ts";
 import { DispatchError } from "./dispatch-error.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
 
 /** An attachment with its position among the pod's networks. */
 export interface Placed {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { noArgs } from "../cni/args.ts";
 import { parseNetwork } from "../cni/network-list.ts";
-import { draftPlan, makePlan, type NetworkSource, type PlanInput } from "./plan.ts";
+import type { NetworkSource } from "./attachment.ts";
+import { draftPlan, makePlan, type PlanInput } from "./plan.ts";
 import { parseSelection } from "./selection.ts";
 
 /** A network as reading finds it; with `asked`, by an element of the pod's annotation. */

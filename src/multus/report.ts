@@ -6,7 +6,7 @@ import type { Attached } from "./default-route.ts";
 import { readDeviceInfo } from "./device-info.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
 import { formatNetworkStatus, type NetworkStatus, networkStatuses } from "./network-status.ts";
-import type { Attachment } from "./plan.ts";
+import type { Attachment } from "./attachment.ts";
 import type { PlanWarning } from "./plan-rules.ts";
 import { isSamePod, openCluster, type Session } from "./session.ts";
 

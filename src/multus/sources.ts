@@ -12,7 +12,7 @@ import type { Logger } from "../log/logger.ts";
 import type { MultusConf } from "./config.ts";
 import { DispatchError, fromCluster } from "./dispatch-error.ts";
 import { resourceNameAnnotation } from "./devices.ts";
-import type { NetworkSource } from "./plan.ts";
+import type { NetworkSource } from "./attachment.ts";
 import {
   defaultNetworkAnnotation,
   networksAnnotation,
