@@ -1,6 +1,6 @@
 import { Command, CommanderError, Help, type Option } from "commander";
 import { explain } from "../src/play/explain.ts";
-import { InputError } from "../src/play/play-error.ts";
+import { exitUsage, reportFailure, sayProblem } from "./failure.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
 import type { VerbModule } from "./verb-module.ts";
@@ -35,9 +35,6 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   version: { summary: "print the version and what is built in", load: () => import("./verbs/version.ts") },
 };
-
-const exitUsage = 2;
-const exitFailure = 1;
 
 const examples = `
 Examples:
@@ -116,7 +113,7 @@ function withSubcommands(command: Command): Command[] {
 async function report(error: unknown, terminal: Terminal): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    await say(
+    await sayProblem(
       terminal,
       `${explain(error)
         .replace(/^error: /, "")
@@ -124,10 +121,5 @@ async function report(error: unknown, terminal: Terminal): Promise<number> {
     );
     return exitUsage;
   }
-  await say(terminal, explain(error));
-  return error instanceof UsageError || error instanceof InputError ? exitUsage : exitFailure;
-}
-
-async function say(terminal: Terminal, message: string): Promise<void> {
-  await terminal.error(`${terminal.errorColours.bad("polynic:")} ${message}\n`);
+  return reportFailure(error, terminal);
 }

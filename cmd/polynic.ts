@@ -12,11 +12,18 @@ async function main(name: string): Promise<number> {
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "");
   }
+  const { commandWords } = await import("./aliases.ts");
+  const { plainWords } = await import("./plain-words.ts");
+  const words = commandWords(name, Bun.argv.slice(2));
+  const plain = plainWords(words);
+  if (plain !== undefined) {
+    const { callPlainly } = await import("./plain-call.ts");
+    return callPlainly(plain);
+  }
   // It may run for long, unlike a plugin: compile code as early as usual, see tools/compile.ts.
   Bun.unsafe.setJITPolicy(1);
   const { runCommandLine } = await import("./command-line.ts");
-  const { commandWords } = await import("./aliases.ts");
-  return runCommandLine(commandWords(name, Bun.argv.slice(2)));
+  return runCommandLine(words);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { isatty } from "node:tty";
 import { processEdges } from "../src/cni/serve.ts";
+import { FfiUnavailable } from "../src/libc/ffi.ts";
+import { isTerminal } from "../src/libc/standard.ts";
 
 /** Where a verb writes to. */
 export interface Terminal {
@@ -30,7 +31,7 @@ const stderrFd = 2;
 /** This process's own terminal: colours only where a stream is one and NO_COLOR (https://no-color.org) is empty. */
 export function processTerminal(): Terminal {
   const { NO_COLOR = "", TERM = "" } = process.env;
-  const coloursOf = (fd: number): Colours => colours(NO_COLOR === "" && TERM !== "dumb" && isatty(fd));
+  const coloursOf = (fd: 1 | 2): Colours => colours(NO_COLOR === "" && TERM !== "dumb" && isColourful(fd));
   // Not Bun.write: nothing written to a file empties it, and so would lose what `>> FILE` or `2>&1` has there already.
   const { writeStdout, writeStderr } = processEdges();
   return {
@@ -43,6 +44,16 @@ export function processTerminal(): Terminal {
     colours: coloursOf(stdoutFd),
     errorColours: coloursOf(stderrFd),
   };
+}
+
+/** Where no system call can be made, one line will say so, and without colours. */
+function isColourful(fd: 1 | 2): boolean {
+  try {
+    return isTerminal(fd);
+  } catch (error) {
+    if (error instanceof FfiUnavailable) return false;
+    throw error;
+  }
 }
 
 /** The colours, or no change at all. */

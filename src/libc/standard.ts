@@ -1,13 +1,16 @@
 import { systemCall } from "./call.ts";
 import { Fd } from "./fd.ts";
-import { libc, rareLibc } from "./ffi.ts";
+import { addressOf, libc, rareLibc } from "./ffi.ts";
 import { readAll, writeAll } from "./file.ts";
-import { SYS_exit_group } from "./system-calls.ts";
+import { SYS_exit_group, SYS_ioctl } from "./system-calls.ts";
 
 // include/uapi/asm-generic/poll.h
 const POLLIN = 1;
 const POLLOUT = 4;
 const pollfdBytes = 8;
+// include/uapi/asm-generic/ioctls.h; a struct termios is smaller than this on every architecture.
+const TCGETS = 0x5401;
+const termiosBytes = 64;
 
 const stdin = new Fd(0, "stdin");
 const stdout = new Fd(1, "stdout");
@@ -29,6 +32,12 @@ export function writeStandardOutput(text: string): void {
 /** As `writeStandardOutput`, on standard error. */
 export function writeStandardError(text: string): void {
   writeAll(stderr, text, () => wait(stderr, POLLOUT));
+}
+
+/** Whether standard output (1) or standard error (2) is a terminal, found out as isatty(3) does. */
+export function isTerminal(fd: 1 | 2): boolean {
+  const termios = new Uint8Array(termiosBytes);
+  return libc().syscall(SYS_ioctl, fd, TCGETS, addressOf(termios), 0, 0) === 0;
 }
 
 /** Ends the process at once: nothing of the runtime is taken down, since the kernel frees it all. What was written is written. */
