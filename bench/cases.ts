@@ -57,7 +57,7 @@ function processStart(goBin: string): Row[] {
       what: `process start: ${name} VERSION`,
       ours: ours[0] ?? [],
       theirs: theirs[0] ?? [],
-      ...(name === "multus" ? { target: 0.5 } : {}),
+      ...(name === "multus" ? { target: 0.5, targetMs: 5 } : {}),
     };
   });
 }
