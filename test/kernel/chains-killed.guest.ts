@@ -9,7 +9,7 @@ import { dual, GuestSite } from "./site.ts";
 import type { GuestCases } from "./uml.ts";
 
 /** Those that change the kernel's objects, and the files that outlive a call; here each kill costs a second. */
-const systemCalls = ["sendto", "?rename", "linkat", "?link", "?unlink"];
+const systemCalls = ["sendto", "renameat", "linkat", "unlinkat"];
 const network = "killed";
 
 /** A node with a network of that chain; `polynic` leads it as cnitool does. */

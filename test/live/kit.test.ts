@@ -237,7 +237,7 @@ describe("fault injection", () => {
   const states = () => [1, 2, 3].filter((name) => existsSync(join(folder().path, `state-${name}`)));
 
   test("counts the system calls of an undisturbed run", async () => {
-    const counts = await countSystemCalls({ executable: writeThree(), command: "ADD" }, ["?rename", "fdatasync"]);
+    const counts = await countSystemCalls({ executable: writeThree(), command: "ADD" }, ["renameat", "fdatasync"]);
     expect([...counts.values()]).toEqual([3, 3]);
   });
 
@@ -252,7 +252,7 @@ describe("fault injection", () => {
         expect(trace.at(-1)).toContain(systemCall);
         seen.push(`${systemCall} ${occurrence}: ${states().length} done`);
       },
-      ["fdatasync", "?rename"],
+      ["fdatasync", "renameat"],
     );
     expect(killed).toBe(6);
     expect(seen.map((line) => line.replace(/^\w+ /, ""))).toEqual([1, 2, 3, 1, 2, 3].map((n) => `${n}: ${n - 1} done`));
