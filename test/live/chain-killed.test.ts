@@ -167,7 +167,7 @@ test(
         const place = `${systemCall} ${occurrence} of ${count}: ${outcome.stdout}${outcome.stderr}`;
         expect(outcome.signal, place).toBeUndefined();
         // A result that can't be printed is no failure of the attachment: it is remembered.
-        const isMade = outcome.exitCode === 0 || outcome.stderr.includes("i/o error, write");
+        const isMade = outcome.exitCode === 0 || outcome.stderr.includes("write stdout: input/output error");
         if (isMade) await mustCallCni(call("del"));
         else failed += 1;
         expectNothing(place);
