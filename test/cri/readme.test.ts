@@ -30,7 +30,14 @@ afterAll(async () => {
   await runtime.crictl("rmp", "--all", "--force").catch(() => "");
   await runtime.stop("SIGKILL");
   for (const path of ["/opt", "/etc"]) runCommand(["umount", "--lazy", path]);
+  // A network's bridge outlives its last pod, and the lane's other files have addresses of their own for a bridge of that name.
+  for (const { ifname } of bridges()) runCommand(["ip", "link", "delete", ifname]);
 });
+
+/** Those of the lane's own network namespace. */
+function bridges(): readonly { readonly ifname: string }[] {
+  return JSON.parse(runCommand(["ip", "-j", "link", "show", "type", "bridge"]) || "[]") as { ifname: string }[];
+}
 
 /** The commands of the section, block by block. */
 function blocks(): string[] {
