@@ -11,8 +11,8 @@ import { addressesOf, inParallel, IpamSide } from "../kit/ipam-side.ts";
 import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
 
 const folder = useTemporaryFolder();
-/** Two pools that have most of their addresses in common. */
-const ranges = ["10.50.0.0/26", "10.50.0.0/27"] as const;
+/** Two pools that have most of their addresses in common, and more of them than there will be pods: who gets the last one is not asked here. */
+const ranges = ["10.50.0.0/25", "10.50.0.0/26"] as const;
 const steps = 120;
 const width = 8;
 const seed = 7;
@@ -73,61 +73,68 @@ function random(start: number): (below: number) => number {
   };
 }
 
-test(`in ${steps} steps at random no address is given out twice`, { timeout: 600_000 }, async () => {
-  const detector = new DuplicateDetector();
-  const chance = random(seed);
-  const living: Sandbox[] = [];
-  const failures: string[] = [];
-  let count = 0;
+test(
+  `in ${steps} steps at random no address that ours holds or takes is given out twice`,
+  { timeout: 600_000 },
+  async () => {
+    const detector = new DuplicateDetector();
+    const chance = random(seed);
+    const living: Sandbox[] = [];
+    const failures: string[] = [];
+    let count = 0;
+    // Two pods of Go's get one address now and then while its reconciler runs, without any call of ours: docs/whereabouts.md.
+    const duplicates = () =>
+      detector.duplicates.filter(({ sandboxes }) => !sandboxes.every((each) => each.startsWith("go ")));
 
-  const add = async (): Promise<void> => {
-    const name = `m${count++}`;
-    const side = sides[chance(2)]!;
-    // Two nodes of each kind.
-    const node = `${side.name}-${chance(2)}`;
-    const sandbox = {
-      name,
-      podUid: await world.pod(name, { phase: "Pending", node }),
-      side,
-      range: ranges[chance(2)]!,
-      node,
+    const add = async (): Promise<void> => {
+      const name = `m${count++}`;
+      const side = sides[chance(2)]!;
+      // Two nodes of each kind.
+      const node = `${side.name}-${chance(2)}`;
+      const sandbox = {
+        name,
+        podUid: await world.pod(name, { phase: "Pending", node }),
+        side,
+        range: ranges[chance(2)]!,
+        node,
+      };
+      const outcome = await side.call("ADD", { ...sandbox, sandbox: name });
+      const addresses = addressesOf(outcome);
+      if (addresses.length === 0) failures.push(`${side.name}: ${outcome.stdout}`);
+      detector.added(`${side.name} ${name}`, addresses);
+      // As Multus does, and what Go's reconciler believes.
+      const status = JSON.stringify([{ name: "default/lan", interface: "net1", ips: addresses, default: false }]);
+      const metadata = { annotations: { "k8s.v1.cni.cncf.io/network-status": status } };
+      await world.admin.send("PATCH", `/api/v1/namespaces/default/pods/${name}`, { metadata });
+      living.push(sandbox);
     };
-    const outcome = await side.call("ADD", { ...sandbox, sandbox: name });
-    const addresses = addressesOf(outcome);
-    if (addresses.length === 0) failures.push(`${side.name}: ${outcome.stdout}`);
-    detector.added(name, addresses);
-    // As Multus does, and what Go's reconciler believes.
-    const status = JSON.stringify([{ name: "default/lan", interface: "net1", ips: addresses, default: false }]);
-    const metadata = { annotations: { "k8s.v1.cni.cncf.io/network-status": status } };
-    await world.admin.send("PATCH", `/api/v1/namespaces/default/pods/${name}`, { metadata });
-    living.push(sandbox);
-  };
-  const del = async (sandbox: Sandbox): Promise<void> => {
-    detector.deleting(sandbox.name);
-    await sandbox.side.call("DEL", { ...sandbox, sandbox: sandbox.name });
-    await world.deletePod(sandbox.name);
-  };
+    const del = async (sandbox: Sandbox): Promise<void> => {
+      detector.deleting(`${sandbox.side.name} ${sandbox.name}`);
+      await sandbox.side.call("DEL", { ...sandbox, sandbox: sandbox.name });
+      await world.deletePod(sandbox.name);
+    };
 
-  await inParallel(
-    Array.from({ length: steps }, (_, step) => step),
-    width,
-    async () => {
-      const [sandbox] = chance(5) < 2 && living.length > 4 ? living.splice(chance(living.length), 1) : [];
-      await (sandbox === undefined ? add() : del(sandbox));
-      expect(detector.duplicates).toEqual([]);
-    },
-  );
-  // Go gives up an ADD whose reservation somebody else has made at the same moment; ours never has to.
-  expect(failures.filter((each) => each.startsWith("ours"))).toEqual([]);
-  const { pools } = await connectPools(server, "polynic-ipam", world.namespace);
-  expect(await eventually(() => disagreements(pools), [])).toEqual([]);
-  expect(readFileSync(`${folder().path}/reconciler/reconciler.log`, "utf8")).toContain("starting reconciler run");
+    await inParallel(
+      Array.from({ length: steps }, (_, step) => step),
+      width,
+      async () => {
+        const [sandbox] = chance(5) < 2 && living.length > 4 ? living.splice(chance(living.length), 1) : [];
+        await (sandbox === undefined ? add() : del(sandbox));
+        expect(duplicates()).toEqual([]);
+      },
+    );
+    // Go gives up an ADD whose reservation somebody else has made at the same moment; ours never has to.
+    expect(failures.filter((each) => each.startsWith("ours"))).toEqual([]);
+    const { pools } = await connectPools(server, "polynic-ipam", world.namespace);
+    expect(await eventually(() => disagreements(pools), [])).toEqual([]);
+    expect(readFileSync(`${folder().path}/reconciler/reconciler.log`, "utf8")).toContain("starting reconciler run");
 
-  await inParallel([...living], width, del);
-  expect(await eventually(() => world.held(), [])).toEqual([]);
-  const left = async () => (await pools.listPools()).flatMap(({ allocations }) => Object.keys(allocations));
-  expect(await eventually(left, [])).toEqual([]);
-  process.stdout.write(
-    `polynic: ${detector.claims} claims by Go and ours together, ${detector.duplicates.length} duplicates, ${failures.length} ADDs of Go failed\n`,
-  );
-});
+    await inParallel([...living], width, del);
+    expect(await eventually(() => world.held(), [])).toEqual([]);
+    const left = async () => (await pools.listPools()).flatMap(({ allocations }) => Object.keys(allocations));
+    expect(await eventually(left, [])).toEqual([]);
+    process.stdout.write(
+      `polynic: ${detector.claims} claims by Go and ours together, ${detector.duplicates.length} duplicates of Go's own, ${failures.length} ADDs of Go failed\n`,
+    );
+  },
+);
