@@ -1,4 +1,5 @@
-import { ApiPools } from "../src/cluster/pools/api.ts";
+import { ApiPools, poolsNamespace } from "../src/cluster/pools/api.ts";
+import type { Access } from "../src/kube/access.ts";
 import { KubeClient } from "../src/kube/client.ts";
 import { Connection } from "../src/kube/connection.ts";
 import { readInCluster } from "../src/kube/in-cluster.ts";
@@ -24,9 +25,6 @@ export interface ClusterAccess {
   readonly namespace: string;
 }
 
-/** Where whereabouts' manifests put everything. */
-const defaultNamespace = "kube-system";
-
 /** Reads the credentials; asks the server nothing yet. Throws `UsageError` when there are none, `KubeError` for those that can't be used. */
 export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: ClusterAccessRequest): ClusterAccess {
   const { KUBECONFIG = "", KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, WHEREABOUTS_NAMESPACE = "" } = process.env;
@@ -38,12 +36,12 @@ export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: C
   const connection = new Connection(() =>
     path === "" ? readInCluster({ KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT }) : readKubeconfig(path),
   );
-  const named = connection.access().namespace;
-  const used = namespace || WHEREABOUTS_NAMESPACE || (named === "default" ? defaultNamespace : named);
+  const used = namespace || WHEREABOUTS_NAMESPACE || namespaceOf(connection.access(), path === "");
   const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log });
-  return {
-    client,
-    pools: new ApiPools(client, used, `namespace ${used} of ${connection.access().origin}`),
-    namespace: used,
-  };
+  return { client, pools: new ApiPools(client, used, path), namespace: used };
+}
+
+/** As the nodes find it by the same kubeconfig. A service account is of some namespace always; only "default" is what nobody has chosen. */
+function namespaceOf(access: Access, isAccount: boolean): string {
+  return isAccount && access.namespace !== "default" ? access.namespace : poolsNamespace(access);
 }

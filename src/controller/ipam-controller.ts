@@ -1,5 +1,5 @@
 import { deliverEvent } from "../cluster/api-event.ts";
-import { ApiPools } from "../cluster/pools/api.ts";
+import type { Pools } from "../cluster/pools/port.ts";
 import type { Pod } from "../cluster/port.ts";
 import { ClusterError } from "../cluster/port.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -15,6 +15,7 @@ import { ApiSurveyor } from "./survey.ts";
 import type { Suspect } from "./verdict.ts";
 
 export interface IpamControllerOptions {
+  readonly pools: Pools;
   /** That of the pools, and of the Lease. */
   readonly namespace: string;
   /** "<host>-<random>": unique for this process. */
@@ -44,9 +45,8 @@ export async function runIpamController(client: KubeClient, options: IpamControl
     // One that fails takes the others with it: a controller that does half of its work looks healthy and is not.
     const stop = new AbortController();
     const both = { ...options, signal: AbortSignal.any([leading, stop.signal]) };
-    const pools = new ApiPools(client, namespace, `namespace ${namespace}`);
     const slicer = new Slicer(client, both);
-    const indexer = new Indexer(client, { ...both, pools });
+    const indexer = new Indexer(client, both);
     const parts = [indexer.run(), runSlicer(slicer, both), runCollector(client, both)];
     try {
       await Promise.all(parts);
@@ -62,8 +62,7 @@ export async function runIpamController(client: KubeClient, options: IpamControl
  * collectors do no harm, since each removes under conditions only.
  */
 export async function runCollector(client: KubeClient, options: IpamControllerOptions): Promise<void> {
-  const { namespace, schedule, confirmAfterMs, isDryRun, signal, log } = options;
-  const pools = new ApiPools(client, namespace, `namespace ${namespace}`);
+  const { pools, schedule, confirmAfterMs, isDryRun, signal, log } = options;
   const surveyor = new ApiSurveyor(client, pools);
   const scans = new Scans(confirmAfterMs);
   const onRelease = (suspect: Suspect): void => tellEvent(client, suspect, log);

@@ -25,7 +25,7 @@ export async function connectPools(
 ): Promise<{ readonly client: KubeClient; readonly pools: ApiPools }> {
   const access = await accessOf(api, account, server);
   const client = new KubeClient(new Connection(() => access), { timeoutMs, userAgent: "test", log: silentLogger });
-  return { client, pools: new ApiPools(client, namespace, `namespace ${namespace}`) };
+  return { client, pools: new ApiPools(client, namespace, "") };
 }
 
 export interface TestClaim {
