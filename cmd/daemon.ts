@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Logger, LogLevel } from "../src/log/logger.ts";
+import { type Logger, type LogLevel, silentLogger } from "../src/log/logger.ts";
 import { defaultLogOptions, openLogger, parseLogLevel } from "../src/log/open.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -8,8 +8,8 @@ export function daemonLog(level: string, format: "text" | "json"): Logger {
   return openLogger({ ...defaultLogOptions, level: logLevel(level), file: "", toStderr: true, format });
 }
 
-/** Aborted by SIGTERM or SIGINT; a second one ends the process at once. */
-export function untilTold(log: Logger): AbortSignal {
+/** Aborted by SIGTERM or SIGINT, of which the log is told; a second one ends the process at once. */
+export function untilTold(log = silentLogger): AbortSignal {
   const told = new AbortController();
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.once(name, () => {

@@ -12,6 +12,7 @@ import { asVersion, newestVersion } from "../src/cni/version.ts";
 import { isJsonObject, type JsonObject, parse } from "../src/json/value.ts";
 import { NetnsRef } from "../src/netns/ref.ts";
 import { getLink } from "../src/rtnl/link.ts";
+import { absolute } from "./absolute.ts";
 import { openRuntime } from "./plugin-call.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -128,8 +129,4 @@ function capabilityArgs(text: string): JsonObject {
     throw new UsageError(`CAP_ARGS: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
   throw new UsageError(`CAP_ARGS: expected a JSON object such as {"ips":["10.1.2.3/24"]}`);
-}
-
-function absolute(path: string): string {
-  return Bun.fileURLToPath(Bun.pathToFileURL(path));
 }

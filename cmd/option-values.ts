@@ -9,12 +9,6 @@ export function flag(value: string): boolean {
 
 /** A time in seconds, 0 or more. */
 export function seconds(value: string): number {
-  const number = Number(value);
-  if (value !== "" && Number.isFinite(number) && number >= 0) return number;
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value);
   throw new InvalidArgumentError(`expected a number of seconds, found ${JSON.stringify(value)}`);
-}
-
-/** A path from the root. */
-export function absolute(path: string): string {
-  return path.startsWith("/") ? path : `${process.cwd()}/${path}`;
 }

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { Finding } from "../../src/preflight/finding.ts";
 import { callNetwork } from "../network-call.ts";
 import { networkHelp } from "../network-command.ts";
-import { absolute } from "../option-values.ts";
+import { absolute } from "../absolute.ts";
 import { formatValue, outputOption, type OutputFormat } from "../output.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { type Column, formatTable } from "../table.ts";

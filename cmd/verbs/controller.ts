@@ -3,14 +3,14 @@ import { runIpamController } from "../../src/controller/ipam-controller.ts";
 import { nextTime } from "../../src/controller/schedule.ts";
 import { clusterAccess } from "../cluster-access.ts";
 import type { VerbModule } from "../verb-module.ts";
+import { clusterCommand, type ClusterOptions } from "../cluster-command.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
-import { parseSeconds } from "../seconds.ts";
+import { seconds } from "../option-values.ts";
 import { UsageError } from "../usage-error.ts";
 
-interface Options {
-  readonly kubeconfig: string;
-  readonly namespace: string;
+interface Options extends ClusterOptions {
   readonly gcSchedule: string;
+  /** Seconds. */
   readonly gcConfirmAfter: number;
   readonly dryRun: boolean;
   readonly logLevel: string;
@@ -31,16 +31,10 @@ Examples:
 `;
 
 export const command: VerbModule["command"] = (_, finish) => {
-  const ipam = new Command("ipam")
+  const ipam = clusterCommand("ipam")
     .description("Keeps the pools of whereabouts in order.")
-    .option("--kubeconfig <file>", "credentials; otherwise $KUBECONFIG, or the pod's service account", "")
-    .option(
-      "--namespace <name>",
-      "of the pools; otherwise $WHEREABOUTS_NAMESPACE, the credentials', or kube-system",
-      "",
-    )
     .option("--gc-schedule <cron>", "when leaked addresses are looked for, in UTC", "* * * * *")
-    .option("--gc-confirm-after <seconds>", "how far apart two looks are that have to agree", parseSeconds, 60_000)
+    .option("--gc-confirm-after <seconds>", "how far apart two looks are that have to agree", seconds, 60)
     .option("--dry-run", "tell of leaked addresses and release none", false)
     .option("--log-level <level>", "debug, verbose, error or panic", "verbose")
     .addOption(new Option("--log-format <format>", "how lines are written").choices(["text", "json"]).default("text"))
@@ -48,12 +42,12 @@ export const command: VerbModule["command"] = (_, finish) => {
     .action(async (options: Options) => {
       const log = daemonLog(options.logLevel, options.logFormat);
       const schedule = checkedSchedule(options.gcSchedule);
-      const { client, namespace } = clusterAccess({ ...options, verb: "controller", timeoutMs, log });
+      const { client, ...pools } = clusterAccess({ ...options, verb: "controller", timeoutMs, log });
       await runIpamController(client, {
-        namespace,
+        ...pools,
         identity: processIdentity(),
         schedule: () => schedule,
-        confirmAfterMs: options.gcConfirmAfter,
+        confirmAfterMs: options.gcConfirmAfter * 1000,
         isDryRun: options.dryRun,
         signal: untilTold(log),
         log,

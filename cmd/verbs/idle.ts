@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { untilTold } from "../daemon.ts";
 import type { VerbModule } from "../verb-module.ts";
 
 /** For pods whose work is done by their init containers: a DaemonSet's pod has to go on running. */
@@ -7,7 +8,7 @@ export const command: VerbModule["command"] = (_, finish) =>
     .description("Waits until it is told to end (SIGTERM), and does nothing else.")
     .action(async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
-      for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+      untilTold().addEventListener("abort", () => resolve());
       // A timer keeps the process: a promise alone would not.
       const timer = setInterval(() => {}, 2 ** 30);
       await promise;

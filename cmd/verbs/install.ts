@@ -4,7 +4,9 @@ import { nodePath } from "../../src/install/node-path.ts";
 import { serviceAccountFolder } from "../../src/kube/in-cluster.ts";
 import { pluginNames } from "../builtins.ts";
 import type { VerbModule } from "../verb-module.ts";
-import { absolute, flag, seconds } from "../option-values.ts";
+import { absolute } from "../absolute.ts";
+import { untilTold } from "../daemon.ts";
+import { flag, seconds } from "../option-values.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
 import { version } from "../version.ts";
@@ -144,7 +146,7 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   await steps.waitForConf(settings, options.timeout * 1000);
   if (!options.watch || options.skipConfigWatch) return;
   const { watchInstallation } = await import("../../src/install/watch.ts");
-  await watchInstallation(settings, endSignal());
+  await watchInstallation(settings, untilTold());
   if (options.cleanupConfigOnExit) await steps.removeConf(settings);
 }
 
@@ -217,11 +219,4 @@ function wantedPlugins(names: string | undefined): readonly string[] {
   const unknown = wanted.filter((name) => !pluginNames().includes(name));
   if (unknown.length === 0) return wanted;
   throw new UsageError(`--plugins: ${unknown.join(", ")} is not built in; there are ${pluginNames().join(", ")}`);
-}
-
-/** Aborted when kubelet, or a person, asks the process to end. */
-function endSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => controller.abort());
-  return controller.signal;
 }

@@ -1,4 +1,3 @@
-import { Command } from "commander";
 import { runCollector, runIpamController, type IpamControllerOptions } from "../../src/controller/ipam-controller.ts";
 import { isForbidden } from "../../src/kube/error.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
@@ -6,13 +5,13 @@ import { pause } from "../../src/kube/pause.ts";
 import { cronExpression } from "../../src/controller/cron-expression.ts";
 import { clusterAccess } from "../cluster-access.ts";
 import type { VerbModule } from "../verb-module.ts";
+import { clusterCommand, type ClusterOptions } from "../cluster-command.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
-import { parseSeconds } from "../seconds.ts";
+import { seconds } from "../option-values.ts";
 
-interface Options {
-  readonly kubeconfig: string;
-  readonly namespace: string;
+interface Options extends ClusterOptions {
   readonly cronSchedule: string;
+  /** Seconds. */
   readonly confirmAfter: number;
   readonly dryRun: boolean;
   readonly logLevel: string;
@@ -34,28 +33,22 @@ The schedule is that of --cron-schedule, or of the file /cron-schedule/config (a
 `;
 
 export const command: VerbModule["command"] = (_, finish) =>
-  new Command("ip-control-loop")
+  clusterCommand("ip-control-loop")
     .description("Looks for addresses whose pods are gone, as whereabouts' ip-control-loop and ip-reconciler do.")
     .option("--cron-schedule <cron>", "when to look, in UTC", "")
     .option("--log-level <level>", "debug, verbose, error or panic", "debug")
     .option("--enable-pod-watch [bool]", "accepted for whereabouts' manifests: pods are always looked at on schedule")
     .option("--dry-run", "tell of leaked addresses and release none", false)
-    .option("--confirm-after <seconds>", "how far apart two looks are that have to agree", parseSeconds, 60_000)
-    .option("--kubeconfig <file>", "credentials; otherwise $KUBECONFIG, or the pod's service account", "")
-    .option(
-      "--namespace <name>",
-      "of the pools; otherwise $WHEREABOUTS_NAMESPACE, the credentials', or kube-system",
-      "",
-    )
+    .option("--confirm-after <seconds>", "how far apart two looks are that have to agree", seconds, 60)
     .addHelpText("after", examples)
     .action(async (options: Options) => {
       const log = daemonLog(options.logLevel, "text");
-      const { client, namespace } = clusterAccess({ ...options, verb: "ip-control-loop", timeoutMs, log });
+      const { client, ...pools } = clusterAccess({ ...options, verb: "ip-control-loop", timeoutMs, log });
       await run(client, {
-        namespace,
+        ...pools,
         identity: processIdentity(),
         schedule: () => cronExpression(options.cronSchedule),
-        confirmAfterMs: options.confirmAfter,
+        confirmAfterMs: options.confirmAfter * 1000,
         isDryRun: options.dryRun,
         signal: untilTold(log),
         log,

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { checkPools, releasePools, showPools, whoHolds } from "../ipam.ts";
 import type { IpamRequest } from "../ipam-source.ts";
+import { clusterCommand } from "../cluster-command.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { outputOption } from "../output.ts";
 
@@ -15,14 +16,8 @@ Examples:
 
 export const command: VerbModule["command"] = (terminal, finish) => {
   const verb = (name: string, description: string): Command =>
-    new Command(name)
+    clusterCommand(name)
       .description(description)
-      .option("--kubeconfig <file>", "the cluster; otherwise $KUBECONFIG, or the pod's service account", "")
-      .option(
-        "--namespace <name>",
-        "of the pools; otherwise $WHEREABOUTS_NAMESPACE, the credentials', or kube-system",
-        "",
-      )
       .option("--manifests <directory>", "pools and pods of a directory of manifests in place of a cluster's", "")
       .addOption(outputOption());
   const show = verb("show", "Lists the pools. Changes nothing.").action(async (options: IpamRequest) => {

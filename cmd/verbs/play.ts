@@ -7,7 +7,7 @@ import type { PodFailure } from "../../src/play/pod-failure.ts";
 import type { PlayReport } from "../../src/play/report.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { collect, formatValue, outputOption, type OutputFormat } from "../output.ts";
-import { absolute } from "../option-values.ts";
+import { absolute } from "../absolute.ts";
 import { type Column, formatTable } from "../table.ts";
 import type { Colours, Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";

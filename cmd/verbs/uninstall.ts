@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { VerbModule } from "../verb-module.ts";
-import { absolute, seconds } from "../option-values.ts";
+import { absolute } from "../absolute.ts";
+import { seconds } from "../option-values.ts";
 
 interface Options {
   readonly cniBinDir: string;
