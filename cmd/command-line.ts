@@ -23,6 +23,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   install: { summary: "put polynic in front of this node's default network", load: () => import("./verbs/install.ts") },
   uninstall: { summary: "take polynic off this node again", load: () => import("./verbs/uninstall.ts") },
   idle: { summary: "wait until told to end, as the rest of a pod may have to", load: () => import("./verbs/idle.ts") },
+  agent: { summary: "do CNI calls of this node in warm processes", load: () => import("./verbs/agent.ts") },
   ipam: { summary: "who holds which address, and what is leaked", load: () => import("./verbs/ipam.ts") },
   controller: { summary: "keep the pools of a cluster in order", load: () => import("./verbs/controller.ts") },
   "ip-control-loop": {

@@ -24,7 +24,7 @@ const anyPlugin = "passthru";
  * what went wrong is on stdout as the specification has it. Comes back, with the code, only where no system calls can be made.
  */
 export async function callPlugin(name: string): Promise<number> {
-  const status = await answer(name);
+  const status = await answer(name, processEdges());
   try {
     return exitNow(status);
   } catch (error) {
@@ -33,8 +33,8 @@ export async function callPlugin(name: string): Promise<number> {
   }
 }
 
-async function answer(name: string): Promise<number> {
-  const edges = processEdges();
+/** As `callPlugin`, for a call with these edges; returns the exit code. */
+export async function answer(name: string, edges: Edges): Promise<number> {
   try {
     if (name !== "") return await serveAs(name, edges);
     const stdin = await edges.readStdin();

@@ -1,4 +1,4 @@
-// Compiles the executable: `bun tools/compile.ts <version> <outfile>`.
+// Compiles the executable: `bun tools/compile.ts <version> <build id> <outfile>`.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -20,8 +20,9 @@ const core = [
 ];
 
 const root = dirname(import.meta.dirname);
-const [version, outfile] = process.argv.slice(2);
-if (version === undefined || outfile === undefined) throw new TypeError("usage: compile.ts <version> <outfile>");
+const [version, buildId, outfile] = process.argv.slice(2);
+if (version === undefined || buildId === undefined || outfile === undefined)
+  throw new TypeError("usage: compile.ts <version> <build id> <outfile>");
 
 const lazilyLoaded = new Set<string>();
 
@@ -51,7 +52,11 @@ await Bun.build({
   splitting: true,
   // Small chunks without side effects ride along with others.
   minChunkSize: 4096,
-  define: { BUILD_VERSION: JSON.stringify(version), "process.env.NODE_ENV": JSON.stringify("production") },
+  define: {
+    BUILD_VERSION: JSON.stringify(version),
+    BUILD_ID: JSON.stringify(buildId),
+    "process.env.NODE_ENV": JSON.stringify("production"),
+  },
   plugins: [coreInOneChunk],
   compile: {
     outfile,

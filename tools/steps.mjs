@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -24,7 +24,7 @@ export function run(command, args, options = {}) {
 
 function digest(paths) {
   const hash = createHash("sha256");
-  for (const path of paths) hash.update(path).update("\0").update(readFileSync(path)).update("\0");
+  for (const path of paths) hash.update(relative(root, path)).update("\0").update(readFileSync(path)).update("\0");
   return hash.digest("hex");
 }
 
@@ -83,14 +83,15 @@ export function build() {
   ];
   const stamp = join(root, "dist", ".stamp");
   const label = version();
-  const want = `${digest(sources)} ${label}`;
+  const buildId = digest(sources).slice(0, 16);
+  const want = `${buildId} ${label}`;
   if (isCurrent(stamp, want)) return;
   say(`compiling dist/polynic ${label}`);
   mkdirSync(join(root, "dist"), { recursive: true });
   // Their names change with their contents: those of the last build would stay for ever.
   for (const name of readdirSync(join(root, "dist"))) if (name.endsWith(".map")) rmSync(join(root, "dist", name));
   const began = Date.now();
-  run(bunPath(), [join(root, "tools", "compile.ts"), label, join(root, "dist", "polynic")]);
+  run(bunPath(), [join(root, "tools", "compile.ts"), label, buildId, join(root, "dist", "polynic")]);
   run(bunPath(), [join(root, "tools", "link.ts")]);
   writeFileSync(stamp, want);
   say(

@@ -22,12 +22,12 @@ export interface Edges {
 }
 
 /**
- * The edges of this process: plain system calls, which start none of the runtime's own machinery. Where system calls can't be made at
+ * The edges of this process, or of a call with that environment that has this process's streams for its own: plain system calls, which start none of the runtime's own machinery. Where system calls can't be made at
  * all, that is what has to be said, and the runtime's slower way says it.
  */
-export function processEdges(): Edges {
+export function processEdges(environment: Environment = Bun.env): Edges {
   return {
-    environment: Bun.env,
+    environment,
     readStdin: async () => readStandardInput(),
     writeStdout: async (text) =>
       orSlowly(
@@ -84,9 +84,10 @@ async function answer(
   requireName(config);
   const verb = verbOf(request);
   const runtime = openRuntime(edges.environment);
+  using host = runtime.host;
   for (const warning of warnings) runtime.log.error(warning);
   using netns = new NetnsRef(request.netnsPath);
-  if (!request.netnsOverride) refuseOwnNetns(verb, netns, runtime.host);
+  if (!request.netnsOverride) refuseOwnNetns(verb, netns, host);
   try {
     await callBuiltin(
       plugin,

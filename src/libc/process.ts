@@ -1,8 +1,11 @@
 import { systemCall } from "./call.ts";
 import { isErrno } from "./errno.ts";
-import { rareLibc } from "./ffi.ts";
+import { addressOf, cString, libc, rareLibc } from "./ffi.ts";
+import { SYS_chroot, SYS_getppid, SYS_prctl, SYS_umask } from "./system-calls.ts";
 
 export const SIGKILL = 9;
+// include/uapi/linux/prctl.h
+const PR_SET_PDEATHSIG = 1;
 
 /** kill(2); a negative pid names a process group. False when there is no such process (any more). */
 export function kill(pid: number, signal: number): boolean {
@@ -27,4 +30,26 @@ export function sleep(milliseconds: number): void {
     BigInt(Math.floor((milliseconds % 1000) * 1e6)),
   ]);
   rareLibc().nanosleep(new Uint8Array(request.buffer), null);
+}
+
+/** What the kernel sends this process when its parent ends (prctl(2) PR_SET_PDEATHSIG); 0 for nothing. */
+export function setParentDeathSignal(signal: number): void {
+  systemCall("prctl", "", () => libc().syscall(SYS_prctl, PR_SET_PDEATHSIG, signal, 0, 0, 0));
+}
+
+/** The parent's process id; another one's after the parent has ended. */
+export function parentProcess(): number {
+  return libc().syscall(SYS_getppid, 0, 0, 0, 0, 0);
+}
+
+/** umask(2). */
+export function setUmask(mask: number): void {
+  libc().syscall(SYS_umask, mask, 0, 0, 0, 0);
+}
+
+/** chroot(2), and the working directory with it. */
+export function enterRoot(folder: string): void {
+  const name = cString(folder);
+  systemCall("chroot", folder, () => libc().syscall(SYS_chroot, addressOf(name), 0, 0, 0, 0));
+  process.chdir("/");
 }

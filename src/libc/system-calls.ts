@@ -1,6 +1,8 @@
 // Numbers of the system calls that go through syscall(2): arch/x86/entry/syscalls/syscall_64.tbl, and for arm64 scripts/syscall.tbl.
 export const isArm64 = process.arch === "arm64";
 
+export const SYS_dup3 = isArm64 ? 24 : 292;
+export const SYS_fcntl = isArm64 ? 25 : 72;
 export const SYS_ioctl = isArm64 ? 29 : 16;
 export const SYS_flock = isArm64 ? 32 : 73;
 export const SYS_mkdirat = isArm64 ? 34 : 258;
@@ -8,13 +10,29 @@ export const SYS_unlinkat = isArm64 ? 35 : 263;
 export const SYS_linkat = isArm64 ? 37 : 265;
 export const SYS_renameat = isArm64 ? 38 : 264;
 export const SYS_fstatfs = isArm64 ? 44 : 138;
+export const SYS_faccessat = isArm64 ? 48 : 269;
+export const SYS_chroot = isArm64 ? 51 : 161;
 export const SYS_fchmod = isArm64 ? 52 : 91;
+export const SYS_openat = isArm64 ? 56 : 257;
+export const SYS_close = isArm64 ? 57 : 3;
 export const SYS_getdents64 = isArm64 ? 61 : 217;
+export const SYS_ppoll = isArm64 ? 73 : 271;
 export const SYS_newfstatat = isArm64 ? 79 : 262;
 export const SYS_fdatasync = isArm64 ? 83 : 75;
 export const SYS_utimensat = isArm64 ? 88 : 280;
 export const SYS_exit_group = isArm64 ? 94 : 231;
+export const SYS_umask = isArm64 ? 166 : 95;
+export const SYS_prctl = isArm64 ? 167 : 157;
+export const SYS_getppid = isArm64 ? 173 : 110;
 export const SYS_socket = isArm64 ? 198 : 41;
+export const SYS_bind = isArm64 ? 200 : 49;
+export const SYS_listen = isArm64 ? 201 : 50;
 export const SYS_connect = isArm64 ? 203 : 42;
 export const SYS_setsockopt = isArm64 ? 208 : 54;
+export const SYS_getsockopt = isArm64 ? 209 : 55;
+export const SYS_shutdown = isArm64 ? 210 : 48;
+export const SYS_sendmsg = isArm64 ? 211 : 46;
+export const SYS_recvfrom = isArm64 ? 207 : 45;
+export const SYS_recvmsg = isArm64 ? 212 : 47;
+export const SYS_accept4 = isArm64 ? 242 : 288;
 export const SYS_setns = isArm64 ? 268 : 308;

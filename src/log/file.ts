@@ -37,10 +37,10 @@ export interface LogFileOptions extends RotationLimits {
  * compresses what was rotated by then; where only short-lived ones write, rotated files stay plain and their number bounds the
  * space.
  */
-export class LogFile {
+export class LogFile implements Disposable {
   #fd: Fd | undefined;
   #opened: FileStatus | undefined;
-  #isCompressionDue = false;
+  #compression: ReturnType<typeof setTimeout> | undefined;
   readonly #reported = new Set<string>();
 
   constructor(
@@ -92,16 +92,22 @@ export class LogFile {
     return { fd, current: this.#opened };
   }
 
+  /** Closes the file and forgets what was to be compressed; another line opens it anew. */
+  [Symbol.dispose](): void {
+    this.#close();
+    clearTimeout(this.#compression);
+    this.#compression = undefined;
+  }
+
   #close(): void {
     this.#fd?.[Symbol.dispose]();
     this.#fd = undefined;
   }
 
   #scheduleCompression(): void {
-    if (!this.options.compress || this.#isCompressionDue) return;
-    this.#isCompressionDue = true;
+    if (!this.options.compress || this.#compression !== undefined) return;
     const compress = async (): Promise<void> => {
-      this.#isCompressionDue = false;
+      this.#compression = undefined;
       try {
         const { compressBackups } = await import("./compress.ts");
         await compressBackups(this.path);
@@ -110,7 +116,7 @@ export class LogFile {
       }
     };
     // Must not keep a process alive that has nothing else to do.
-    setTimeout(() => void compress(), compressAfterMs).unref();
+    this.#compression = setTimeout(() => void compress(), compressAfterMs).unref();
   }
 
   #report(what: string, error: unknown): void {

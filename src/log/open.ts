@@ -35,6 +35,9 @@ export const defaultLogOptions: LogOptions = {
 
 const stderr = new Fd(2, "stderr");
 
+/** The files of this process's loggers. */
+let files: LogFile[] = [];
+
 /**
  * A logger on these options. Opens nothing yet: the file is opened with the first line that passes the level. No failure ever
  * reaches the caller: a file that can't be written is reported by one line on stderr, and what can't be written to stderr
@@ -44,11 +47,18 @@ export function openLogger(options: LogOptions): Logger {
   if (options.file === "" && !options.toStderr) return silentLogger;
   const format = options.format === "json" ? formatJson : formatText;
   const file = options.file === "" ? undefined : new LogFile(options.file, options, writeToStderr);
+  if (file !== undefined) files.push(file);
   return loggerTo(options.level, (entry) => {
     const line = format(entry);
     if (options.toStderr) writeToStderr(line);
     file?.write(line);
   });
+}
+
+/** Closes the files of all loggers that were opened so far: for a process that goes on with something else when a call is over. */
+export function closeLogFiles(): void {
+  for (const file of files) file[Symbol.dispose]();
+  files = [];
 }
 
 /** The level of that name in any letter case; undefined for a name that is none. */

@@ -19,7 +19,7 @@ const storeys = [
   ["ipam"],
   ["plugins"],
   ["multus"],
-  ["play", "install", "preflight", "controller"],
+  ["play", "install", "preflight", "controller", "agent"],
   ["cmd"],
 ];
 

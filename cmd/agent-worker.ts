@@ -1,0 +1,29 @@
+import { runWorker } from "../src/agent/worker.ts";
+import { processEdges } from "../src/cni/serve.ts";
+import { Fd } from "../src/libc/fd.ts";
+import { libc, rareLibc } from "../src/libc/ffi.ts";
+import { enterRoot } from "../src/libc/process.ts";
+import type { Logger } from "../src/log/logger.ts";
+import { findBuiltin, pluginNames } from "./builtins.ts";
+import { answer } from "./plugin-call.ts";
+import { buildId } from "./version.ts";
+
+/** Calls that a worker does in its life. */
+const callLimit = 1000;
+
+/** A worker of the agent `parent`, whose listening socket is the descriptor `listener`; returns when it is to end. */
+export async function runAgentWorker(listener: number, parent: number, root: string, log: Logger): Promise<void> {
+  // All that is loaded from files comes from where this program is, before the root changes.
+  libc();
+  rareLibc();
+  for (const name of pluginNames()) await findBuiltin(name);
+  if (root !== "/") enterRoot(root);
+  await runWorker({
+    listener: new Fd(listener, "the agent's socket"),
+    parent,
+    build: buildId,
+    callLimit,
+    serve: (name, environment) => answer(name, processEdges(environment)),
+    log,
+  });
+}

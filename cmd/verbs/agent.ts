@@ -1,0 +1,79 @@
+import { Command, Option } from "commander";
+import { runAgent } from "../../src/agent/agent.ts";
+import { agentSocket } from "../../src/agent/protocol.ts";
+import { daemonLog, untilTold } from "../daemon.ts";
+import { UsageError } from "../usage-error.ts";
+import type { VerbModule } from "../verb-module.ts";
+
+interface Options {
+  readonly socket: string;
+  readonly workers?: number;
+  readonly root: string;
+  readonly logLevel: string;
+  readonly logFormat: "text" | "json";
+  readonly workerOf?: number;
+}
+
+const fewestWorkers = 2;
+const mostWorkers = 4;
+const workersLimit = 64;
+/** The descriptor that a worker has the listening socket as. */
+const listenerDescriptor = 3;
+
+const examples = `
+Does this node's CNI calls in processes whose code has run before, which takes a third of the time. The plugins look for it by themselves, and
+do a call themselves whenever it is not there, has no time, or is of another build, network namespace or root folder. docs/agent.md has more.
+
+Examples:
+  polynic agent                            as a service of the node
+  polynic agent --root /host               in a pod that has the node's / at /host
+  POLYNIC_AGENT=off polynic add …          never asks an agent
+`;
+
+export const command: VerbModule["command"] = (_, finish) =>
+  new Command("agent")
+    .description("Does CNI calls of this node in processes that are already warm.")
+    .option("--socket <path>", "where plugins find it", agentSocket)
+    .option("--workers <number>", "how many calls are done at once (default: processors, from 2 to 4)", parseWorkers)
+    .option("--root <folder>", "where the node's / is, for an agent in a container", "/")
+    .option("--log-level <level>", "debug, verbose, error or panic", "verbose")
+    .addOption(new Option("--log-format <format>", "how lines are written").choices(["text", "json"]).default("text"))
+    .addOption(new Option("--worker-of <pid>").argParser(Number).hideHelp())
+    .addHelpText("after", examples)
+    .action(async (options: Options) => {
+      const log = daemonLog(options.logLevel, options.logFormat);
+      if (options.workerOf !== undefined) {
+        const { runAgentWorker } = await import("../agent-worker.ts");
+        await runAgentWorker(listenerDescriptor, options.workerOf, options.root, log);
+      } else {
+        await runAgent({
+          path: options.root.replace(/\/+$/, "") + options.socket,
+          workers: options.workers ?? defaultWorkers(),
+          startWorker: (listener) => startWorker(listener.number, options),
+          signal: untilTold(log),
+          log,
+        });
+      }
+      finish(0);
+    });
+
+function startWorker(listener: number, { root, logLevel, logFormat }: Options): Bun.Subprocess {
+  const words = ["agent", "--worker-of", String(process.pid), "--root", root, "--log-level", logLevel];
+  // This very executable, whatever has been put at its path since. An environment of its own: a call's comes with the call.
+  return Bun.spawn(["/proc/self/exe", ...words, "--log-format", logFormat], {
+    argv0: "polynic",
+    env: { PATH: process.env["PATH"] ?? "" },
+    cwd: "/",
+    stdio: ["ignore", "inherit", "inherit", listener],
+  });
+}
+
+function defaultWorkers(): number {
+  return Math.min(Math.max(navigator.hardwareConcurrency, fewestWorkers), mostWorkers);
+}
+
+function parseWorkers(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= workersLimit) return number;
+  throw new UsageError(`--workers ${text}: expected a number from 1 to ${workersLimit}`);
+}

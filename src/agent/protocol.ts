@@ -1,0 +1,31 @@
+// A conversation: the worker says `ready`, the caller sends its request, the worker says `declined`, or `begun` and later `done` with the exit
+// code. What ends before `begun` was not begun.
+
+/** Where the agent of a node listens. */
+export const agentSocket = "/run/polynic/agent.sock";
+
+/** First byte of each thing that a worker says; `done` has a second, the exit code. */
+export const ready = 1;
+export const declined = 2;
+export const begun = 3;
+export const done = 4;
+
+/** "PLY" and the number of this protocol: the first four bytes of a request. */
+export const requestMark = 0x01_594c50;
+
+/**
+ * A request: u32 mark, u32 length of all of it, u32 umask, u32 unused, struct stat of the caller's network namespace, struct stat of its
+ * root folder, struct stat of CNI_NETNS or zeros where there is nothing (what counts of each is st_dev and st_ino, the first 16 bytes on every
+ * 64-bit kernel), then as JSON the text [build, program name, environment]. With it travel
+ * four descriptors: standard input, output, error, and the working directory.
+ */
+export const lengthOffset = 4;
+export const umaskOffset = 8;
+export const namespaceOffset = 16;
+export const rootOffset = namespaceOffset + 144;
+export const podOffset = rootOffset + 144;
+export const textOffset = podOffset + 144;
+export const descriptorCount = 4;
+
+/** Above this a caller does its call itself: no runtime's environment comes near. */
+export const requestBytesMax = 64 * 1024;

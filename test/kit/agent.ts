@@ -1,0 +1,87 @@
+// An agent of the compiled executable, with a socket and a log of its own.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type CniCall, polynicBin } from "./cni-caller.ts";
+import { inNetns } from "./command.ts";
+import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.ts";
+import type { NodeNetns } from "./node-netns.ts";
+import { searchPath } from "./packages.ts";
+
+const startTimeoutMs = 60_000;
+let count = 0;
+
+export interface AgentOptions {
+  readonly node?: NodeNetns;
+  readonly folder: string;
+  readonly workers?: number;
+  readonly words?: readonly string[];
+  readonly executable?: string;
+}
+
+/** Ended, with its workers, when it is disposed of. */
+export class TestAgent implements AsyncDisposable {
+  private constructor(
+    readonly socket: string,
+    readonly daemon: Daemon,
+  ) {}
+
+  /** Starts one and waits until all workers wait for calls. */
+  static async start(options: AgentOptions): Promise<TestAgent> {
+    const { folder, node, workers = 2, words = [], executable = join(polynicBin, "polynic") } = options;
+    const socket = join(folder, "agent", "agent.sock");
+    const command = [
+      executable,
+      "agent",
+      "--socket",
+      socket,
+      "--workers",
+      String(workers),
+      "--log-level",
+      "debug",
+      ...words,
+    ];
+    const daemon = startDaemon({
+      folder,
+      name: `agent-${count++}`,
+      command: inNetns(node?.path, command),
+      env: { PATH: searchPath },
+    });
+    const agent = new TestAgent(socket, daemon);
+    await waitForDaemons([daemon], startTimeoutMs, async () => agent.lines("ready for calls").length >= workers);
+    return agent;
+  }
+
+  get pid(): number {
+    return this.daemon.process.pid;
+  }
+
+  /** The lines of its log that contain these words. */
+  lines(words: string): string[] {
+    return readFileSync(this.daemon.log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes(words));
+  }
+
+  /** The calls that its workers have ended. */
+  calls(): number {
+    return this.lines("did a call").length;
+  }
+
+  /** Process ids of the workers there are now. */
+  workers(): number[] {
+    return readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .filter(Boolean)
+      .map(Number);
+  }
+
+  /** The same call, handed to this agent if it takes it. */
+  through(call: CniCall): CniCall {
+    return { ...call, env: { ...call.env, POLYNIC_AGENT: this.socket } };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endDaemons([this.daemon], "SIGTERM");
+  }
+}
