@@ -27,15 +27,21 @@ export function lock(path: string): Fd {
   }
 }
 
-function isLocked(fd: Fd, deadline: number): boolean {
-  for (;;) {
-    try {
-      flock(fd, LOCK_EX | LOCK_NB);
-      return true;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN")) throw error;
-      if (performance.now() > deadline) return false;
-      sleep(lockPollMs);
-    }
+/** flock(2) without waiting, LOCK_EX or LOCK_SH: false when another descriptor has it. */
+export function tryFlock(fd: Fd, operation: number): boolean {
+  try {
+    flock(fd, operation | LOCK_NB);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EAGAIN")) return false;
+    throw error;
   }
+}
+
+function isLocked(fd: Fd, deadline: number): boolean {
+  while (!tryFlock(fd, LOCK_EX)) {
+    if (performance.now() > deadline) return false;
+    sleep(lockPollMs);
+  }
+  return true;
 }

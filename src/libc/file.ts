@@ -29,6 +29,7 @@ export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
 export const O_CLOEXEC = 0o2000000;
 
+export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 

@@ -2,6 +2,7 @@
 import { threadId } from "node:worker_threads";
 import type { ApiSite } from "../kit/api-site.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
+import { eventually } from "../kit/ipam-world.ts";
 import type { KubeJson } from "../kit/kube-admin.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
@@ -61,6 +62,24 @@ export class WhereaboutsObjects {
   /** What Go whereabouts would have made. */
   async makePool(name: string, range: string, allocations: Record<string, Json> = {}): Promise<void> {
     await this.#create("IPPool", name, { range, allocations });
+    await this.#untilRecent(name);
+  }
+
+  /** Puts an entry into a pool; returns when the server says so from its memory too. */
+  async enter(name: string, key: string, entry: Json): Promise<void> {
+    const path = `${folder}/${plurals.IPPool}/${name}`;
+    await this.site.admin.send("PATCH", path, { spec: { allocations: { [key]: entry } } });
+    await this.#untilRecent(name, key);
+  }
+
+  async #untilRecent(name: string, ...keys: readonly string[]): Promise<void> {
+    const path = `${folder}/${plurals.IPPool}/${name}?resourceVersion=0`;
+    const isThere = async () => {
+      const spec = (await this.site.admin.send("GET", path, undefined, [404]))["spec"];
+      const { allocations } = (spec ?? {}) as { allocations?: Json };
+      return allocations !== undefined && keys.every((key) => key in allocations);
+    };
+    if (!(await eventually(isThere, true))) throw new Error(`the server's memory has no ${name} with ${keys.join()}`);
   }
 
   async makeReservation(name: string, podref: string): Promise<void> {

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { NewReservation, Pools } from "../../src/cluster/pools/port.ts";
 import { containerLabel, holdFinalizer, ownerAnnotation } from "../../src/pool/claim.ts";
+import { eventually } from "./ipam-world.ts";
 
 /** As many as try for one name at once. */
 const contenders = 20;
@@ -49,6 +50,26 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       const again = await pools.createPool(name, "10.0.0.0/24", { "example.com/a": "late" });
       expect(again).toEqual(await pools.getPool(name));
       expect(again).toMatchObject({ name, range: "10.0.0.0/24", allocations: { "1": entry("a") } });
+    });
+
+    test("what may be a moment old is there sooner or later", async () => {
+      const name = await poolOf();
+      await pools.patchPool(name, [{ op: "add", key: "1", entry: entry("a") }]);
+      const { resourceVersion } = (await pools.getPool(name))!;
+      const isRecent = async () => (await pools.getPool(name, "recent"))?.resourceVersion === resourceVersion;
+      expect(await eventually(isRecent, true)).toBe(true);
+      expect((await pools.getPool(name, "recent"))?.allocations).toEqual({ "1": entry("a") });
+    });
+
+    test("a pool that was written is not unchanged, nor is one that is gone", async () => {
+      const name = await poolOf();
+      const { resourceVersion } = (await pools.getPool(name))!;
+      await pools.patchPool(name, [{ op: "add", key: "1", entry: entry("a") }]);
+      expect(await eventually(() => pools.isPoolUnchanged(name, resourceVersion), false)).toBe(false);
+      const { resourceVersion: current } = (await pools.getPool(name))!;
+      const isKnown = !pools.hasCheapNames;
+      expect(await eventually(() => pools.isPoolUnchanged(name, current), isKnown)).toBe(isKnown);
+      expect(await pools.isPoolUnchanged("pool-none", resourceVersion)).toBe(false);
     });
 
     test("pools are listed with their entries", async () => {

@@ -58,6 +58,11 @@ export class ManifestPools implements Pools {
     return this.#guard(`get ippool ${name}`, () => this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf));
   }
 
+  /** Files have no versions, and are read as cheaply. */
+  async isPoolUnchanged(): Promise<boolean> {
+    return false;
+  }
+
   async listPools(): Promise<IpPool[]> {
     return this.#guard("list ippools", () => {
       const pools: IpPool[] = [];

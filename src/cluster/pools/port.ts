@@ -32,8 +32,8 @@ export interface ReservationFilter {
 /** Where an adapter finds its objects again: a directory, or the credentials in a file ("" for a pod's service account). */
 export type PoolsSource = { readonly manifests: string } | { readonly kubeconfig: string };
 
-/** How old a list of names may be. */
-export type NamesAge = "now" | "recent";
+/** How old an answer may be: `recent` may miss what was done in the last moment, and costs a server a fraction. */
+export type Age = "now" | "recent";
 
 /**
  * The port to whatever keeps the pools: the objects of whereabouts.cni.cncf.io/v1alpha1 in one namespace. An adapter passes the contract in
@@ -49,7 +49,13 @@ export interface Pools {
   readonly mayBeShared: boolean;
 
   /** Undefined when there is none of that name. */
-  getPool(name: string): Promise<IpPool | undefined>;
+  getPool(name: string, age?: Age): Promise<IpPool | undefined>;
+
+  /**
+   * True when the pool is still as it was when it had that `resourceVersion`, as far as can be told without reading its map: what that costs does not grow
+   * with the pool. May miss what was done in the last moment.
+   */
+  isPoolUnchanged(name: string, resourceVersion: string): Promise<boolean>;
 
   listPools(): Promise<IpPool[]>;
 
@@ -64,8 +70,8 @@ export interface Pools {
 
   listReservations(filter?: ReservationFilter): Promise<Reservation[]>;
 
-  /** The names of all reservations; `recent` may miss what was done in the last moment, and costs a server a tenth. */
-  reservationNames(age?: NamesAge): Promise<string[]>;
+  /** The names of all reservations. */
+  reservationNames(age?: Age): Promise<string[]>;
 
   /**
    * Makes the reservation and gives its uid; undefined when one of that name exists. It is made in one step: of all who try at once one

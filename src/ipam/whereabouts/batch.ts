@@ -1,10 +1,8 @@
+import { tryFlock } from "../../cluster/lock.ts";
 import type { PoolChange, Pools } from "../../cluster/pools/port.ts";
-import { isErrno } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
 import {
-  flock,
   LOCK_EX,
-  LOCK_NB,
   makeDirectories,
   O_CREAT,
   O_RDWR,
@@ -77,12 +75,7 @@ async function writeAll(pools: Pools, folder: string, pool: string): Promise<voi
 
 function tryLock(folder: string): Fd | undefined {
   const fd = open(`${folder}/.lock`, O_RDWR | O_CREAT);
-  try {
-    flock(fd, LOCK_EX | LOCK_NB);
-    return fd;
-  } catch (error) {
-    fd[Symbol.dispose]();
-    if (isErrno(error, "EAGAIN")) return undefined;
-    throw error;
-  }
+  if (tryFlock(fd, LOCK_EX)) return fd;
+  fd[Symbol.dispose]();
+  return undefined;
 }

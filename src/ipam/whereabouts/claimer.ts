@@ -2,7 +2,7 @@ import { CniError, code } from "../../cni/error.ts";
 import { formatIp, type Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { indexId } from "../../pool/claim.ts";
-import type { NamesAge } from "../../cluster/pools/port.ts";
+import type { Age } from "../../cluster/pools/port.ts";
 import { keyOf } from "../../pool/key.ts";
 import { firstFree, spansContain } from "../../pool/spans.ts";
 import { changeTogether } from "./batch.ts";
@@ -39,13 +39,13 @@ export class RangeClaimer {
     readonly index: number,
   ) {
     this.#hints = new HintFile(context.config.dataDir, range.pool, !context.pools.hasCheapNames);
-    this.#view = new PoolView(context, range, this.#hints, this.#hints.read());
+    this.#view = new PoolView(context, range);
   }
 
   /** Claims that address. Throws `CniError` code 11 when somebody else has it. */
   async claimExactly(ip: Ip): Promise<Ip> {
     await this.#view.look(undefined);
-    if (await this.#claim(ip, this.#view.hint.window)) return ip;
+    if (await this.#claim(ip, this.#hints.read().window)) return ip;
     const held = await this.context.pools.getReservation(this.#view.namesOf(ip)[0]);
     throw new CniError(
       code.tryAgainLater,
@@ -57,24 +57,38 @@ export class RangeClaimer {
   /** Claims any address. Throws `CniError` code 50 when all are held. */
   async claimAny(): Promise<Ip> {
     const { config, pools } = this.context;
-    const { hint } = this.#view;
-    await this.#view.look(pools.hasCheapNames || hint.isIndexBehind ? "recent" : undefined);
+    const hint = this.#hints.read();
+    if (pools.hasCheapNames || hint.isIndexBehind) await this.#view.look("recent");
+    else await this.#view.guess();
     for (const ip of config.preferred) if (this.#isFree(ip) && (await this.#claim(ip, hint.window))) return ip;
-    for (const each of windows) {
-      const window = Math.max(each, hint.window);
-      const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), window);
-      const ip = free[window === 1 ? 0 : Math.floor(Math.random() * free.length)];
-      if (ip === undefined) return await this.#claimLast();
-      if (await this.#claim(ip, each === 1 ? Math.max(1, Math.floor(hint.window / 2)) : window)) return ip;
+    for (const least of windows) {
+      const choice = this.#choose(least);
+      if (choice === undefined) return await this.#claimLast();
+      if (await this.#claim(choice.ip, choice.window)) return choice.ip;
     }
     this.#hints.indexIsBehind();
     return await this.#claimLast();
   }
 
+  /** One of the first free addresses, and among how many the next claim is to choose. */
+  #choose(least: number): { readonly ip: Ip; readonly window: number } | undefined {
+    let choice: { readonly ip: Ip; readonly window: number } | undefined;
+    this.#hints.choose(({ avoided, window }) => {
+      const width = Math.max(least, window);
+      const isTaken = (each: Ip): boolean => this.#view.isTaken(each) || avoided.has(this.#keyOf(each));
+      const free = firstFree(this.range.spans, isTaken, width);
+      const ip = free[width === 1 ? 0 : Math.floor(Math.random() * free.length)];
+      if (ip === undefined) return undefined;
+      choice = { ip, window: least === 1 ? Math.max(1, Math.floor(window / 2)) : width };
+      return this.#keyOf(ip);
+    });
+    return choice;
+  }
+
   /** Nothing but the names of all reservations counts now: each address that has none is tried, until none is left. */
   async #claimLast(): Promise<Ip> {
     let mayCollect = true;
-    let age: NamesAge = "recent";
+    let age: Age = "recent";
     for (let round = 0; round < lastRounds; round++) {
       await this.#view.look(age);
       const free = firstFree(this.range.spans, (ip) => this.#view.isTaken(ip), largestWindow);
@@ -89,16 +103,31 @@ export class RangeClaimer {
           throw await exhausted(this.context, this.range);
         mayCollect = false;
       }
-      while (free.length > 0) {
-        const [ip] = free.splice(Math.floor(Math.random() * free.length), 1);
-        if (ip !== undefined && (await this.#claim(ip, largestWindow))) return ip;
-      }
+      for (let ip = this.#takeFrom(free); ip !== undefined; ip = this.#takeFrom(free))
+        if (await this.#claim(ip, largestWindow)) return ip;
     }
     throw new CniError(
       code.tryAgainLater,
       `Could not allocate IP in range: ${this.range.text}`,
       "each free address was taken by somebody else at the same moment",
     );
+  }
+
+  /** Takes one of the addresses out by chance, rather one that no other call of this node is about to try. */
+  #takeFrom(free: Ip[]): Ip | undefined {
+    let taken: Ip | undefined;
+    this.#hints.choose(({ avoided }) => {
+      const others = free.filter((ip) => !avoided.has(this.#keyOf(ip)));
+      const from = others.length > 0 ? others : free;
+      taken = from[Math.floor(Math.random() * from.length)];
+      return taken && this.#keyOf(taken);
+    });
+    if (taken !== undefined) free.splice(free.indexOf(taken), 1);
+    return taken;
+  }
+
+  #keyOf(ip: Ip): string {
+    return (ip.value - this.range.network.ip.value).toString();
   }
 
   #isFree(ip: Ip): boolean {
@@ -132,6 +161,7 @@ export class RangeClaimer {
       this.context.journal.gone(name);
     }
     this.#view.refuse(ip);
+    this.#hints.refused(this.#keyOf(ip));
     return false;
   }
 

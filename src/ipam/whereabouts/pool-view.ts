@@ -2,12 +2,16 @@ import { CniError, code } from "../../cni/error.ts";
 import type { Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { type ClaimScope, claimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
-import type { NamesAge } from "../../cluster/pools/port.ts";
+import type { Age } from "../../cluster/pools/port.ts";
 import type { IpPool } from "../../pool/objects.ts";
 import { type ClaimContext, isShared, namesOf, wantedScope } from "./claim-context.ts";
-import type { Hint, HintFile } from "./hint.ts";
+import { makeOnce } from "./make-once.ts";
 import type { RangePlan } from "./range-plan.ts";
 import { addressOfName } from "./reservation-address.ts";
+import { freshMs, readSeen, type SeenPool, writeSeen } from "./seen-pool.ts";
+
+/** Reading a pool of so many entries costs more than asking whether it has changed. */
+const largePool = 200;
 
 /**
  * What one ADD knows of the addresses of a range: from the pool's map, from what this node remembers, or from the names of all reservations. It
@@ -15,6 +19,7 @@ import { addressOfName } from "./reservation-address.ts";
  */
 export class PoolView {
   #pool: IpPool | undefined;
+  #seen: SeenPool | undefined;
   #names: ReadonlySet<string> | undefined;
   #scope: ClaimScope | undefined;
   /** Keys that turned out to be taken. */
@@ -23,34 +28,53 @@ export class PoolView {
   constructor(
     readonly context: ClaimContext,
     readonly range: RangePlan,
-    readonly hints: HintFile,
-    readonly hint: Hint,
-  ) {
-    this.#scope = hint.scope;
-  }
+  ) {}
 
-  /** The names that an address is to be claimed by; `look` has to have been called. */
+  /** The names that an address is to be claimed by; `look` or `guess` has to have been called. */
   namesOf(ip: Ip): readonly [string, ...string[]] {
     return namesOf(this.context, this.range, this.#scope, ip);
   }
 
-  /**
-   * Reads what may be taken: the pool's map, and if `wanted` the names of all reservations, which are newer. Where no Go code runs, the map is
-   * not read when this node has done so just now. Entries that whereabouts made count in any case: their holders may have nothing else.
-   */
-  async look(wanted: NamesAge | undefined): Promise<void> {
-    const shared = isShared(this.context);
-    if (wanted === undefined && !shared && this.#scope !== undefined && this.hint.seen !== undefined) return;
+  /** Reads what may be taken: the pool's map, and if `wanted` the names of all reservations, which are newer. */
+  async look(wanted: Age | undefined): Promise<void> {
     const [names, pool] = await Promise.all([
       wanted === undefined ? undefined : this.context.pools.reservationNames(wanted),
-      this.#existingPool(),
+      this.#existingPool(wanted ?? "now"),
     ]);
     this.#requireRange(pool);
     this.#refused.clear();
     this.#names = names === undefined ? undefined : new Set(names);
+    this.#usePool(pool);
+  }
+
+  /**
+   * As `look` without the names, but what calls of this node have read counts as long as it is good. Entries that whereabouts made count in any case,
+   * since their holders may have nothing else: so where they are not tested for when our own is written, the pool has to be as it was then.
+   */
+  async guess(): Promise<void> {
+    const { config } = this.context;
+    const isDecisive = isShared(this.context) && config.isOverlapChecked;
+    const seen = readSeen(config.dataDir, this.range.pool);
+    if (seen !== undefined && (await this.#isGood(seen, isDecisive))) {
+      this.#seen = seen;
+      this.#scope = seen.scope;
+      return;
+    }
+    const pool = await this.#existingPool("recent");
+    this.#requireRange(pool);
+    this.#usePool(pool);
+    if (!isDecisive || Object.keys(pool.allocations).length >= largePool)
+      writeSeen(config.dataDir, pool, claimScopeOf(pool));
+  }
+
+  async #isGood({ ageMs, keys, resourceVersion }: SeenPool, isDecisive: boolean): Promise<boolean> {
+    if (!isDecisive) return ageMs < freshMs;
+    return keys.size >= largePool && (await this.context.pools.isPoolUnchanged(this.range.pool, resourceVersion));
+  }
+
+  #usePool(pool: IpPool): void {
     this.#pool = pool;
     this.#scope = claimScopeOf(pool);
-    if (!shared) this.hints.saw(Object.keys(pool.allocations), this.#scope);
   }
 
   /** True for an address that is not worth trying. */
@@ -58,8 +82,7 @@ export class PoolView {
     const key = (ip.value - this.range.network.ip.value).toString();
     if (this.#refused.has(key)) return true;
     if (this.#names !== undefined) return this.#hasName(ip) || this.isHeldByEntry(key);
-    if (this.hint.own.has(key)) return true;
-    return this.#pool === undefined ? this.hint.seen?.has(key) === true : Object.hasOwn(this.#pool.allocations, key);
+    return this.#pool === undefined ? this.#seen?.keys.has(key) === true : Object.hasOwn(this.#pool.allocations, key);
   }
 
   /** True when whereabouts has entered a user of the address, who may hold no reservation. */
@@ -78,12 +101,13 @@ export class PoolView {
   }
 
   /** The pool, made when it is missing. */
-  async #existingPool(): Promise<IpPool> {
-    const { pools } = this.context;
-    const pool = await pools.getPool(this.range.pool);
-    if (pool !== undefined) return pool;
-    const scope = claimScope(await this.#scopeOfNewPool());
-    return await pools.createPool(this.range.pool, formatPrefix(this.range.network), scope);
+  async #existingPool(age: Age): Promise<IpPool> {
+    const { pools, config } = this.context;
+    const { pool, network } = this.range;
+    const make = async () => pools.createPool(pool, formatPrefix(network), claimScope(await this.#scopeOfNewPool()));
+    const found = await pools.getPool(pool, age);
+    if (found !== undefined) return found;
+    return pools.hasCheapNames ? await make() : await makeOnce(config.dataDir, pool, () => pools.getPool(pool), make);
   }
 
   /** Of a pool that somebody has deleted, and that is made anew, addresses may be claimed by the other name: then both are taken from now on. */

@@ -1,0 +1,44 @@
+import { tryFlock } from "../../cluster/lock.ts";
+import { SystemError } from "../../libc/errno.ts";
+import type { Fd } from "../../libc/fd.ts";
+import { LOCK_EX, LOCK_SH, makeDirectories, O_CREAT, O_RDWR, open, statusOf, writeAll } from "../../libc/file.ts";
+
+/** So long the call that makes it is waited for; then the next one makes it too, and the store decides. */
+const waitMs = 5000;
+const pauseMs = 5;
+
+/**
+ * Has one call of this node make what it found missing, while its other calls wait and then find it: at a burst on a new pool each would make three requests
+ * to no end. The lock is `<data_dir>/seen/<name>.made`.
+ */
+export async function makeOnce<T>(
+  dataDir: string,
+  name: string,
+  find: () => Promise<T | undefined>,
+  make: () => Promise<T>,
+): Promise<T> {
+  using fd = openIfPossible(`${dataDir}/seen`, `${name}.made`);
+  if (fd === undefined) return await make();
+  const isFirst = tryFlock(fd, LOCK_EX);
+  if (!isFirst) await waitForMaker(fd);
+  // Whoever comes after the one that made it has seen it missing before that.
+  const isMade = !isFirst || statusOf(fd).size > 0;
+  const made = (isMade ? await find() : undefined) ?? (await make());
+  if (isFirst && !isMade) writeAll(fd, "\n");
+  return made;
+}
+
+async function waitForMaker(fd: Fd): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  while (!tryFlock(fd, LOCK_SH) && performance.now() < deadline) await Bun.sleep(pauseMs);
+}
+
+function openIfPossible(folder: string, name: string): Fd | undefined {
+  try {
+    makeDirectories(folder, 0o700);
+    return open(`${folder}/${name}`, O_RDWR | O_CREAT, 0o600);
+  } catch (error) {
+    if (error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
