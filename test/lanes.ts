@@ -1,6 +1,7 @@
 // The lanes of `npm test`: what each proves, what it needs of the machine, and how that is prepared.
 import { busybox, containerd, type DebianProgram, ensureProgram, etcd, runc } from "./kit/debian-program.ts";
 import { type Isolation, isolationProblem } from "./kit/isolation.ts";
+import { ensureMuslRoot } from "./kit/musl-root.ts";
 import { ensureExecutables } from "./kit/packages.ts";
 import { buildPeers, goVersion, type PeerGroup } from "./kit/peer-tools.ts";
 
@@ -87,8 +88,10 @@ export const lanes: readonly Lane[] = [
     about: "pods on a real containerd and runc, through the container runtime interface",
     isolated: "node",
     prepare: async (say) => {
-      const problem = rootProblem() ?? ensureExecutables([...kernelTools, "setpriv"], say) ?? isolationProblem();
-      return problem ?? debianPrograms([containerd, runc, busybox], say) ?? (await goPrograms(["plugins", "cri"], say));
+      const tools = [...kernelTools, "setpriv", "g++", "make"] as const;
+      const problem = rootProblem() ?? ensureExecutables(tools, say) ?? isolationProblem();
+      const files = problem ?? debianPrograms([containerd, runc, busybox], say) ?? ensureMuslRoot(say);
+      return files ?? (await goPrograms(["plugins", "cri"], say));
     },
   },
   {

@@ -1,4 +1,4 @@
-// Compiles the executable: `bun tools/compile.ts <version> <build id> <outfile>`.
+// Compiles the executable: `bun tools/compile.ts <version> <build id> <outfile> [<the Bun to put it into>]`.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -20,9 +20,9 @@ const core = [
 ];
 
 const root = dirname(import.meta.dirname);
-const [version, buildId, outfile] = process.argv.slice(2);
+const [version, buildId, outfile, base] = process.argv.slice(2);
 if (version === undefined || buildId === undefined || outfile === undefined)
-  throw new TypeError("usage: compile.ts <version> <build id> <outfile>");
+  throw new TypeError("usage: compile.ts <version> <build id> <outfile> [<bun>]");
 
 const lazilyLoaded = new Set<string>();
 
@@ -60,6 +60,7 @@ await Bun.build({
   plugins: [coreInOneChunk],
   compile: {
     outfile,
+    ...(base === undefined ? {} : { executablePath: base }),
     autoloadDotenv: false,
     autoloadBunfig: false,
     // A process of a few milliseconds gains nothing from compiled code, and the thread that compiles costs it a start and an end: a hundred

@@ -29,6 +29,8 @@ export function polynicImage(name: string): Uint8Array {
       ],
       [
         file("polynic", readFileSync(executable), 0o755),
+        // Not for this image itself: `install` puts it on nodes whose system is built on musl.
+        file("polynic-musl", readFileSync(`${executable}-musl`), 0o755),
         ...imageNames.map((path): TarEntry => ({ kind: "link", path, target: "polynic" })),
       ],
     ],

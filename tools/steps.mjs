@@ -1,7 +1,17 @@
 // Steps shared by every npm script. Runs on plain Node (>= 20) before anything is installed, so it imports nothing but Node itself.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -60,6 +70,34 @@ export function bunPath() {
   process.exit(1);
 }
 
+/**
+ * Path of the same Bun for musl, which the musl build is put into. npm leaves it out on a system with glibc, so it is fetched by itself
+ * and held to the lock file's checksum.
+ */
+function muslBunPath() {
+  const name = `@oven/bun-linux-${process.arch === "arm64" ? "aarch64" : "x64"}-musl`;
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  const { version: number, integrity } = packages[`node_modules/${name}`];
+  const folder = join(root, "node_modules", ".polynic", `${name.replace("/", "-")}-${number}`);
+  const path = join(folder, "bin", "bun");
+  if (existsSync(path)) return path;
+  say(`fetching ${name} ${number}`);
+  mkdirSync(dirname(folder), { recursive: true });
+  const work = mkdtempSync(`${folder}.`);
+  run("npm", ["pack", "--silent", "--pack-destination", work, `${name}@${number}`], { stdio: ["ignore", 2, 2] });
+  const archive = join(work, readdirSync(work)[0]);
+  const [algorithm, want] = integrity.split(/-(.*)/);
+  if (createHash(algorithm).update(readFileSync(archive)).digest("base64") !== want) {
+    say(`${name}@${number} is not what package-lock.json says: expected ${integrity}`);
+    process.exit(1);
+  }
+  run("tar", ["-xzf", archive, "-C", work]);
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(join(work, "package"), folder);
+  rmSync(work, { recursive: true });
+  return path;
+}
+
 /** Version string: package.json's version plus the commit, marked when the tree has changes. */
 function version() {
   const { version: number } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -69,7 +107,7 @@ function version() {
   return `${number}+${commit}${git("status", "--porcelain", "--", "cmd", "src", "package.json") === "" ? "" : "-dirty"}`;
 }
 
-/** Compiles dist/polynic and links dist/bin/<plugin>, unless the sources are those of the last build. */
+/** Compiles dist/polynic, and dist/polynic-musl for systems without glibc, and links dist/bin/<plugin>, unless the sources are those of the last build. */
 export function build() {
   prepareModules();
   const sources = [
@@ -91,11 +129,14 @@ export function build() {
   // Their names change with their contents: those of the last build would stay for ever.
   for (const name of readdirSync(join(root, "dist"))) if (name.endsWith(".map")) rmSync(join(root, "dist", name));
   const began = Date.now();
-  run(bunPath(), [join(root, "tools", "compile.ts"), label, buildId, join(root, "dist", "polynic")]);
+  // The second one's maps are the same: both have the same code in them.
+  const compile = [join(root, "tools", "compile.ts"), label, buildId];
+  run(bunPath(), [...compile, join(root, "dist", "polynic")]);
+  run(bunPath(), [...compile, join(root, "dist", "polynic-musl"), muslBunPath()]);
   run(bunPath(), [join(root, "tools", "link.ts")]);
   writeFileSync(stamp, want);
   say(
-    `built ${(statSync(join(root, "dist", "polynic")).size / 1e6).toFixed(0)} MB in ${((Date.now() - began) / 1000).toFixed(1)} s`,
+    `built twice ${(statSync(join(root, "dist", "polynic")).size / 1e6).toFixed(0)} MB in ${((Date.now() - began) / 1000).toFixed(1)} s`,
   );
 }
 

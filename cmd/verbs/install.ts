@@ -72,7 +72,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
   addMultusFlags(
     new Command("install")
       .description("Puts this executable in front of the node's default network, as Multus stands there.")
-      .option("--host-root <dir>", "where the node's / is seen: then a node that can't start polynic is refused", "")
+      .option("--host-root <dir>", "where the node's / is seen: the build that its system can start is installed", "")
       .addOption(
         new Option("--operation <what>", "copy only places the executable")
           .choices(["install", "copy"])
@@ -132,11 +132,10 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   const say = (line: string): void => void terminal.error(`polynic: ${line}\n`);
   if (options.type === "thick")
     say("polynic has no daemon: the executable does by itself what multus-shim asks one for");
-  const settings = settingsOf(options, say);
-  if (options.hostRoot !== "") {
-    const { requireLoader } = await import("../../src/install/host-system.ts");
-    requireLoader(absolute(options.hostRoot));
-  }
+  const { chooseBuild } = await import("../../src/install/host-system.ts");
+  const told = settingsOf(options, say);
+  const root = options.hostRoot === "" ? "" : absolute(options.hostRoot);
+  const settings = { ...told, source: chooseBuild({ own: told.source, root, binDir: told.binDir, say }) };
   steps.makeFolders(settings);
   if (settings.plugins.length > 0) await steps.installExecutable(settings);
   // install_multus does no more than that.

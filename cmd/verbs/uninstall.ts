@@ -36,6 +36,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
     .action(async (options: Options) => {
       const { uninstall } = await import("../../src/install/uninstall.ts");
       await uninstall({
+        executable: process.execPath,
         binDir: absolute(options.cniBinDir),
         confDir: absolute(options.cniConfDir),
         cniDir: absolute(options.cniDir),

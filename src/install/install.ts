@@ -12,7 +12,7 @@ import { findPrimary, namesDispatcher } from "./primary.ts";
 
 /** Everything that an install is told; folders are as this process sees them. */
 export interface InstallOptions {
-  /** The executable to install: this process's own. */
+  /** The executable to install: this process's own, or the other build of it. */
   readonly source: string;
   readonly version: string;
   readonly binDir: string;

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { journaledContainers, readJournal } from "../multus/journal.ts";
@@ -27,15 +26,24 @@ export function holders(cniDir: string): Holder[] {
   });
 }
 
+export interface Releaser {
+  /** The executable to call: this process's own, since the node's may be a build that this container can't start. */
+  readonly executable: string;
+  readonly binDir: string;
+  /** Text of the config that the runtime used. */
+  readonly conf: string;
+}
+
 /**
- * DEL for everything that a container holds, by the installed executable as a runtime calls it; the default network's part may be gone
- * already. Returns what it complained about, or undefined. `conf` is the text of the config that the runtime used.
+ * DEL for everything that a container holds, as a runtime calls it; the default network's part may be gone already. Returns what it
+ * complained about, or undefined.
  */
 export async function releaseHolder(
-  { binDir, conf }: { readonly binDir: string; readonly conf: string },
+  { executable, binDir, conf }: Releaser,
   { containerId, netns, isRunning }: Holder,
 ): Promise<string | undefined> {
-  const child = Bun.spawn([join(binDir, "multus")], {
+  const child = Bun.spawn([executable], {
+    argv0: "multus",
     env: {
       PATH: process.env["PATH"] ?? "",
       CNI_COMMAND: "DEL",

@@ -13,6 +13,8 @@ import { nodePath } from "./node-path.ts";
 import { holders, releaseHolder } from "./release.ts";
 
 export interface UninstallOptions {
+  /** This process's own; pods' networks are released by it. */
+  readonly executable: string;
   /** Folders as this process sees them. */
   readonly binDir: string;
   readonly confDir: string;
@@ -124,14 +126,14 @@ function objectOf(text: string): JsonObject | undefined {
 
 /** Releases what pods that are gone still hold, until nobody holds anything or the time is over. */
 async function drain(options: UninstallOptions, conf: string): Promise<void> {
-  const { say, cniDir, binDir, detaches, drainTimeoutMs } = options;
+  const { say, executable, cniDir, binDir, detaches, drainTimeoutMs } = options;
   const deadline = performance.now() + drainTimeoutMs;
   let said = -1;
   for (;;) {
     let failure = "";
     for (const holder of holders(cniDir)) {
       if (holder.isRunning && !detaches) continue;
-      const trouble = await releaseHolder({ binDir, conf }, holder);
+      const trouble = await releaseHolder({ executable, binDir, conf }, holder);
       if (trouble === undefined) say(`released the networks of ${holder.containerId}`);
       else failure = trouble;
     }

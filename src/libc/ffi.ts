@@ -85,13 +85,14 @@ function load(table: Signatures): unknown {
   if (!(library instanceof Error)) return library.symbols;
   throw new FfiUnavailable(
     "polynic cannot make system calls: the just-in-time compiler is not allowed to run here " +
-      "(check BUN_JSC_useJIT, an address-space limit below 4 GiB, MemoryDenyWriteExecute= or SELinux execmem), or this host has no glibc",
+      "(check BUN_JSC_useJIT, an address-space limit below 4 GiB, MemoryDenyWriteExecute= or SELinux execmem)",
     { cause: library },
   );
 }
 
 function tryOpen(table: Signatures): { readonly symbols: unknown } | Error {
   try {
+    // glibc's name. musl's loader knows it too: to it every "libc." is itself (ldso/dynlink.c).
     return native.dlopen("libc.so.6", table);
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));

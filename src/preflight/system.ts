@@ -1,7 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { rareLibc } from "../libc/ffi.ts";
-import { loaderPath } from "../libc/loader.ts";
+import { hostLibc } from "../libc/host-libc.ts";
 import { failed, type Finding, ok, reasonOf, warning } from "./finding.ts";
 
 /** Before this nothing of polynic was there: a clock behind it is wrong. */
@@ -13,10 +11,14 @@ export function checkSystem(root: string): Finding[] {
 }
 
 function checkLoader(root: string): Finding {
-  const loader = loaderPath();
-  if (existsSync(join(root, loader))) return ok("system-glibc", `the node has ${loader}`);
-  const cure = "run polynic on a node whose system has glibc (docs/operations.md lists systems)";
-  return failed("system-glibc", `the node has no ${loader}: its system has no glibc, and can't start polynic`, cure);
+  const { name, loader, missing } = hostLibc(root);
+  if (name === undefined) {
+    const cure = "run polynic on a node whose system has glibc or musl (docs/operations.md lists systems)";
+    return failed("system-libc", `the node has no ${loader}: its system can't start polynic`, cure);
+  }
+  if (missing === "") return ok("system-libc", `the node has ${loader}: its system can start the ${name} build`);
+  const cure = "install it on the node (Alpine: apk add libstdc++)";
+  return failed("system-libc", `the node has ${loader}, but no ${missing}, which the ${name} build needs`, cure);
 }
 
 /** System calls go through code that is made at run time, which hardened systems may forbid. */

@@ -22,7 +22,7 @@ export const busybox: DebianProgram = { name: "busybox", package: "busybox-stati
 
 /** Its path: on the PATH, or unpacked before; undefined when neither. */
 export function findProgram({ name, package: from, folder, isOwn = false }: DebianProgram): string | undefined {
-  const unpacked = join(cacheRoot(), "debian", from, folder, name);
+  const unpacked = join(packageFolder(from), folder, name);
   const onPath = isOwn ? undefined : findExecutable(name);
   return onPath ?? (existsSync(unpacked) ? unpacked : undefined);
 }
@@ -30,25 +30,36 @@ export function findProgram({ name, package: from, folder, isOwn = false }: Debi
 /** Makes sure that `findProgram` finds it, by apt-get download into the cache. Returns why not, or undefined when all is well. */
 export function ensureProgram(program: DebianProgram, say: (line: string) => void): string | undefined {
   if (findProgram(program) !== undefined) return undefined;
+  const problem = ensurePackage(program.package, say);
+  if (problem !== undefined) return `needs ${program.name} on the PATH: ${problem}`;
+  return findProgram(program) === undefined ? `the package ${program.package} has no ${program.name}` : undefined;
+}
+
+/** The folder that a package is unpacked into, or would be. */
+export function packageFolder(name: string): string {
+  return join(cacheRoot(), "debian", name);
+}
+
+/** Downloads and unpacks a package unless it is there. Returns why not, or undefined when all is well. */
+export function ensurePackage(name: string, say: (line: string) => void): string | undefined {
+  const folder = packageFolder(name);
+  if (existsSync(folder)) return undefined;
   for (const tool of ["apt-get", "dpkg-deb"])
-    if (findExecutable(tool) === undefined)
-      return `needs ${program.name} on the PATH, and no ${tool} here to get it by`;
-  say(`downloading the Debian package ${program.package}`);
-  const folder = join(cacheRoot(), "debian", program.package);
+    if (findExecutable(tool) === undefined) return `no ${tool} here to get the package ${name} by`;
+  say(`downloading the Debian package ${name}`);
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}.`);
   try {
-    const problem = download(program.package, work);
-    if (problem !== undefined) return `apt-get download ${program.package} failed: ${problem}`;
-    const archive = readdirSync(work).find((name) => name.endsWith(".deb")) ?? "";
+    const problem = download(name, work);
+    if (problem !== undefined) return `apt-get download ${name} failed: ${problem}`;
+    const archive = readdirSync(work).find((file) => file.endsWith(".deb")) ?? "";
     const unpacked = run(["dpkg-deb", "-x", archive, "root"], work);
     if (unpacked !== undefined) return `unpacking ${archive} failed: ${unpacked}`;
-    rmSync(folder, { recursive: true, force: true });
     renameSync(join(work, "root"), folder);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return findProgram(program) === undefined ? `the package ${program.package} has no ${program.name}` : undefined;
+  return undefined;
 }
 
 /** With the lists of packages as they are; root fetches them anew when that does not do. */

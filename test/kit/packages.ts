@@ -14,6 +14,8 @@ export const packageOf = {
   openssl: "openssl",
   "linux.uml": "user-mode-linux",
   modprobe: "kmod",
+  "g++": "g++",
+  make: "make",
 } as const;
 
 export type Executable = keyof typeof packageOf;

@@ -89,10 +89,10 @@ describe("what is wrong is said under its own code", () => {
       },
       "/nowhere is not there",
     ],
-    ["system-glibc", () => {}, "has no glibc"],
+    ["system-libc", () => {}, "its system can't start polynic"],
   ])("%s", (code, spoil, message) => {
     spoil();
-    const { exitCode, findings } = check(...(code === "system-glibc" ? ["--host-root", path("bin")] : []));
+    const { exitCode, findings } = check(...(code === "system-libc" ? ["--host-root", path("bin")] : []));
     expect(exitCode).toBe(1);
     expect(findings.get(code)).toMatchObject({ verdict: "failed", message: expect.stringContaining(message) });
     expect(findings.get(code)?.cure).not.toBe("");
