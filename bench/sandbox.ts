@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   await using node = new CriNode();
   runCommand(["ip", "link", "add", master, "type", "veth", "peer", "name", `${master}-peer`]);
   for (const end of [master, `${master}-peer`]) runCommand(["ip", "link", "set", end, "up"]);
-  await node.start(metrics);
+  await node.start({ metricsAddress: metrics });
   const api = await startApiServer(node.path("api"));
   try {
     const table = await measureAll(node, api);

@@ -91,7 +91,7 @@ export const lanes: readonly Lane[] = [
       const tools = [...kernelTools, "setpriv", "g++", "make"] as const;
       const problem = rootProblem() ?? ensureExecutables(tools, say) ?? isolationProblem();
       const files = problem ?? debianPrograms([containerd, runc, busybox], say) ?? ensureMuslRoot(say);
-      return files ?? (await goPrograms(["plugins", "cri"], say));
+      return files ?? (await goPrograms(["plugins", "cri", "containerd"], say));
     },
   },
   {

@@ -20,6 +20,8 @@ export interface ContainerdOptions {
   readonly binDir: string;
   /** "127.0.0.1:1338": where it serves its metrics; nowhere when absent. */
   readonly metricsAddress?: string;
+  /** Folder with another containerd, its shim and ctr in it; the Debian package's when absent. */
+  readonly programs?: string;
 }
 
 export class Containerd {
@@ -45,7 +47,7 @@ export class Containerd {
 
   /** Makes the image of an archive known to pods. */
   async importImage(path: string): Promise<void> {
-    await this.#run([program("ctr"), "-a", this.socket, "-n", "k8s.io", "images", "import", path]);
+    await this.#run([this.#program("ctr"), "-a", this.socket, "-n", "k8s.io", "images", "import", path]);
   }
 
   /** Process id of the daemon. */
@@ -63,8 +65,8 @@ export class Containerd {
     this.#daemon = startDaemon({
       folder: this.#options.folder,
       name: "containerd",
-      command: [program("containerd"), "--config", this.#path("config.toml")],
-      env: { PATH: commandPath() },
+      command: [this.#program("containerd"), "--config", this.#path("config.toml")],
+      env: { PATH: this.#commandPath() },
     });
     await waitForDaemons([this.#daemon], readyTimeoutMs, async () => await this.#isReady());
   }
@@ -99,7 +101,7 @@ export class Containerd {
 
   async #run(command: readonly string[]): Promise<string> {
     const child = Bun.spawn([...command], {
-      env: { PATH: commandPath() },
+      env: { PATH: this.#commandPath() },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const [out, error] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
@@ -110,17 +112,18 @@ export class Containerd {
   #path(name: string): string {
     return join(this.#options.folder, name);
   }
-}
 
-/** Beside containerd lie ctr and the shim, which it looks for on the PATH. */
-function program(name: string): string {
-  const path = findProgram(containerdProgram);
-  if (path === undefined) throw new Error("containerd is not there: `npm test -- cri` gets it");
-  return join(dirname(path), name);
-}
+  /** Beside containerd lie ctr and the shim, which it looks for on the PATH. */
+  #program(name: string): string {
+    const path = findProgram(containerdProgram);
+    const folder = this.#options.programs ?? (path === undefined ? undefined : dirname(path));
+    if (folder === undefined) throw new Error("containerd is not there: `npm test -- cri` gets it");
+    return join(folder, name);
+  }
 
-function commandPath(): string {
-  return `${dirname(program("containerd"))}:${dirname(findProgram(runc) ?? "")}:${searchPath}`;
+  #commandPath(): string {
+    return `${dirname(this.#program("containerd"))}:${dirname(findProgram(runc) ?? "")}:${searchPath}`;
+  }
 }
 
 /** The deepest first. */

@@ -15,7 +15,7 @@ import { busyboxImage } from "./busybox-image.ts";
 import { laneCgroup, laneProcesses } from "./cgroups.ts";
 import { polynicBin } from "./cni-caller.ts";
 import { runCommand } from "./command.ts";
-import { Containerd } from "./containerd.ts";
+import { Containerd, type ContainerdOptions } from "./containerd.ts";
 import { searchPath } from "./packages.ts";
 import { peerTools } from "./peer-tools.ts";
 
@@ -92,10 +92,14 @@ export class CriNode implements AsyncDisposable {
     return this.#runtime;
   }
 
-  async start(metricsAddress?: string): Promise<void> {
+  async start(options: Pick<ContainerdOptions, "metricsAddress" | "programs"> = {}): Promise<void> {
     const folder = this.path("containerd");
-    const options = { folder, confDir: this.path("net.d"), binDir: this.path("bin") };
-    this.#runtime = await Containerd.start(metricsAddress === undefined ? options : { ...options, metricsAddress });
+    this.#runtime = await Containerd.start({
+      ...options,
+      folder,
+      confDir: this.path("net.d"),
+      binDir: this.path("bin"),
+    });
   }
 
   /** Writes a NetworkAttachmentDefinition of namespace default. */

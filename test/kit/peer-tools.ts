@@ -18,6 +18,8 @@ const groups = {
   whereabouts: ["whereabouts"],
   /** crictl. */
   cri: ["cri"],
+  /** containerd 2, its shim and ctr: Debian's is of major version 1. */
+  containerd: ["containerd"],
 } as const;
 
 export type PeerGroup = keyof typeof groups;
@@ -48,7 +50,7 @@ export function peerTools(group: PeerGroup = "plugins"): PeerTools {
   const told = group === "plugins" ? process.env[peerFolderVariable] : undefined;
   if (told !== undefined) return { bin: told };
   const bin = join(cacheFolder(group), "bin");
-  const lane = { plugins: "peers", kubernetes: "api", whereabouts: "api", cri: "cri" }[group];
+  const lane = { plugins: "peers", kubernetes: "api", whereabouts: "api", cri: "cri", containerd: "cri" }[group];
   if (!existsSync(bin)) throw new Error(`the Go peers are not built: run \`npm test -- ${lane}\` once`);
   return { bin };
 }
