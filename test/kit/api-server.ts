@@ -28,11 +28,11 @@ export const nodeUser = "system:node:node1";
 
 const readyTimeoutMs = 60_000;
 
-const auditPolicy = {
+const auditPolicy = (fullGroups: readonly string[]) => ({
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
-  rules: [{ level: "Metadata" }],
-};
+  rules: [...fullGroups.map((group) => ({ level: "RequestResponse", resources: [{ group }] })), { level: "Metadata" }],
+});
 
 export interface ApiServerOptions {
   /** A free one otherwise. */
@@ -41,6 +41,8 @@ export interface ApiServerOptions {
   readonly names?: readonly string[];
   /** Kubelets may ask for what their pods need, and be asked for logs; pods get tokens of their accounts. */
   readonly hasNodes?: boolean;
+  /** API groups of which the audit log has the bodies of requests and answers too. */
+  readonly auditedGroups?: readonly string[];
 }
 
 /**
@@ -59,7 +61,7 @@ export async function startApiServer(folder: string, options: ApiServerOptions =
   if (hasNodes) makeCertificate(folder, authority, { name: nodeUser, groups: ["system:nodes"] });
   const accounts = makeCertificate(folder, authority, { name: "accounts" });
   const policy = join(folder, "audit-policy.json");
-  writeFileSync(policy, JSON.stringify(auditPolicy));
+  writeFileSync(policy, JSON.stringify(auditPolicy(options.auditedGroups ?? [])));
   const etcdUrl = `http://127.0.0.1:${clientPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
   const store = startDaemon({
