@@ -1,5 +1,5 @@
 // `npm test [-- LANE… FILTER…]`: runs every lane that this machine can carry, names each, and ends with the sum.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cgroupEnvironment, removeCgroups } from "./kit/cgroups.ts";
@@ -53,6 +53,7 @@ function inWords(counts: Counts): string {
 
 async function runLane(lane: Lane, filters: readonly string[]): Promise<Counts> {
   const folder = mkdtempSync(join(tmpdir(), "polynic-lane-"));
+  const temporary = temporaryFolderIn(folder);
   try {
     const report = join(folder, "report.json");
     const vitest = [
@@ -72,16 +73,34 @@ async function runLane(lane: Lane, filters: readonly string[]): Promise<Counts> 
         ...process.env,
         ...cgroupEnvironment(),
         PATH: searchPath,
+        TMPDIR: temporary,
         [reportVariable]: report,
         ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }),
       },
       stdio: ["ignore", "inherit", "inherit"],
     });
-    return countsFrom(report, await child.exited);
+    return withRemains(countsFrom(report, await child.exited), temporary);
   } finally {
     removeCgroups();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A lane's own, so that whatever its tests leave goes with it; anybody may use it, since some tests run programs as an ordinary user. */
+function temporaryFolderIn(folder: string): string {
+  const temporary = join(folder, "tmp");
+  mkdirSync(temporary);
+  chmodSync(folder, 0o755);
+  chmodSync(temporary, 0o1777);
+  return temporary;
+}
+
+/** Tests that have left something are one failure more. Where others failed that is their doing, and so are the runtime's own files. */
+function withRemains(counts: Counts, temporary: string): Counts {
+  const remains = readdirSync(temporary).filter((name) => !name.startsWith("bun-") && name !== ".bun");
+  if (counts.failed > 0 || remains.length === 0) return counts;
+  say(`FAILED: tests have left ${remains.join(", ")} in their temporary folder`);
+  return { ...counts, failed: 1 };
 }
 
 /** What the reporter wrote down; a run that ended before it could, or failed without saying why, counts as one failure. */

@@ -29,7 +29,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 function keepLogs(folder: string): void {
-  const kept = mkdtempSync(join(tmpdir(), "polynic-api-logs-"));
+  // Not in the lane's own temporary folder, which goes with it.
+  const kept = mkdtempSync("/tmp/polynic-api-logs-");
   for (const name of keptLogs) cpSync(join(folder, name), join(kept, name));
   process.stdout.write(`polynic: the logs of the API server are in ${kept}\n`);
 }

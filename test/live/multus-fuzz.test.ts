@@ -1,7 +1,9 @@
 // Ten thousand calls that are a little wrong: each is answered by one CNI error object or by success, and none leaves anything behind.
 import * as fc from "fast-check";
-import { readdirSync, readlinkSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Runtime } from "../../src/cni/plugin.ts";
 import { type Edges, serve } from "../../src/cni/serve.ts";
 import { silentLogger } from "../../src/log/logger.ts";
@@ -10,6 +12,7 @@ import { Netns } from "../../src/netns/netns.ts";
 import { builtin } from "../../src/plugins/table.ts";
 import { listLinks } from "../../src/rtnl/link.ts";
 import { callCni, polynicBin } from "../kit/cni-caller.ts";
+import { fenceIn } from "../kit/fence.ts";
 import { useDisposable } from "../kit/hooks.ts";
 import { argsOf, MultusSite, type SitePod, useSite } from "../kit/multus-site.ts";
 import { type FuzzCase, fuzzCases, writePlugins } from "./multus-fuzz-cases.ts";
@@ -21,6 +24,9 @@ const executedRuns = 500;
 const width = 4;
 const answerTimeoutMs = 20_000;
 const fuzzTimeoutMs = 400_000;
+
+// Paths are among what is changed. What a lane has as folders of its own goes with it, and /proc and /dev hold no files that could stay.
+beforeAll(() => fenceIn(tmpdir(), "/run", "/var/lib", "/var/log", "/proc", "/dev"));
 
 const site = useSite();
 
@@ -117,6 +123,11 @@ function remains(here: MultusSite, ...namespaces: readonly Netns[]): string[] {
   return [...strayLinks(...namespaces), ...["cni", "leases", "none", "long"].flatMap((folder) => here.files(folder))];
 }
 
+test("nothing can be written outside the lane's own folders", () => {
+  expect(() => mkdirSync(join(dirname(import.meta.dirname), "stray"))).toThrow("EROFS");
+  expect(() => mkdirSync("/stray")).toThrow("EROFS");
+});
+
 describe("in this process", () => {
   const open = useDisposable(() => new DisposableStack());
 
@@ -153,14 +164,7 @@ describe("in this process", () => {
           clearTimeout(timer);
         }
       };
-      const right: FuzzCase = {
-        command: "DEL",
-        stdin: JSON.stringify(here.conf({ logToStderr: false })),
-        environment: {},
-        networks: "",
-        defaultNetwork: undefined,
-        definitions: {},
-      };
+      const right = rightCall(here, "DEL");
       const kinds = { ok: 0, failed: 0 };
       let first = 0;
       await fc.assert(
