@@ -8,8 +8,8 @@ const lockTimeoutMs = 5000;
 const lockPollMs = 2;
 
 /**
- * The lock of a file, which is made when it is missing; it ends with the descriptor. A writer replaces the file, so the one that was locked may be nobody's any more by the time the lock is held:
- * then the new one is locked instead.
+ * The lock of a file, which is made when it is missing; it ends with the descriptor. A writer replaces the file, so the one that was locked
+ * may be nobody's any more by the time the lock is held: then the new one is locked instead. Throws `ClusterError` "unavailable" after 5 s.
  */
 export function lock(path: string): Fd {
   const deadline = performance.now() + lockTimeoutMs;
