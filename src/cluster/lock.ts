@@ -1,6 +1,5 @@
-import { isErrno } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
-import { flock, LOCK_EX, LOCK_NB, O_CREAT, O_RDWR, open, statusIfExists, statusOf } from "../libc/file.ts";
+import { O_CREAT, O_RDWR, open, statusIfExists, statusOf, tryLock } from "../libc/file.ts";
 import { sleep } from "../libc/process.ts";
 import { ClusterError } from "./port.ts";
 
@@ -27,19 +26,8 @@ export function lock(path: string): Fd {
   }
 }
 
-/** flock(2) without waiting, LOCK_EX or LOCK_SH: false when another descriptor has it. */
-export function tryFlock(fd: Fd, operation: number): boolean {
-  try {
-    flock(fd, operation | LOCK_NB);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EAGAIN")) return false;
-    throw error;
-  }
-}
-
 function isLocked(fd: Fd, deadline: number): boolean {
-  while (!tryFlock(fd, LOCK_EX)) {
+  while (!tryLock(fd)) {
     if (performance.now() > deadline) return false;
     sleep(lockPollMs);
   }

@@ -1,6 +1,6 @@
 import type { Fd } from "../libc/fd.ts";
-import { isErrno, SystemError } from "../libc/errno.ts";
-import { flock, LOCK_EX, LOCK_NB, O_DIRECTORY, O_RDONLY, open } from "../libc/file.ts";
+import { SystemError } from "../libc/errno.ts";
+import { O_DIRECTORY, O_RDONLY, open, tryLock } from "../libc/file.ts";
 import { InstallError } from "./install-error.ts";
 
 const waitMs = 30_000;
@@ -13,12 +13,7 @@ const pollMs = 50;
 export async function lockFolder(path: string): Promise<Fd> {
   const fd = openFolder(path);
   for (let waitedMs = 0; waitedMs < waitMs; waitedMs += pollMs) {
-    try {
-      flock(fd, LOCK_EX | LOCK_NB);
-      return fd;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN")) throw error;
-    }
+    if (tryLock(fd)) return fd;
     await Bun.sleep(pollMs);
   }
   fd[Symbol.dispose]();

@@ -30,8 +30,8 @@ export const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
 export const O_CLOEXEC = 0o2000000;
 
 export const LOCK_SH = 1;
-export const LOCK_EX = 2;
-export const LOCK_NB = 4;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
@@ -48,6 +48,7 @@ const fileSystemBytes = 120;
 const nsPerSecond = 1_000_000_000n;
 // include/uapi/asm-generic/errno-base.h
 const EAGAIN = 11;
+const heldErrors = [EAGAIN];
 const EEXIST = 17;
 /** ENOENT, ENOTDIR, ENAMETOOLONG: nothing is at that path, a part of it is missing or no directory, or no file can have such a name. */
 const missing = [2, 20, 36];
@@ -243,9 +244,28 @@ function makeDirectory(path: string, mode: number): void {
   while (isInterrupted(result, "mkdir", path, [EEXIST]));
 }
 
-/** flock(2). With LOCK_NB a held lock gives EAGAIN. The lock lives as long as the descriptor. */
-export function flock(fd: Fd, operation: number): void {
-  while (isInterrupted(libc().syscall(SYS_flock, fd.number, operation, 0, 0, 0), "flock", fd.subject));
+/**
+ * flock(2) for this descriptor alone, or shared with others that ask for `LOCK_SH`, without waiting: false while another is in the way. The lock lives as
+ * long as the descriptor.
+ */
+export function tryLock(fd: Fd, operation: number = LOCK_EX): boolean {
+  let result;
+  do result = libc().syscall(SYS_flock, fd.number, operation | LOCK_NB, 0, 0, 0);
+  while (isInterrupted(result, "flock", fd.subject, heldErrors));
+  return result === 0;
+}
+
+/** As `tryLock` on the file at `path`, which is made when it is missing: its descriptor, or undefined while another has the lock. */
+export function tryLockFile(path: string): Fd | undefined {
+  const fd = open(path, O_RDWR | O_CREAT);
+  try {
+    if (tryLock(fd)) return fd;
+  } catch (error) {
+    fd[Symbol.dispose]();
+    throw error;
+  }
+  fd[Symbol.dispose]();
+  return undefined;
 }
 
 /** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */

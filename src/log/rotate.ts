@@ -1,10 +1,6 @@
-import { isErrno } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
 import {
   changeMode,
-  flock,
-  LOCK_EX,
-  LOCK_NB,
   O_CREAT,
   O_WRONLY,
   open,
@@ -12,6 +8,7 @@ import {
   rename,
   statusIfExists,
   statusOf,
+  tryLock,
   unlinkIfExists,
 } from "../libc/file.ts";
 
@@ -54,12 +51,7 @@ export function rotate(path: string, fd: Fd, limits: RotationLimits): void {
  * else holds is not waited for: its holder is at work, or was stopped and would block every pod of the node.
  */
 export function lockNamed(path: string, fd: Fd): boolean {
-  try {
-    flock(fd, LOCK_EX | LOCK_NB);
-  } catch (error) {
-    if (isErrno(error, "EAGAIN")) return false;
-    throw error;
-  }
+  if (!tryLock(fd)) return false;
   const named = statusIfExists(path);
   const locked = statusOf(fd);
   return named?.inode === locked.inode && named.device === locked.device;

@@ -2,9 +2,6 @@ import { code, CniError } from "../cni/error.ts";
 import { isErrno, SystemError } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
 import {
-  flock,
-  LOCK_EX,
-  LOCK_NB,
   makeDirectories,
   O_CREAT,
   O_RDWR,
@@ -13,6 +10,7 @@ import {
   readDirectoryIfExists,
   statusIfExists,
   statusOf,
+  tryLock,
   unlinkIfExists,
   writeAll,
 } from "../libc/file.ts";
@@ -36,7 +34,7 @@ export class ContainerLock implements Disposable {
   /** The lock if nobody holds it now. Throws `CniError` code 5 when its folder can't be written. */
   static tryTake(cniDir: string, containerId: string): ContainerLock | undefined {
     const path = lockPath(cniDir, containerId);
-    const fd = tryLock(path);
+    const fd = openLocked(path);
     return fd === undefined ? undefined : new ContainerLock(path, fd);
   }
 
@@ -95,16 +93,14 @@ function lockPath(cniDir: string, containerId: string): string {
 }
 
 /** The locked descriptor; undefined while somebody else holds the lock or has just removed the file that was opened here. */
-function tryLock(path: string): Fd | undefined {
+function openLocked(path: string): Fd | undefined {
   const fd = openLock(path);
   let isHeld = false;
   try {
-    flock(fd, LOCK_EX | LOCK_NB);
+    if (!tryLock(fd)) return undefined;
     const { inode, size } = statusOf(fd);
     isHeld = statusIfExists(path)?.inode === inode;
     if (isHeld && size > 0) endOrphan(lastLine(readAll(fd)));
-  } catch (error) {
-    if (!isErrno(error, "EAGAIN")) throw error;
   } finally {
     if (!isHeld) fd[Symbol.dispose]();
   }

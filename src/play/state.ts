@@ -1,12 +1,8 @@
 import { array, decode, integer, optional, struct, text } from "../json/struct.ts";
 import { parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
-import { isErrno } from "../libc/errno.ts";
 import type { Fd } from "../libc/fd.ts";
 import {
-  flock,
-  LOCK_EX,
-  LOCK_NB,
   makeDirectories,
   O_CREAT,
   O_RDWR,
@@ -16,6 +12,7 @@ import {
   replaceFile,
   statusIfExists,
   statusOf,
+  tryLock,
 } from "../libc/file.ts";
 import { InputError, PlayError } from "./play-error.ts";
 
@@ -111,11 +108,5 @@ export function lockRoot(root: string): Fd {
 
 /** False also for a file that its last holder has removed meanwhile: its lock keeps nobody out. */
 function isLocked(fd: Fd, path: string): boolean {
-  try {
-    flock(fd, LOCK_EX | LOCK_NB);
-    return statusIfExists(path)?.inode === statusOf(fd).inode;
-  } catch (error) {
-    if (isErrno(error, "EAGAIN")) return false;
-    throw error;
-  }
+  return tryLock(fd) && statusIfExists(path)?.inode === statusOf(fd).inode;
 }

@@ -166,12 +166,7 @@ export interface LeaseStatus {
 function acquire(lock: Fd): void {
   let waitedMs = 0;
   for (let pauseMs = 0.25; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    try {
-      file.flock(lock, file.LOCK_EX | file.LOCK_NB);
-      return;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN")) throw error;
-    }
+    if (file.tryLock(lock)) return;
     if (waitedMs >= lockTimeoutMs) {
       throw new CniError(
         code.tryAgainLater,

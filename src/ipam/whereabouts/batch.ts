@@ -1,16 +1,11 @@
-import { tryFlock } from "../../cluster/lock.ts";
 import type { PoolChange, Pools } from "../../cluster/pools/port.ts";
-import type { Fd } from "../../libc/fd.ts";
 import {
-  LOCK_EX,
   makeDirectories,
-  O_CREAT,
-  O_RDWR,
-  open,
   readDirectoryIfExists,
   readTextIfExists,
   replaceFile,
   statusIfExists,
+  tryLockFile,
   unlinkIfExists,
 } from "../../libc/file.ts";
 import { kill } from "../../libc/process.ts";
@@ -45,7 +40,7 @@ export async function changeTogether(
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       const answer = readTextIfExists(`${folder}/${id}.answer`);
       if (answer !== undefined) return answer === "yes";
-      using lock = tryLock(folder);
+      using lock = tryLockFile(`${folder}/.lock`);
       if (lock !== undefined) await writeAll(pools, folder, pool);
       else await Bun.sleep(pauseMs);
     }
@@ -71,11 +66,4 @@ async function writeAll(pools: Pools, folder: string, pool: string): Promise<voi
   };
   const isDone = asks.size > 1 && (await pools.patchPool(pool, [...asks.values()]));
   for (const [id, change] of asks) answer(id, isDone || (await changeEntry(pools, pool, change)));
-}
-
-function tryLock(folder: string): Fd | undefined {
-  const fd = open(`${folder}/.lock`, O_RDWR | O_CREAT);
-  if (tryFlock(fd, LOCK_EX)) return fd;
-  fd[Symbol.dispose]();
-  return undefined;
 }

@@ -1,8 +1,6 @@
-import { tryFlock } from "../../cluster/lock.ts";
 import { SystemError } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
 import {
-  LOCK_EX,
   makeDirectories,
   O_APPEND,
   O_CREAT,
@@ -11,6 +9,7 @@ import {
   open,
   readTextIfExists,
   statusIfExists,
+  tryLock,
   writeAll,
   writeFile,
 } from "../../libc/file.ts";
@@ -109,7 +108,7 @@ export class HintFile {
     return this.#unlessBroken(() => {
       const fd = this.#open(O_RDWR);
       for (let waits = 0; waits < longestWaits; waits++) {
-        if (tryFlock(fd, LOCK_EX)) return fd;
+        if (tryLock(fd)) return fd;
         sleep(waitMs);
       }
       fd[Symbol.dispose]();

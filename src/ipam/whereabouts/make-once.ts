@@ -1,7 +1,6 @@
-import { tryFlock } from "../../cluster/lock.ts";
 import { SystemError } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
-import { LOCK_EX, LOCK_SH, makeDirectories, O_CREAT, O_RDWR, open, statusOf, writeAll } from "../../libc/file.ts";
+import { LOCK_SH, makeDirectories, O_CREAT, O_RDWR, open, statusOf, tryLock, writeAll } from "../../libc/file.ts";
 
 /** So long the call that makes it is waited for; then the next one makes it too, and the store decides. */
 const waitMs = 5000;
@@ -19,7 +18,7 @@ export async function makeOnce<T>(
 ): Promise<T> {
   using fd = openIfPossible(`${dataDir}/seen`, `${name}.made`);
   if (fd === undefined) return await make();
-  const isFirst = tryFlock(fd, LOCK_EX);
+  const isFirst = tryLock(fd);
   if (!isFirst) await waitForMaker(fd);
   // Whoever comes after the one that made it has seen it missing before that.
   const isMade = !isFirst || statusOf(fd).size > 0;
@@ -30,7 +29,7 @@ export async function makeOnce<T>(
 
 async function waitForMaker(fd: Fd): Promise<void> {
   const deadline = performance.now() + waitMs;
-  while (!tryFlock(fd, LOCK_SH) && performance.now() < deadline) await Bun.sleep(pauseMs);
+  while (!tryLock(fd, LOCK_SH) && performance.now() < deadline) await Bun.sleep(pauseMs);
 }
 
 function openIfPossible(folder: string, name: string): Fd | undefined {

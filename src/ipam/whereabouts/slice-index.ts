@@ -1,17 +1,5 @@
 import type { Pools, PoolChange, PoolsSource } from "../../cluster/pools/port.ts";
-import type { Fd } from "../../libc/fd.ts";
-import { isErrno } from "../../libc/errno.ts";
-import {
-  flock,
-  LOCK_EX,
-  LOCK_NB,
-  O_CREAT,
-  O_RDWR,
-  open,
-  statusIfExists,
-  unlinkIfExists,
-  writeFile,
-} from "../../libc/file.ts";
+import { statusIfExists, tryLockFile, unlinkIfExists, writeFile } from "../../libc/file.ts";
 import { formatPrefix, type Prefix, parsePrefix } from "../../ip/prefix.ts";
 import { parseIp } from "../../ip/address.ts";
 import { allocationOf, isSliceId, sliceId } from "../../pool/claim.ts";
@@ -28,7 +16,7 @@ const attempts = 5;
 /** Notes down that files of slices have changed. True when nobody is writing the pools now, so that somebody has to begin. */
 export function markChanged(dataDir: string): boolean {
   writeFile(changedPath(dataDir), "");
-  using lock = tryLock(dataDir);
+  using lock = tryLockFile(writerPath(dataDir));
   return lock !== undefined;
 }
 
@@ -38,7 +26,7 @@ export function markChanged(dataDir: string): boolean {
  */
 export async function indexSlices(dataDir: string, connect: (source: PoolsSource) => Promise<Pools>): Promise<void> {
   while (statusIfExists(changedPath(dataDir)) !== undefined) {
-    using lock = tryLock(dataDir);
+    using lock = tryLockFile(writerPath(dataDir));
     if (lock === undefined) return;
     await Bun.sleep(batchMs);
     while (unlinkIfExists(changedPath(dataDir))) {
@@ -91,16 +79,9 @@ function difference({ allocations }: IpPool, wanted: ReadonlyMap<string, Allocat
   return changes;
 }
 
-function tryLock(dataDir: string): Fd | undefined {
-  const fd = open(`${foldersOf(dataDir)}/.writer`, O_RDWR | O_CREAT);
-  try {
-    flock(fd, LOCK_EX | LOCK_NB);
-    return fd;
-  } catch (error) {
-    fd[Symbol.dispose]();
-    if (isErrno(error, "EAGAIN")) return undefined;
-    throw error;
-  }
+/** Held by whoever writes the pools. */
+function writerPath(dataDir: string): string {
+  return `${foldersOf(dataDir)}/.writer`;
 }
 
 function changedPath(dataDir: string): string {

@@ -1,7 +1,6 @@
 import type { CniError } from "../../cni/error.ts";
-import { isErrno } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
-import { flock, LOCK_EX, LOCK_NB } from "../../libc/file.ts";
+import { tryLock } from "../../libc/file.ts";
 import { sleep } from "../../libc/process.ts";
 
 /** How long `acquire` waits for a lock. */
@@ -14,14 +13,8 @@ const pollMs = 2;
  */
 export function acquire(fd: Fd, busy: () => CniError): void {
   const deadline = performance.now() + lockTimeoutMs;
-  for (;;) {
-    try {
-      flock(fd, LOCK_EX | LOCK_NB);
-      return;
-    } catch (error) {
-      if (!isErrno(error, "EAGAIN")) throw error;
-      if (performance.now() > deadline) throw busy();
-    }
+  while (!tryLock(fd)) {
+    if (performance.now() > deadline) throw busy();
     sleep(pollMs);
   }
 }
