@@ -13,3 +13,16 @@ export function failure(what: string, cause: unknown): CniError {
   const text = cause instanceof Error ? cause.message : String(cause);
   return new CniError(isBusy ? code.tryAgainLater : code.internal, `${what}: ${text}`, "", { cause });
 }
+
+/** Runs the work of each back end, all of it even when some fails; then throws the first failure as `failure` tells it. */
+export async function inBoth(what: string, ...bodies: readonly (() => void | Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const body of bodies) {
+    try {
+      await body();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failure(what, failures[0]);
+}

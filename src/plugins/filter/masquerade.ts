@@ -4,7 +4,7 @@ import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
 import type { UndoScope } from "../../undo/undo.ts";
-import { failure } from "./failure.ts";
+import { failure, inBoth } from "./failure.ts";
 import { isIptablesError } from "./iptables.ts";
 import {
   addMasqueradeChain,
@@ -117,16 +117,4 @@ async function missingOf(host: Netns, spec: MasqueradeSpec, log: Logger): Promis
   } catch (error) {
     throw failure(`failed to check ipMasq of network ${spec.network}`, error);
   }
-}
-
-async function inBoth(what: string, ...bodies: readonly (() => void | Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const body of bodies) {
-    try {
-      await body();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw failure(what, failures[0]);
 }

@@ -31,7 +31,7 @@ async function add(call: AddCall<PortmapConfig>): Promise<Result> {
   const owner = ownerOf(call);
   const ips = addresses.map(({ ip }) => ip);
   undo.push(`port mappings of ${call.ifName}`, () => removeRules(host, { ...owner, config, addresses: ips }, log));
-  const backend = await setUpRules(host, owner, config, addresses, log);
+  const backend = await setUpRules({ host, owner, config, addresses, log });
   log.verbose(`port mappings of ${call.ifName} by ${backend} (${config.reason})`);
   if (config.mappings.some(({ protocol }) => protocol !== "tcp")) {
     const { forgetOldFlows } = await import("./stale-flows.ts");
@@ -55,7 +55,7 @@ async function check(call: CheckCall<PortmapConfig>): Promise<void> {
   const { config, host, log, prevResult } = call;
   const addresses = addressesOf(prevResult, call.ifName);
   if (config.mappings.length === 0 || addresses.length === 0) return;
-  const backend = await checkRules(host, ownerOf(call), config, addresses, log);
+  const backend = await checkRules({ host, owner: ownerOf(call), config, addresses, log });
   log.verbose(`port mappings of ${call.ifName} by ${backend} (${config.reason})`);
 }
 

@@ -4,7 +4,7 @@ import type { Ip } from "../../ip/address.ts";
 import type { Prefix } from "../../ip/prefix.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
-import { failure } from "../filter/failure.ts";
+import { failure, inBoth } from "../filter/failure.ts";
 import type { Forward } from "../filter/forward.ts";
 import { isIptablesError } from "../filter/iptables.ts";
 import type { Owner } from "../filter/names.ts";
@@ -19,23 +19,27 @@ export interface RulesOwner extends Owner {
   readonly addresses: readonly Ip[] | undefined;
 }
 
+/** An attachment with ports, and where its rules are to be. */
+export interface MappedAttachment {
+  readonly host: Netns;
+  readonly owner: Owner;
+  readonly config: PortmapConfig;
+  /** The pod's, each with the length of its subnet. */
+  readonly addresses: readonly Prefix[];
+  readonly log: Logger;
+}
+
 /**
  * Makes the rules of an attachment in place of those it had, and returns by which back end. The config's, or iptables unless it can't do it here and
  * nftables can. Throws `CniError`, code 11 when the rule set stayed busy; what was made by then is for `removeRules`.
  */
-export async function setUpRules(
-  host: Netns,
-  owner: Owner,
-  config: PortmapConfig,
-  addresses: readonly Prefix[],
-  log: Logger,
-): Promise<Backend> {
+export async function setUpRules(mapped: MappedAttachment): Promise<Backend> {
   try {
-    if (config.backend === "nftables") return await byNftables(host, owner, config, addresses, log);
-    return await byIptables(host, owner, config, addresses, log);
+    if (mapped.config.backend === "nftables") return await byNftables(mapped);
+    return await byIptables(mapped);
   } catch (error) {
     if (error instanceof CniError) throw error;
-    throw failure(`unable to set up port mappings of network ${owner.network}`, error);
+    throw failure(`unable to set up port mappings of network ${mapped.owner.network}`, error);
   }
 }
 
@@ -102,13 +106,7 @@ export async function collectRules(
  * Throws `CniError` unless all rules of the attachment are there: by the config's back end or, where the choice was ours, by either. Returns the one that
  * has them.
  */
-export async function checkRules(
-  host: Netns,
-  owner: Owner,
-  config: PortmapConfig,
-  addresses: readonly Prefix[],
-  log: Logger,
-): Promise<Backend> {
+export async function checkRules({ host, owner, config, addresses, log }: MappedAttachment): Promise<Backend> {
   const { missingInIptables } = await import("./iptables.ts");
   const { missingInNftables } = await import("./nftables.ts");
   const missing: string[] = [];
@@ -125,13 +123,14 @@ export async function checkRules(
   throw new CniError(code.internal, first, "another program removed it, or flushed the packet filter");
 }
 
-async function byNftables(...[host, owner, config, addresses, log]: Parameters<typeof setUpRules>): Promise<Backend> {
+async function byNftables({ host, owner, config, addresses, log }: MappedAttachment): Promise<Backend> {
   const { addByNftables } = await import("./nftables.ts");
   addByNftables(host, owner, config, addresses, log);
   return "nftables";
 }
 
-async function byIptables(...[host, owner, config, addresses, log]: Parameters<typeof setUpRules>): Promise<Backend> {
+async function byIptables(mapped: MappedAttachment): Promise<Backend> {
+  const { host, owner, config, addresses, log } = mapped;
   const { addByIptables, deleteFromIptables } = await import("./iptables.ts");
   try {
     await addByIptables(host, owner, config, addresses);
@@ -143,7 +142,7 @@ async function byIptables(...[host, owner, config, addresses, log]: Parameters<t
     // One IP version may have succeeded.
     await deleteFromIptables(host, owner, log, () => undefined);
     try {
-      return await byNftables(host, owner, config, addresses, log);
+      return await byNftables(mapped);
     } catch (cause) {
       // Neither can: the reason of the one that was to be used comes first.
       const second = cause instanceof Error ? cause.message : String(cause);
@@ -158,16 +157,4 @@ async function attempt<T>(what: string, body: () => T | Promise<T>): Promise<T> 
   } catch (error) {
     throw failure(what, error);
   }
-}
-
-async function inBoth(what: string, ...bodies: readonly (() => Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const body of bodies) {
-    try {
-      await body();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length > 0) throw failure(what, failures[0]);
 }
