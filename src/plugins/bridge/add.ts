@@ -28,6 +28,14 @@ interface Layer3 extends Pick<Addressing, "ips" | "routes"> {
   readonly vlanGateway: Link | undefined;
 }
 
+/** What there is before the addresses. */
+interface Made {
+  readonly pod: Netns;
+  readonly bridge: Link;
+  readonly pair: VethPair;
+  readonly setEarly: EarlySysctls | undefined;
+}
+
 const layer2: Layer3 = { ...emptyResult, vlanGateway: undefined };
 
 /**
@@ -41,7 +49,7 @@ export async function add(call: AddCall<BridgeConfig>): Promise<Result> {
   const bridge = ensureBridge(host, config, log);
   const pair = connect(call, pod, bridge);
   await addSpoofCheck(call, { port: pair.host.name, pod: pair.pod });
-  const { ips, routes, dns, vlanGateway } = await configure(call, pod, bridge, pair, setEarly);
+  const { ips, routes, dns, vlanGateway } = await configure(call, { pod, bridge, pair, setEarly });
   // Once more: the MAC of a bridge that is somebody else's may have changed with the new port.
   const found = config.disableContainerInterface
     ? readPort(host, pair.host, bridge)
@@ -64,26 +72,15 @@ function connect(call: AddCall<BridgeConfig>, pod: Netns, bridge: Link): VethPai
   return pair;
 }
 
-async function configure(
-  call: AddCall<BridgeConfig>,
-  pod: Netns,
-  bridge: Link,
-  pair: VethPair,
-  setEarly: EarlySysctls | undefined,
-): Promise<Layer3> {
-  if (call.ipam.type !== "") return configureAddresses(call, pod, bridge, pair, setEarly);
+async function configure(call: AddCall<BridgeConfig>, made: Made): Promise<Layer3> {
+  if (call.ipam.type !== "") return configureAddresses(call, made);
+  const { pod, pair, setEarly } = made;
   if (!call.config.disableContainerInterface) bringUp(pod, pair.pod, setEarly);
   else if (setEarly !== undefined) pod.enter(setEarly);
   return layer2;
 }
 
-async function configureAddresses(
-  call: AddCall<BridgeConfig>,
-  pod: Netns,
-  bridge: Link,
-  pair: VethPair,
-  setEarly: EarlySysctls | undefined,
-): Promise<Layer3> {
+async function configureAddresses(call: AddCall<BridgeConfig>, { pod, bridge, pair, setEarly }: Made): Promise<Layer3> {
   const { config, ifName, ipam, undo, log } = call;
   const given = await ipam.add(undo);
   // Once more, so that a failure from here on takes the link away before its addresses are given back.
