@@ -20,7 +20,7 @@ export interface FoundInterface {
 }
 
 /** What CHECK finds different from the result of ADD; a `CniError` code 999, as upstream's are. */
-function mismatch(message: string): CniError {
+export function mismatch(message: string): CniError {
   return new CniError(code.internal, message);
 }
 

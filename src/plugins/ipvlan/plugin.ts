@@ -1,16 +1,15 @@
-import { CniError, code } from "../../cni/error.ts";
-import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall } from "../../cni/plugin.ts";
+import { CniError } from "../../cni/error.ts";
+import type { AddCall, Plugin } from "../../cni/plugin.ts";
 import type { Result } from "../../cni/result.ts";
 import type { Netns } from "../../netns/netns.ts";
 import type { Link } from "../../rtnl/link.ts";
-import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
-import { standsOn } from "../common/child-link.ts";
+import { mismatch } from "../common/check.ts";
+import { checkChild, childStatus, collectChild, deleteChild } from "../common/child-plugin.ts";
 import { type CompleteOptions, completeLink, configureLink, leaseAddresses } from "../common/complete-link.ts";
-import { checkEarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
+import { earlySysctls } from "../common/early-sysctls.ts";
 import { errnoOf } from "../common/explain.ts";
-import { findMaster, type MasterPlace, placeOf, requireMaster, validateMtu } from "../common/master.ts";
+import { findMaster, type MasterPlace, placeOf, validateMtu } from "../common/master.ts";
 import { openPod } from "../common/pod-netns.ts";
-import { removeLink } from "../common/remove-link.ts";
 import { type IpvlanConfig, parseConfig } from "./config.ts";
 import { createIpvlan } from "./create.ts";
 
@@ -20,10 +19,10 @@ export const plugin: Plugin<IpvlanConfig> = {
   ownsLink: true,
   parse: parseConfig,
   add,
-  del,
-  check,
-  status,
-  gc,
+  del: deleteChild,
+  check: (call) => checkChild(call, { checkKind, findMaster: masterOf }),
+  status: (call) => childStatus(call, { kind: "ipvlan" }),
+  gc: collectChild,
 };
 
 async function add(call: AddCall<IpvlanConfig>): Promise<Result> {
@@ -77,28 +76,6 @@ function masterOf(place: MasterPlace, { master }: IpvlanConfig): Link {
   }
 }
 
-/** The link first: an address that is free again must not be answered for any more. Needs neither config, master nor namespace. */
-async function del({ netns, ifName, ipam }: DelCall<IpvlanConfig>): Promise<void> {
-  removeLink(netns, ifName);
-  await ipam.del();
-}
-
-async function check(call: CheckCall<IpvlanConfig>): Promise<void> {
-  const { config, ifName, ipam, prevResult } = call;
-  await ipam.check();
-  const pod = openPod(call.netns);
-  const found = findPodInterface(prevResult, ifName, pod);
-  const link = checkLink(pod, found);
-  checkKind(link, config);
-  checkMtu(link, config.mtu, found);
-  if (config.isMasterNamed) {
-    const master = masterOf(placeOf(config.isMasterInPod, call.host, pod), config);
-    if (!standsOn(link, master)) throw mismatch(`container ipvlan ${link.name} is not on master ${master.name}`);
-  }
-  checkAddressing(pod, link, prevResult, found.index);
-  await checkEarlySysctls(call, pod);
-}
-
 function checkKind(link: Link, { mode, flag }: IpvlanConfig): void {
   if (link.data?.kind !== "ipvlan") {
     throw mismatch(
@@ -113,21 +90,4 @@ function checkKind(link: Link, { mode, flag }: IpvlanConfig): void {
   if (link.data.flag !== undefined && link.data.flag !== flag) {
     throw mismatch(`Container IPVlan flag ${link.data.flag} does not match expected value: ${flag}; ${shared}`);
   }
-}
-
-/** A config without a master may be one in a chain that makes it: then nothing can be said of it here. */
-async function status({ config, host, ipam }: StatusCall<IpvlanConfig>): Promise<void> {
-  await ipam.status();
-  const { requireKind } = await import("../common/kernel-kind.ts");
-  requireKind(host, { kind: "ipvlan" });
-  if (config.isMasterNamed && !config.isMasterInPod) requireMaster(host, config.master);
-}
-
-/** Links die with their pods: only addresses can be left over. */
-async function gc({ ipam, valid }: GcCall<IpvlanConfig>): Promise<void> {
-  await ipam.gc(valid);
-}
-
-function mismatch(message: string): CniError {
-  return new CniError(code.internal, message);
 }

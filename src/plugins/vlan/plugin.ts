@@ -1,16 +1,15 @@
-import { CniError, code } from "../../cni/error.ts";
+import { CniError } from "../../cni/error.ts";
 import type { Ipam } from "../../cni/ipam.ts";
-import type { AddCall, CheckCall, DelCall, GcCall, Plugin, StatusCall } from "../../cni/plugin.ts";
+import type { AddCall, Plugin } from "../../cni/plugin.ts";
 import type { Result } from "../../cni/result.ts";
 import type { Link } from "../../rtnl/link.ts";
 import type { UndoScope } from "../../undo/undo.ts";
-import { checkAddressing, checkLink, checkMtu, findPodInterface } from "../common/check.ts";
-import { standsOn } from "../common/child-link.ts";
+import { mismatch } from "../common/check.ts";
+import { checkChild, childStatus, collectChild, deleteChild } from "../common/child-plugin.ts";
 import { completeLink } from "../common/complete-link.ts";
-import { checkEarlySysctls, earlySysctls } from "../common/early-sysctls.ts";
-import { findMaster, placeOf, requireMaster, validateMtu } from "../common/master.ts";
+import { earlySysctls } from "../common/early-sysctls.ts";
+import { findMaster, placeOf, validateMtu } from "../common/master.ts";
 import { openPod } from "../common/pod-netns.ts";
-import { removeLink } from "../common/remove-link.ts";
 import { parseConfig, type VlanConfig } from "./config.ts";
 import { createVlan, upCures } from "./create.ts";
 
@@ -20,10 +19,10 @@ export const plugin: Plugin<VlanConfig> = {
   ownsLink: true,
   parse: parseConfig,
   add,
-  del,
-  check,
-  status,
-  gc,
+  del: deleteChild,
+  check: (call) => checkChild(call, { checkKind, findMaster: (place, { master }) => findMaster(place, master) }),
+  status: (call) => childStatus(call, { kind: "vlan", id: call.config.id }),
+  gc: collectChild,
 };
 
 async function add(call: AddCall<VlanConfig>): Promise<Result> {
@@ -56,28 +55,6 @@ function worded(ipam: Ipam): Ipam {
   };
 }
 
-/** The link first: an address that is free again must not be answered for any more. Needs neither config, master nor namespace. */
-async function del({ netns, ifName, ipam }: DelCall<VlanConfig>): Promise<void> {
-  removeLink(netns, ifName);
-  await ipam.del();
-}
-
-async function check(call: CheckCall<VlanConfig>): Promise<void> {
-  const { config, ifName, ipam, prevResult } = call;
-  await ipam.check();
-  const pod = openPod(call.netns);
-  const found = findPodInterface(prevResult, ifName, pod);
-  const link = checkLink(pod, found);
-  checkKind(link, config);
-  checkMtu(link, config.mtu, found);
-  if (config.isMasterNamed) {
-    const master = findMaster(placeOf(config.isMasterInPod, call.host, pod), config.master);
-    if (!standsOn(link, master)) throw mismatch(`container vlan ${link.name} is not on master ${master.name}`);
-  }
-  checkAddressing(pod, link, prevResult, found.index);
-  await checkEarlySysctls(call, pod);
-}
-
 function checkKind(link: Link, { id }: VlanConfig): void {
   if (link.data?.kind !== "vlan") {
     throw mismatch(
@@ -85,21 +62,4 @@ function checkKind(link: Link, { id }: VlanConfig): void {
     );
   }
   if (link.data.id !== id) throw mismatch(`container vlan id ${link.data.id} does not match expected value: ${id}`);
-}
-
-/** A config without a master may be one in a chain that makes it: then nothing can be said of it here. */
-async function status({ config, host, ipam }: StatusCall<VlanConfig>): Promise<void> {
-  await ipam.status();
-  const { requireKind } = await import("../common/kernel-kind.ts");
-  requireKind(host, { kind: "vlan", id: config.id });
-  if (config.isMasterNamed && !config.isMasterInPod) requireMaster(host, config.master);
-}
-
-/** Links die with their pods: only addresses can be left over. */
-async function gc({ ipam, valid }: GcCall<VlanConfig>): Promise<void> {
-  await ipam.gc(valid);
-}
-
-function mismatch(message: string): CniError {
-  return new CniError(code.internal, message);
 }
