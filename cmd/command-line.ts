@@ -65,7 +65,11 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   } catch (error) {
     exitCode = await report(error, terminal);
   }
-  await Promise.all(output);
+  try {
+    await Promise.all(output);
+  } catch (error) {
+    exitCode = await reportFailure(error, terminal);
+  }
   return exitCode;
 }
 

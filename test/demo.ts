@@ -1,5 +1,6 @@
 // `npm run demo`: two nodes on a LAN, five pods, every network between them, a port of a node, and nothing left of it at the end.
 import { join } from "node:path";
+import { exitUnread, isUnread } from "../cmd/failure.ts";
 import { formatTable } from "../cmd/table.ts";
 import { processTerminal } from "../cmd/terminal.ts";
 import { playTable } from "../cmd/verbs/play.ts";
@@ -34,7 +35,17 @@ const { heading, bad, faint } = terminal.colours;
 let stepCount = 0;
 let problems: string[] = [];
 
-process.exitCode = await runInside([process.execPath, import.meta.path], main);
+process.exitCode = await runInside([process.execPath, import.meta.path], whileSomebodyReads);
+
+/** Where nobody reads on (`| head`) the rest is not for anybody: what was made goes with the namespaces of this process. */
+async function whileSomebodyReads(): Promise<number> {
+  try {
+    return await main();
+  } catch (error) {
+    if (isUnread(error)) return exitUnread;
+    throw error;
+  }
+}
 
 async function main(): Promise<number> {
   const began = performance.now();
