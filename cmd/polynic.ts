@@ -1,6 +1,5 @@
 import { versionAnswer } from "../src/cni/version.ts";
 import { isPluginName } from "./builtins.ts";
-import { handedOver } from "./agent-call.ts";
 
 process.exitCode = await main(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
 
@@ -10,8 +9,11 @@ async function main(name: string): Promise<number> {
   const command = Bun.env["CNI_COMMAND"] ?? "";
   if (command === "VERSION" && (await answerVersion())) return 0;
   if (isPlugin || command !== "") {
-    const status = command === "" ? undefined : await handedOver(isPlugin ? name : "");
-    if (status !== undefined) return status;
+    if (command !== "") {
+      const { handedOver } = await import("./agent-call.ts");
+      const status = await handedOver(isPlugin ? name : "");
+      if (status !== undefined) return status;
+    }
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "");
   }

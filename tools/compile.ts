@@ -19,6 +19,9 @@ const core = [
   "src/plugins/common/netns-lock.ts",
 ];
 
+/** What has to stay without it: for a caller that an agent does its call for, this is all there is. */
+const lean = ["cmd/agent-call.ts"];
+
 const root = dirname(import.meta.dirname);
 const [version, buildId, outfile, base] = process.argv.slice(2);
 if (version === undefined || buildId === undefined || outfile === undefined)
@@ -34,7 +37,7 @@ const coreInOneChunk: Bun.BunPlugin = {
       return undefined;
     });
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      if (!lazilyLoaded.has(path)) return undefined;
+      if (!lazilyLoaded.has(path) || lean.some((file) => path === join(root, file))) return undefined;
       const imports = core.map((file) => `import ${JSON.stringify(join(root, file))};`).join(" ");
       // In front, on the first line: positions in source maps stay those of the file.
       return { contents: `${imports} ${readFileSync(path, "utf8")}`, loader: "ts" };
