@@ -1,3 +1,4 @@
+import type { Environment } from "../src/cni/environment.ts";
 import { runWorker } from "../src/agent/worker.ts";
 import { processEdges } from "../src/cni/serve.ts";
 import { Fd } from "../src/libc/fd.ts";
@@ -5,7 +6,7 @@ import { libc, rareLibc } from "../src/libc/ffi.ts";
 import { enterRoot } from "../src/libc/process.ts";
 import type { Logger } from "../src/log/logger.ts";
 import { findBuiltin, pluginNames } from "./builtins.ts";
-import { answer } from "./plugin-call.ts";
+import { answer, openRuntime } from "./plugin-call.ts";
 import { buildId } from "./version.ts";
 
 /** Calls that a worker does in its life. */
@@ -23,7 +24,17 @@ export async function runAgentWorker(listener: number, parent: number, root: str
     parent,
     build: buildId,
     callLimit,
-    serve: (name, environment) => answer(name, processEdges(environment)),
+    serve: serveCall,
     log,
+  });
+}
+
+/** As a process of its own would do it, which leaves the closing of what it has opened to its end. */
+async function serveCall(name: string, environment: Environment): Promise<number> {
+  using opened = new DisposableStack();
+  return await answer(name, processEdges(environment), (given) => {
+    const runtime = openRuntime(given);
+    opened.use(runtime.host);
+    return runtime;
   });
 }

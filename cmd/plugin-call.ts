@@ -19,6 +19,8 @@ const delegateTimeoutMs = 120_000;
 /** What answers VERSION when the config does not say which plugin is meant: it speaks every version that any of them speaks. */
 const anyPlugin = "passthru";
 
+type RuntimeOpener = (environment: Environment) => Runtime;
+
 /**
  * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names, and ends the process with the exit code;
  * what went wrong is on stdout as the specification has it. Comes back, with the code, only where no system calls can be made.
@@ -33,19 +35,19 @@ export async function callPlugin(name: string): Promise<number> {
   }
 }
 
-/** As `callPlugin`, for a call with these edges; returns the exit code. */
-export async function answer(name: string, edges: Edges): Promise<number> {
+/** As `callPlugin`, for a call with these edges and what `open` gives it; returns the exit code. */
+export async function answer(name: string, edges: Edges, open: RuntimeOpener = openRuntime): Promise<number> {
   try {
-    if (name !== "") return await serveAs(name, edges);
+    if (name !== "") return await serveAs(name, edges, open);
     const stdin = await edges.readStdin();
-    return await serveAs(typeOf(stdin, edges.environment), { ...edges, readStdin: async () => stdin });
+    return await serveAs(typeOf(stdin, edges.environment), { ...edges, readStdin: async () => stdin }, open);
   } catch (error) {
     await edges.writeStdout(printError(CniError.from(error)));
     return 1;
   }
 }
 
-async function serveAs(name: string, edges: Edges): Promise<number> {
+async function serveAs(name: string, edges: Edges, open: RuntimeOpener): Promise<number> {
   const plugin = await findBuiltin(name);
   if (plugin === undefined) {
     throw new CniError(
@@ -54,7 +56,7 @@ async function serveAs(name: string, edges: Edges): Promise<number> {
       `built in are ${pluginNames().join(", ")}; other types are executed by the runtime, or by a delegating plugin`,
     );
   }
-  return serve(plugin, version, edges, openRuntime);
+  return serve(plugin, version, edges, open);
 }
 
 function typeOf(stdin: string, environment: Environment): string {

@@ -10,9 +10,11 @@ async function main(name: string): Promise<number> {
   if (command === "VERSION" && (await answerVersion())) return 0;
   if (isPlugin || command !== "") {
     if (command !== "") {
-      const { handedOver } = await import("./agent-call.ts");
-      const status = await handedOver(isPlugin ? name : "");
-      if (status !== undefined) return status;
+      const { mustActHere } = await import("./agent-call.ts");
+      if (!mustActHere(isPlugin ? name : "")) {
+        const { sayLost } = await import("./agent-lost.ts");
+        return sayLost();
+      }
     }
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "");

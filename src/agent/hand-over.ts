@@ -1,135 +1,158 @@
-import { addressOf, cString, systemCalls } from "../libc/ffi.ts";
-import { messageOf, setDescriptor } from "../libc/message.ts";
+import { addressOf, openSystemCall } from "../libc/system-call.ts";
 import {
   isArm64,
   SYS_close,
   SYS_connect,
+  SYS_exit_group,
   SYS_faccessat,
   SYS_fcntl,
   SYS_newfstatat,
   SYS_openat,
   SYS_ppoll,
+  SYS_read,
   SYS_recvfrom,
   SYS_sendmsg,
   SYS_socket,
   SYS_umask,
 } from "../libc/system-calls.ts";
-import { AF_UNIX, SOCK_STREAM, unixAddress } from "../libc/unix-address.ts";
 import {
   begun,
-  descriptorCount,
   done,
+  headerBytes,
   namespaceOffset,
   podOffset,
   ready,
   requestBytesMax,
   requestMark,
   rootOffset,
-  textOffset,
 } from "./protocol.ts";
 
 /** How long a caller waits for a worker before it does the call itself: about what the call takes then. */
-const readyTimeoutMs = 20;
+const readyTimeoutNs = 20_000_000;
 
 const AT_FDCWD = -100;
-// include/uapi/asm-generic/fcntl.h, include/linux/net.h
+// include/uapi/asm-generic/fcntl.h, include/linux/net.h, include/linux/socket.h
 const O_PATH = 0o10000000;
 const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;
-const SOCK_NONBLOCK = 0o4000;
+const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const MSG_WAITALL = 0x100;
 const MSG_NOSIGNAL = 0x4000;
 const POLLIN = 1;
 
-/** What became of a call that an agent was asked to do. */
-export type HandedOver =
-  /** Nothing was begun: the process is to do the call itself. */
-  | "not taken"
-  /** It was begun, and its worker ended without saying how far it came: nobody may begin it a second time. */
-  | "lost"
-  /** It was done, its output written; this is its exit code. */
-  | number;
+/** The paths that are looked at, a NUL behind each, and where they begin; the last, empty one is AF_UNIX of a struct sockaddr_un. */
+const paths = "/proc/self/ns/net\0/\0.\0/proc/self/environ\0\u0001\0";
+const namespacePath = 0;
+const rootPath = 18;
+const folderPath = 20;
+const environPath = 22;
+const socketAddress = 41;
+const socketPath = 43;
+
+// In 32-bit words: struct msghdr, two struct iovec, struct cmsghdr with its descriptors, struct pollfd, struct timespec, the answer; the request.
+const vectorWord = 14;
+const controlWord = 22;
+const pollWord = 30;
+const timeWord = 32;
+const answerWord = 36;
+const requestWord = 38;
+const vectorCount = 2;
+const controlBytes = 32;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
 
 /**
  * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output,
- * working directory, umask. `name` is what the program was called as, `build` what it was built from. Reads nothing from standard input. Whatever
- * stands in the way before the call is begun (no agent, none that has time, one of another build, of another namespace or root) makes it
- * "not taken". Throws `FfiUnavailable`.
+ * working directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS. When the agent
+ * has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was begun, whatever stood
+ * in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or root); with false when
+ * the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
  *
- * Plain calls of syscall(2) in one function: this is all that a caller does, once, and every layer would cost it a part of its time.
+ * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process
+ * does, each thing once, and each would cost it some 10 µs more.
  */
-export function handOver(
-  path: string,
-  name: string,
-  build: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): HandedOver {
-  const { syscall } = systemCalls();
-  const address = unixAddress(path);
-  // All that a node without an agent pays.
-  if (address === undefined || syscall(SYS_faccessat, AT_FDCWD, addressOf(address) + 2, 0, 0, 0) !== 0)
-    return "not taken";
-  // Not to wait while others wait already: connect(2) fails then.
-  const socket = syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | O_CLOEXEC, 0, 0, 0);
-  if (socket < 0) return "not taken";
-  const answer = new Uint8Array(3);
-  const isReady =
-    syscall(SYS_connect, socket, addressOf(address), address.length, 0, 0) === 0 &&
-    isReadable(socket) &&
-    syscall(SYS_recvfrom, socket, addressOf(answer), 1, 0, 0) === 1 &&
-    answer[0] === ready;
-  if (isReady && sendRequest(socket, name, build, environment)) {
-    // Blocking from here on.
-    syscall(SYS_fcntl, socket, F_SETFL, 0, 0, 0);
-    let length;
-    // Begun, done, exit code. A reset is told once, then it is the end; any other failure is an interruption.
-    do length = syscall(SYS_recvfrom, socket, addressOf(answer), 3, MSG_WAITALL, 0);
-    while (length === -1);
-    if (answer[0] === begun) return length === 3 && answer[1] === done ? (answer[2] ?? 1) : "lost";
+export function handOver(path: string, name: string, build: string, netns: string): boolean {
+  const syscall = openSystemCall();
+  if (syscall === undefined) return true;
+  const text = `${paths}${path}\0${netns}\0${build}\0${name}`;
+  const strings = new TextEncoder().encode(text);
+  const at = addressOf(strings);
+  // All that a node without an agent pays. Anything but ASCII would stand elsewhere than it is looked for.
+  if (strings.length !== text.length || syscall(SYS_faccessat, AT_FDCWD, at + socketPath, 0, 0, 0) !== 0) return true;
+  // Not to wait where others wait already: connect(2) fails then.
+  const socket = syscall(SYS_socket, AF_UNIX, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0, 0, 0);
+  const memory = new Uint32Array(requestWord + requestBytesMax / 4);
+  const start = addressOf(memory);
+  const answer = start + 4 * answerWord;
+  const request = start + 4 * requestWord;
+  memory[pollWord] = socket;
+  memory[pollWord + 1] = POLLIN;
+  memory[timeWord + 2] = readyTimeoutNs;
+  let isBegun = false;
+  if (
+    syscall(SYS_connect, socket, at + socketAddress, 2 + path.length + 1, 0, 0) === 0 &&
+    syscall(SYS_ppoll, start + 4 * pollWord, 1, start + 4 * timeWord, 0, 0) === 1 &&
+    syscall(SYS_recvfrom, socket, answer, 1, 0, 0) === 1 &&
+    memory[answerWord] === ready
+  ) {
+    const pod = socketPath + path.length + 1;
+    syscall(SYS_newfstatat, AT_FDCWD, at + namespacePath, request + namespaceOffset, 0, 0);
+    syscall(SYS_newfstatat, AT_FDCWD, at + rootPath, request + rootOffset, 0, 0);
+    // It may be mounted for this process and not for the agent, which compares.
+    syscall(SYS_newfstatat, AT_FDCWD, at + pod, request + podOffset, 0, 0);
+    const umask = syscall(SYS_umask, 0, 0, 0, 0, 0);
+    syscall(SYS_umask, umask, 0, 0, 0, 0);
+    const folder = syscall(SYS_openat, AT_FDCWD, at + folderPath, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
+    const file = syscall(SYS_openat, AT_FDCWD, at + environPath, O_CLOEXEC, 0, 0);
+    const room = requestBytesMax - headerBytes - build.length - name.length - 1;
+    const environmentBytes = syscall(SYS_read, file, request + headerBytes, room, 0, 0);
+    const names = pod + netns.length + 1;
+    const length = headerBytes + environmentBytes + strings.length - names;
+    memory[requestWord] = requestMark;
+    memory[requestWord + 1] = length;
+    memory[requestWord + 2] = umask;
+    memory[requestWord + 3] = environmentBytes;
+    setAddress(memory, 4, start + 4 * vectorWord);
+    memory[6] = vectorCount;
+    setAddress(memory, 8, start + 4 * controlWord);
+    memory[10] = controlBytes;
+    setAddress(memory, vectorWord, request);
+    memory[vectorWord + 2] = headerBytes + environmentBytes;
+    setAddress(memory, vectorWord + 4, at + names);
+    memory[vectorWord + 6] = strings.length - names;
+    memory[controlWord] = controlBytes;
+    memory[controlWord + 2] = SOL_SOCKET;
+    memory[controlWord + 3] = SCM_RIGHTS;
+    memory[controlWord + 5] = 1;
+    memory[controlWord + 6] = 2;
+    memory[controlWord + 7] = folder;
+    // One that may have been cut off is not handed over; of a request that is not whole a worker does nothing.
+    if (
+      environmentBytes > 0 &&
+      environmentBytes < room &&
+      syscall(SYS_sendmsg, socket, start, MSG_NOSIGNAL, 0, 0) === length
+    ) {
+      // Blocking from here on.
+      syscall(SYS_fcntl, socket, F_SETFL, 0, 0, 0);
+      memory[answerWord] = 0;
+      // Begun, done, exit code. A reset is told once, then it is the end; any other failure is an interruption.
+      while (syscall(SYS_recvfrom, socket, answer, 3, MSG_WAITALL, 0) === -1);
+      const said = memory[answerWord];
+      isBegun = (said & 0xff) === begun;
+      if (isBegun && ((said >> 8) & 0xff) === done) syscall(SYS_exit_group, said >> 16, 0, 0, 0, 0);
+    }
+    syscall(SYS_close, folder, 0, 0, 0, 0);
+    syscall(SYS_close, file, 0, 0, 0, 0);
   }
   syscall(SYS_close, socket, 0, 0, 0, 0);
-  return "not taken";
+  return !isBegun;
 }
 
-/** True when there is something to read in time. */
-function isReadable(socket: number): boolean {
-  // struct pollfd: s32 fd, s16 events, s16 revents; behind it a struct timespec: s64 tv_sec, s64 tv_nsec
-  const memory = new Int32Array([socket, POLLIN, 0, 0, readyTimeoutMs * 1_000_000, 0]);
-  const bytes = new Uint8Array(memory.buffer);
-  return systemCalls().syscall(SYS_ppoll, addressOf(bytes), 1, addressOf(bytes) + 8, 0, 0) === 1;
-}
-
-/** True when the whole request is on its way, with its descriptors; of a part of one a worker does nothing. */
-function sendRequest(
-  socket: number,
-  name: string,
-  build: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): boolean {
-  const { syscall } = systemCalls();
-  const text = new TextEncoder().encode(JSON.stringify([build, name, environment]));
-  const length = textOffset + text.length;
-  if (length > requestBytesMax) return false;
-  const request = new Uint8Array(length);
-  // First of all: a small array's memory moves when its buffer is asked for, and addresses are taken below.
-  const header = new Uint32Array(request.buffer, 0, 4);
-  request.set(text, textOffset);
-  const message = messageOf(request, descriptorCount);
-  const start = addressOf(request);
-  const [namespace, root, folder] = [cString("/proc/self/ns/net"), cString("/"), cString(".")];
-  if (syscall(SYS_newfstatat, AT_FDCWD, addressOf(namespace), start + namespaceOffset, 0, 0) !== 0) return false;
-  if (syscall(SYS_newfstatat, AT_FDCWD, addressOf(root), start + rootOffset, 0, 0) !== 0) return false;
-  // A pod's namespace may be mounted for this process and not for the agent: it compares. A path that can't be is no path.
-  const pod = new TextEncoder().encode(`${environment["CNI_NETNS"] ?? ""}\0`);
-  syscall(SYS_newfstatat, AT_FDCWD, addressOf(pod), start + podOffset, 0, 0);
-  const umask = syscall(SYS_umask, 0, 0, 0, 0, 0);
-  syscall(SYS_umask, umask, 0, 0, 0, 0);
-  const directory = syscall(SYS_openat, AT_FDCWD, addressOf(folder), O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
-  header[0] = requestMark;
-  header[1] = length;
-  header[2] = umask;
-  for (let descriptor = 0; descriptor < 3; descriptor++) setDescriptor(message, descriptor, descriptor);
-  setDescriptor(message, 3, directory);
-  return syscall(SYS_sendmsg, socket, addressOf(message), MSG_NOSIGNAL, 0, 0) === length;
+/** Sets two words to a 64-bit address; the array takes the lower 32 bits of each value. */
+function setAddress(memory: Uint32Array, word: number, address: number): void {
+  memory[word] = address;
+  memory[word + 1] = address / 2 ** 32;
 }

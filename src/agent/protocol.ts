@@ -14,17 +14,18 @@ export const done = 4;
 export const requestMark = 0x01_594c50;
 
 /**
- * A request: u32 mark, u32 length of all of it, u32 umask, u32 unused, struct stat of the caller's network namespace, struct stat of its
- * root folder, struct stat of CNI_NETNS or zeros where there is nothing (what counts of each is st_dev and st_ino, the first 16 bytes on every
- * 64-bit kernel), then as JSON the text [build, program name, environment]. With it travel
- * four descriptors: standard input, output, error, and the working directory.
+ * A request: u32 mark, u32 length of all of it, u32 umask, u32 length of the environment; struct stat of the caller's network namespace, of its
+ * root folder, and of CNI_NETNS (zeros where there is nothing), of which st_dev and st_ino count, the first 16 bytes on every 64-bit kernel; the
+ * environment as the kernel has it (NAME=VALUE, each with a NUL behind it); the build, NUL, the program's name. With it travel four
+ * descriptors: standard input, output, error, and the working directory.
  */
 export const lengthOffset = 4;
 export const umaskOffset = 8;
+export const environmentLengthOffset = 12;
 export const namespaceOffset = 16;
 export const rootOffset = namespaceOffset + 144;
 export const podOffset = rootOffset + 144;
-export const textOffset = podOffset + 144;
+export const headerBytes = podOffset + 144;
 export const descriptorCount = 4;
 
 /** Above this a caller does its call itself: no runtime's environment comes near. */

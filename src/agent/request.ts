@@ -1,12 +1,12 @@
-import { isJsonObject, type JsonValue } from "../json/value.ts";
 import {
+  environmentLengthOffset,
+  headerBytes,
   lengthOffset,
   namespaceOffset,
   podOffset,
   requestBytesMax,
   requestMark,
   rootOffset,
-  textOffset,
   umaskOffset,
 } from "./protocol.ts";
 
@@ -14,7 +14,7 @@ import {
 export interface AgentRequest {
   /** What the caller was built from. */
   readonly build: string;
-  /** The name that it was called as. */
+  /** The name that it was called as; "" for the plugin that the config's "type" names. */
   readonly name: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly umask: number;
@@ -29,38 +29,35 @@ export interface AgentRequest {
 /** The identity of what does not exist. */
 export const nothing = "0:0";
 
+const decoder = new TextDecoder();
+const NUL = "\0";
+
 /** How many bytes the request has that begins like this: undefined for what is none, or not long enough to say. */
 export function lengthOf(bytes: Uint8Array): number | undefined {
-  if (bytes.length < lengthOffset + 4) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length < headerBytes) return undefined;
+  const view = viewOf(bytes);
   if (view.getUint32(0, true) !== requestMark) return undefined;
   const length = view.getUint32(lengthOffset, true);
-  return length <= textOffset || length > requestBytesMax ? undefined : length;
+  return length <= headerBytes || length > requestBytesMax ? undefined : length;
 }
 
 /** A whole request; undefined for bytes that are none. Never throws, whatever the bytes. */
 export function decodeRequest(bytes: Uint8Array): AgentRequest | undefined {
   if (lengthOf(bytes) !== bytes.length) return undefined;
-  const text = parsed(bytes.subarray(textOffset));
-  if (!Array.isArray(text) || text.length !== 3) return undefined;
-  const [build, name, environment] = text as JsonValue[];
-  if (typeof build !== "string" || typeof name !== "string" || !isJsonObject(environment)) return undefined;
-  for (const variable in environment) if (typeof environment[variable] !== "string") return undefined;
+  const view = viewOf(bytes);
+  const environmentEnd = headerBytes + view.getUint32(environmentLengthOffset, true);
+  if (environmentEnd > bytes.length) return undefined;
+  const [build, name, ...more] = decoder.decode(bytes.subarray(environmentEnd)).split(NUL);
+  if (build === undefined || name === undefined || more.length > 0) return undefined;
   return {
     build,
     name,
-    environment: environment as Record<string, string>,
-    umask: new DataView(bytes.buffer, bytes.byteOffset).getUint32(umaskOffset, true) & 0o777,
-    namespace: identityAt(bytes, namespaceOffset),
-    root: identityAt(bytes, rootOffset),
-    pod: identityAt(bytes, podOffset),
+    environment: environmentOf(decoder.decode(bytes.subarray(headerBytes, environmentEnd))),
+    umask: view.getUint32(umaskOffset, true) & 0o777,
+    namespace: identityAt(view, namespaceOffset),
+    root: identityAt(view, rootOffset),
+    pod: identityAt(view, podOffset),
   };
-}
-
-/** The identity of a file whose struct stat stands there, as `identityOf` has it. */
-function identityAt(bytes: Uint8Array, offset: number): string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
-  return identityOf({ device: view.getBigUint64(0, true), inode: view.getBigUint64(8, true) });
 }
 
 /** What two paths have in common that lead to one file. */
@@ -68,10 +65,20 @@ export function identityOf({ device, inode }: { readonly device: bigint; readonl
   return `${device}:${inode}`;
 }
 
-function parsed(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
+function identityAt(view: DataView, offset: number): string {
+  return identityOf({ device: view.getBigUint64(offset, true), inode: view.getBigUint64(offset + 8, true) });
+}
+
+/** Variables by name, what has no name left out. Without a prototype: a variable may have any name. */
+function environmentOf(text: string): Record<string, string> {
+  const environment = Object.create(null) as Record<string, string>;
+  for (const entry of text.split(NUL)) {
+    const equals = entry.indexOf("=");
+    if (equals > 0) environment[entry.slice(0, equals)] = entry.slice(equals + 1);
   }
+  return environment;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -84,10 +84,9 @@ async function answer(
   requireName(config);
   const verb = verbOf(request);
   const runtime = openRuntime(edges.environment);
-  using host = runtime.host;
   for (const warning of warnings) runtime.log.error(warning);
   using netns = new NetnsRef(request.netnsPath);
-  if (!request.netnsOverride) refuseOwnNetns(verb, netns, host);
+  if (!request.netnsOverride) refuseOwnNetns(verb, netns, runtime.host);
   try {
     await callBuiltin(
       plugin,

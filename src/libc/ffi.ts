@@ -21,7 +21,7 @@ type Memory = Uint8Array | null;
  * What making and deleting an attachment takes. Each symbol costs every process 20,000 instructions, so what is not called again and again
  * goes through syscall(2), by the numbers of system-calls.ts, and what is rare is apart.
  */
-interface Symbols extends SystemCalls {
+interface Symbols {
   __errno_location(): Pointer;
   open(path: Memory, flags: number, mode: number): number;
   close(fd: number): number;
@@ -29,11 +29,7 @@ interface Symbols extends SystemCalls {
   write(fd: number, memory: Memory, bytes: number): number;
   send(fd: number, memory: Memory, bytes: number, flags: number): number;
   recv(fd: number, memory: Memory, bytes: number, flags: number): number;
-}
-
-/** The one symbol that everything else can be called by; a process that hands its call to an agent opens no other. */
-interface SystemCalls {
-  syscall(this: void, number: number, a: number, b: number, c: number, d: number, e: number): number;
+  syscall(number: number, a: number, b: number, c: number, d: number, e: number): number;
 }
 
 interface RareSymbols {
@@ -57,9 +53,6 @@ const signatures = (): Signatures => ({
   write: { args: ["i32", "ptr", "u64"], returns: "i64_fast" },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64_fast" },
-});
-
-const systemCallSignatures = (): Signatures => ({
   syscall: { args: ["i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast"], returns: "i64_fast" },
 });
 
@@ -100,21 +93,12 @@ function tryOpen(table: Signatures): { readonly symbols: unknown } | Error {
 }
 
 let loaded: Symbols | undefined;
-let loadedSystemCalls: SystemCalls | undefined;
 let loadedRare: RareSymbols | undefined;
 
 /** The C library, opened on first use; throws `FfiUnavailable` where calls into it are impossible. */
 export function libc(): Symbols {
-  if (loaded !== undefined) return loaded;
-  loaded = load(signatures()) as Symbols;
-  loaded.syscall = systemCalls().syscall;
+  loaded ??= load(signatures()) as Symbols;
   return loaded;
-}
-
-/** As `libc`, syscall(2) alone. */
-export function systemCalls(): SystemCalls {
-  loadedSystemCalls ??= load(systemCallSignatures()) as SystemCalls;
-  return loadedSystemCalls;
 }
 
 /** As `libc`, the calls that a CNI call makes only in passing. */

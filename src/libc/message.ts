@@ -9,8 +9,8 @@ const controlOffset = headerBytes + vectorBytes;
 const controlHeaderBytes = 16;
 
 /**
- * A struct msghdr for sendmsg(2) and recvmsg(2) on a 64-bit kernel, with one vector and room for one control message behind it, in one piece
- * of memory. The caller keeps `bytes` alive as long as the message.
+ * A struct msghdr for recvmsg(2) on a 64-bit kernel, with one vector, `bytes`, and room for a control message of so many descriptors behind it, in
+ * one piece of memory. The caller keeps `bytes` alive as long as the message.
  */
 export function messageOf(bytes: Uint8Array, descriptors: number): Uint8Array {
   const controlBytes = controlHeaderBytes + 4 * descriptors;
@@ -24,15 +24,7 @@ export function messageOf(bytes: Uint8Array, descriptors: number): Uint8Array {
   view.setUint32(40, controlBytes, true);
   setAddress(view, headerBytes, addressOf(bytes));
   view.setUint32(headerBytes + 8, bytes.length, true);
-  view.setUint32(controlOffset, controlBytes, true);
-  view.setUint32(controlOffset + 8, SOL_SOCKET, true);
-  view.setUint32(controlOffset + 12, SCM_RIGHTS, true);
   return memory;
-}
-
-/** Writes the descriptor that travels at this place of the message's control part. */
-export function setDescriptor(message: Uint8Array, index: number, descriptor: number): void {
-  new DataView(message.buffer).setInt32(controlOffset + controlHeaderBytes + 4 * index, descriptor, true);
 }
 
 /** The descriptors that recvmsg(2) has put into the message; none when what came is no SCM_RIGHTS. They are the process's from now on. */

@@ -14,6 +14,7 @@ export const SYS_faccessat = isArm64 ? 48 : 269;
 export const SYS_chroot = isArm64 ? 51 : 161;
 export const SYS_fchmod = isArm64 ? 52 : 91;
 export const SYS_openat = isArm64 ? 56 : 257;
+export const SYS_read = isArm64 ? 63 : 0;
 export const SYS_close = isArm64 ? 57 : 3;
 export const SYS_getdents64 = isArm64 ? 61 : 217;
 export const SYS_ppoll = isArm64 ? 73 : 271;
