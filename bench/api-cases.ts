@@ -45,16 +45,17 @@ async function oneSize(api: ApiServerFacts, goBin: string, size: number): Promis
   const admin = new KubeAdmin(api);
   const audit = new AuditLog(api);
   using folder = temporaryFolder();
-  const sides = { ours: `ours-${size}`, theirs: `theirs-${size}` };
-  for (const [account, namespace] of [["polynic", sides.ours] as const, ["multus", sides.theirs] as const]) {
+  const sides = { ours: `ours-${size}`, agent: `agent-${size}`, theirs: `theirs-${size}` };
+  for (const [account, namespace] of [
+    ["polynic", sides.ours],
+    ["polynic", sides.agent],
+    ["multus", sides.theirs],
+  ] as const) {
     await fill(admin, namespace, size, folder.path);
     await writeKubeconfig(api, admin, account, folder.path, namespace);
   }
   audit.take("");
-  const rows = withSides((side) => {
-    const namespace = side.isOurs ? sides.ours : sides.theirs;
-    return measureOn(side, goBin, namespace, folder.path);
-  });
+  const rows = await withSides((side) => measureOn(side, goBin, sides[side.name], folder.path));
   await Bun.sleep(settleMs);
   const requests = countRequests(audit, sides);
   return rows.map((row) => ({

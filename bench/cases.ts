@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Netns } from "../src/netns/netns.ts";
+import { TestAgent } from "../test/kit/agent.ts";
 import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
-import { type Exec, measurePairs, time } from "./pair.ts";
+import { type Exec, measureInTurn, type Measures, type SideName, time } from "./pair.ts";
 import type { Row } from "./table.ts";
 
 export const ourBin = join(import.meta.dirname, "..", "dist", "bin");
@@ -48,11 +49,10 @@ function processStart(goBin: string): Row[] {
     stdin: "{}",
   });
   return (["multus", "macvlan", "host-local"] as const).map((name) => {
-    const { ours, theirs } = measurePairs(
-      pairsOfStart,
-      () => [time(version(goBin, name))],
-      () => [time(version(ourBin, name))],
-    );
+    const { ours, theirs } = measureInTurn(pairsOfStart, {
+      theirs: () => [time(version(goBin, name))],
+      ours: () => [time(version(ourBin, name))],
+    });
     return {
       what: `process start: ${name} VERSION`,
       ours: ours[0] ?? [],
@@ -66,13 +66,15 @@ function processStart(goBin: string): Row[] {
 function plugin(goBin: string, name: string, config: PluginConf, target: number): Case {
   return {
     name,
-    run: () =>
-      withSides((side) => {
-        const bin = side.isOurs ? ourBin : goBin;
-        const netconf = { cniVersion: "1.0.0", name: "bench", ...config };
-        const stdin = JSON.stringify({ ...netconf, ipam: { ...netconf.ipam, dataDir: join(side.folder, "leases") } });
-        return (run) => addAndDel(side, run, join(bin, netconf.type), { CNI_PATH: bin }, stdin);
-      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, target })),
+    run: async () =>
+      (
+        await withSides((side) => {
+          const bin = side.isOurs ? ourBin : goBin;
+          const netconf = { cniVersion: "1.0.0", name: "bench", ...config };
+          const stdin = JSON.stringify({ ...netconf, ipam: { ...netconf.ipam, dataDir: join(side.folder, "leases") } });
+          return (run) => addAndDel(side, run, join(bin, netconf.type), { CNI_PATH: bin }, stdin);
+        })
+      ).map((row) => ({ ...row, what: `${name}: ${row.what}`, target })),
   };
 }
 
@@ -81,38 +83,40 @@ function dispatcher(goBin: string, count: number): Case {
   const name = `dispatcher, ${count} networks`;
   return {
     name,
-    run: () =>
-      withSides((side) => {
-        const networks = Array.from({ length: count }, (_, index) => ({
-          cniVersion: "1.0.0",
-          name: `net-${index}`,
-          type: "macvlan",
-          master: "eth0",
-          ipam: { ...hostLocal(`10.${210 + index}.0.0/16`), dataDir: join(side.folder, "leases") },
-        }));
-        const first = {
-          cniVersion: "1.0.0",
-          name: "cluster",
-          type: "bridge",
-          bridge: "br-bench",
-          isGateway: true,
-          ipam: { ...hostLocal("10.203.0.0/16"), dataDir: join(side.folder, "leases") },
-        };
-        const config = {
-          cniVersion: "1.0.0",
-          name: "multus-cni-network",
-          type: "multus",
-          cniDir: join(side.folder, "multus"),
-          logFile: "",
-          binDir: side.isOurs ? ourBin : goBin,
-        };
-        const stdin = side.isOurs
-          ? JSON.stringify({ ...config, manifests: writeManifests(side.folder, networks), delegates: [first] })
-          : JSON.stringify({ ...config, delegates: [first, ...networks] });
-        const bin = side.isOurs ? ourBin : goBin;
-        const args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench";
-        return (run) => addAndDel(side, run, join(bin, "multus"), { CNI_PATH: bin, CNI_ARGS: args }, stdin);
-      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(count === 4 ? { target: 0.35 } : {}) })),
+    run: async () =>
+      (
+        await withSides((side) => {
+          const networks = Array.from({ length: count }, (_, index) => ({
+            cniVersion: "1.0.0",
+            name: `net-${index}`,
+            type: "macvlan",
+            master: "eth0",
+            ipam: { ...hostLocal(`10.${210 + index}.0.0/16`), dataDir: join(side.folder, "leases") },
+          }));
+          const first = {
+            cniVersion: "1.0.0",
+            name: "cluster",
+            type: "bridge",
+            bridge: "br-bench",
+            isGateway: true,
+            ipam: { ...hostLocal("10.203.0.0/16"), dataDir: join(side.folder, "leases") },
+          };
+          const config = {
+            cniVersion: "1.0.0",
+            name: "multus-cni-network",
+            type: "multus",
+            cniDir: join(side.folder, "multus"),
+            logFile: "",
+            binDir: side.isOurs ? ourBin : goBin,
+          };
+          const stdin = side.isOurs
+            ? JSON.stringify({ ...config, manifests: writeManifests(side.folder, networks), delegates: [first] })
+            : JSON.stringify({ ...config, delegates: [first, ...networks] });
+          const bin = side.isOurs ? ourBin : goBin;
+          const args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench";
+          return (run) => addAndDel(side, run, join(bin, "multus"), { CNI_PATH: bin, CNI_ARGS: args }, stdin);
+        })
+      ).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(count === 4 ? { target: 0.35 } : {}) })),
   };
 }
 
@@ -133,26 +137,41 @@ function writeManifests(folder: string, networks: readonly { readonly name: stri
 
 /** One side of a comparison: a node of its own and a folder for its state. */
 export interface Side {
+  readonly name: SideName;
   readonly isOurs: boolean;
   readonly node: NodeNetns;
   readonly folder: string;
+  /** POLYNIC_AGENT: the socket of the side's agent, or "off". */
+  readonly agent: string;
 }
 
-/** ADD and DEL of pods on both sides in turn; `prepare` gets a side ready and returns what measures one pod on it. */
-export function withSides(prepare: (side: Side) => (run: number) => number[]): Row[] {
-  using lan = new Lan({ nodes: 2 });
+const sideNames = ["theirs", "ours", "agent"] as const;
+
+/** ADD and DEL of pods on all sides in turn; `prepare` gets a side ready and returns what measures one pod on it. */
+export async function withSides(prepare: (side: Side) => (run: number) => number[]): Promise<Row[]> {
+  using lan = new Lan({ nodes: sideNames.length });
   const folder = mkdtempSync(join(tmpdir(), "polynic-bench-"));
+  await using agent = await TestAgent.start({ node: lan.node(sideNames.indexOf("agent")), folder, level: "verbose" });
   try {
-    const [theirs, ours] = [false, true].map((isOurs, index) => {
-      const side = { isOurs, node: lan.node(index), folder: join(folder, String(index)) };
-      mkdirSync(side.folder);
-      return prepare(side);
-    });
-    if (theirs === undefined || ours === undefined) throw new TypeError("a comparison has two sides");
-    const taken = measurePairs(pairsOfVerbs, theirs, ours);
+    const measures: Measures = Object.fromEntries(
+      sideNames.map((name, index) => {
+        const socket = name === "agent" ? agent.socket : "off";
+        const side = {
+          name,
+          isOurs: name !== "theirs",
+          node: lan.node(index),
+          folder: join(folder, name),
+          agent: socket,
+        };
+        mkdirSync(side.folder, { recursive: true });
+        return [name, prepare(side)];
+      }),
+    );
+    const taken = measureInTurn(pairsOfVerbs, measures);
     return ["ADD", "DEL"].map((what, step) => ({
       what,
       ours: taken.ours[step] ?? [],
+      agent: taken.agent[step] ?? [],
       theirs: taken.theirs[step] ?? [],
     }));
   } finally {
@@ -178,6 +197,7 @@ export function addAndDel(
       CNI_CONTAINERID: `bench-${run}`,
       CNI_NETNS: pod.path,
       CNI_IFNAME: "eth0",
+      POLYNIC_AGENT: side.agent,
       ...environment,
     },
   });

@@ -25,20 +25,24 @@ export function time({ command, environment, stdin }: Exec): number {
   return elapsed;
 }
 
-/** What both sides of a pair took; `steps` run in order for theirs, then for ours, `pairs` times after one that is not counted. */
-export function measurePairs(
-  pairs: number,
-  theirs: (run: number) => number[],
-  ours: (run: number) => number[],
-): { ours: number[][]; theirs: number[][] } {
-  const taken: { ours: number[][]; theirs: number[][] } = { ours: [], theirs: [] };
-  theirs(0);
-  ours(0);
+/** Calls before the counted ones: of a program that starts anew each time they fill the caches, of an agent they warm each of its workers. */
+const uncounted = { theirs: 1, ours: 1, agent: 12 } as const;
+
+/** Who is measured: the Go original, our executable, and our executable with an agent. */
+export type SideName = keyof typeof uncounted;
+
+/** What is measured on each side; it runs steps in order and returns the milliseconds of each. */
+export type Measures = { readonly [side in SideName]?: (run: number) => number[] };
+
+/** What all sides took, by step and run; they run in turn, `pairs` times. */
+export function measureInTurn(pairs: number, measures: Measures): Record<SideName, number[][]> {
+  const taken: Record<SideName, number[][]> = { theirs: [], ours: [], agent: [] };
+  const sides = Object.entries(measures) as [SideName, (run: number) => number[]][];
+  for (const [side, measure] of sides) for (let call = 0; call < uncounted[side]; call += 1) measure(0);
   for (let run = 1; run <= pairs; run += 1) {
-    const go = theirs(run);
-    const polynic = ours(run);
-    go.forEach((value, step) => (taken.theirs[step] ??= []).push(value));
-    polynic.forEach((value, step) => (taken.ours[step] ??= []).push(value));
+    for (const [side, measure] of sides) {
+      measure(run).forEach((value, step) => (taken[side][step] ??= []).push(value));
+    }
   }
   return taken;
 }

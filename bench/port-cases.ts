@@ -17,24 +17,29 @@ function chain(goBin: string, backend: string): Case {
   const name = `macvlan + tuning + sbr + portmap by ${backend}, 4 ports`;
   return {
     name,
-    run: () =>
-      withSides((side) => {
-        const ipam = {
-          ...hostLocal("10.204.0.0/16"),
-          dataDir: join(side.folder, "leases"),
-          routes: [{ dst: "0.0.0.0/0" }],
-        };
-        const plugins = [
-          { type: "macvlan", master: "eth0", ipam },
-          { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_filter": "1" }, capabilities: { mac: true } },
-          { type: "sbr" },
-          { type: "portmap", backend, capabilities: { portMappings: true } },
-        ];
-        const folder = join(side.folder, "net.d");
-        mkdirSync(folder);
-        writeFileSync(join(folder, "bench.conflist"), JSON.stringify({ cniVersion: "1.0.0", name: network, plugins }));
-        return (run) => addAndDelList(side, goBin, folder, { mac: macOf(run), portMappings: ports(run, 4) });
-      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(row.what === "ADD" ? { target: 0.35 } : {}) })),
+    run: async () =>
+      (
+        await withSides((side) => {
+          const ipam = {
+            ...hostLocal("10.204.0.0/16"),
+            dataDir: join(side.folder, "leases"),
+            routes: [{ dst: "0.0.0.0/0" }],
+          };
+          const plugins = [
+            { type: "macvlan", master: "eth0", ipam },
+            { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_filter": "1" }, capabilities: { mac: true } },
+            { type: "sbr" },
+            { type: "portmap", backend, capabilities: { portMappings: true } },
+          ];
+          const folder = join(side.folder, "net.d");
+          mkdirSync(folder);
+          writeFileSync(
+            join(folder, "bench.conflist"),
+            JSON.stringify({ cniVersion: "1.0.0", name: network, plugins }),
+          );
+          return (run) => addAndDelList(side, goBin, folder, { mac: macOf(run), portMappings: ports(run, 4) });
+        })
+      ).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(row.what === "ADD" ? { target: 0.35 } : {}) })),
   };
 }
 
@@ -43,23 +48,25 @@ function alone(goBin: string, backend: string): Case {
   const name = `portmap by ${backend}, 10 ports`;
   return {
     name,
-    run: () =>
-      withSides((side) => (run) => {
-        const bin = side.isOurs ? ourBin : goBin;
-        const stdin = JSON.stringify({
-          cniVersion: "1.0.0",
-          name: network,
-          type: "portmap",
-          backend,
-          runtimeConfig: { portMappings: ports(run, 10) },
-          prevResult: {
+    run: async () =>
+      (
+        await withSides((side) => (run) => {
+          const bin = side.isOurs ? ourBin : goBin;
+          const stdin = JSON.stringify({
             cniVersion: "1.0.0",
-            interfaces: [{ name: "eth0", sandbox: "/run/netns/of-the-pod" }],
-            ips: [{ address: `10.205.0.${run + 2}/16`, interface: 0 }],
-          },
-        });
-        return addAndDel(side, run, join(bin, "portmap"), { CNI_PATH: bin }, stdin);
-      }).map((row) => ({ ...row, what: `${name}: ${row.what}`, target: 0.2 })),
+            name: network,
+            type: "portmap",
+            backend,
+            runtimeConfig: { portMappings: ports(run, 10) },
+            prevResult: {
+              cniVersion: "1.0.0",
+              interfaces: [{ name: "eth0", sandbox: "/run/netns/of-the-pod" }],
+              ips: [{ address: `10.205.0.${run + 2}/16`, interface: 0 }],
+            },
+          });
+          return addAndDel(side, run, join(bin, "portmap"), { CNI_PATH: bin }, stdin);
+        })
+      ).map((row) => ({ ...row, what: `${name}: ${row.what}`, target: 0.2 })),
   };
 }
 
@@ -87,6 +94,7 @@ function addAndDelList(side: Side, goBin: string, folder: string, capabilities: 
     environment: {
       CNI_PATH: bin,
       CNI_IFNAME: "net1",
+      POLYNIC_AGENT: side.agent,
       NETCONFPATH: folder,
       CAP_ARGS: JSON.stringify(capabilities),
     },

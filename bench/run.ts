@@ -1,4 +1,4 @@
-// `npm run bench`: polynic beside the Go originals, pair by pair in one run; writes docs/performance.md.
+// `npm run bench`: polynic, without and with an agent, beside the Go originals in one run; writes docs/performance.md.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureProgram, etcd } from "../test/kit/debian-program.ts";
@@ -57,8 +57,8 @@ async function main(): Promise<number> {
 function header(): string {
   return `# Performance
 
-\`npm run bench\` wrote this page. Every row is one run of both programs in turn (theirs, ours, theirs, ours …) on one machine, so only the ratio
-travels to other machines; it is the median of the ratios pair by pair.
+\`npm run bench\` wrote this page. Every row is one run of all sides in turn (theirs, ours, ours with an [agent](agent.md), theirs …) on one machine, so
+only the ratio travels to other machines; it is the median of the ratios run by run.
 
 Machine: ${describeMachine()}
 `;

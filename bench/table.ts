@@ -1,7 +1,9 @@
-/** One measured call: wall milliseconds of ours and theirs, run by run, pairs at equal positions. */
+/** One measured call: wall milliseconds of each side, run by run, those of one run at equal positions. */
 export interface Row {
   readonly what: string;
   readonly ours: readonly number[];
+  /** Ours with an agent; absent where a call never goes there. */
+  readonly agent?: readonly number[];
   readonly theirs: readonly number[];
   /** The budget for ours/theirs, where there is one. */
   readonly target?: number;
@@ -16,37 +18,54 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** The rows as a Markdown table: medians and 90th percentiles, the median of the pairwise ratios, and the target with by how much it is missed. */
+/** The rows as a Markdown table: medians and 90th percentiles, the median of the ratios run by run, and the target with by how much it is missed. */
 export function renderTable(rows: readonly Row[]): string {
-  const lines = rows.map(({ what, ours, theirs, target, targetMs, requests }) => {
-    const ratio = quantile(
-      ours.map((value, index) => value / (theirs[index] ?? Number.NaN)),
-      0.5,
-    );
+  const lines = rows.map(({ what, ours, agent, theirs, target, targetMs, requests }) => {
+    const alone = ratioOf(ours, theirs);
+    const withAgent = agent === undefined ? Number.NaN : ratioOf(agent, theirs);
     const cells = [
       what,
-      quantile(ours, 0.5).toFixed(1),
-      quantile(ours, 0.9).toFixed(1),
-      theirs.length === 0 ? "–" : quantile(theirs, 0.5).toFixed(1),
-      theirs.length === 0 ? "–" : quantile(theirs, 0.9).toFixed(1),
-      theirs.length === 0 ? "–" : `${ratio.toFixed(2)}x`,
-      [verdict(ratio, target, "x", 2), verdict(quantile(ours, 0.5), targetMs, " ms", 1)].filter(Boolean).join("; "),
+      ...[ours, agent ?? [], theirs].flatMap((times) => [milliseconds(times, 0.5), milliseconds(times, 0.9)]),
+      ...[alone, withAgent].map((ratio) => (Number.isNaN(ratio) ? "–" : `${ratio.toFixed(2)}x`)),
+      [
+        target === undefined ? "" : `≤ ${target.toFixed(2)}x`,
+        targetMs === undefined ? "" : `≤ ${targetMs.toFixed(1)} ms`,
+      ]
+        .filter(Boolean)
+        .join("; "),
+      judged(alone, quantile(ours, 0.5), target, targetMs),
+      agent === undefined ? "" : judged(withAgent, quantile(agent, 0.5), target, targetMs),
       String(ours.length),
       requests === undefined ? "" : `${requests.ours.toFixed(1)} / ${requests.theirs.toFixed(1)}`,
     ];
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    "| what | polynic p50 ms | p90 | Go p50 ms | p90 | ratio | target | pairs | API requests |",
-    "|---|---|---|---|---|---|---|---|---|",
+    "| what | polynic p50 ms | p90 | with the agent p50 | p90 | Go p50 | p90 | ratio | with the agent | target | polynic | with the agent | runs | API requests |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ...lines,
   ].join("\n");
 }
 
-/** "≤ 0.40x, met", or by how much it is not; "" without a target. Compared as printed. */
+function milliseconds(times: readonly number[], share: number): string {
+  return times.length === 0 ? "–" : quantile(times, share).toFixed(1);
+}
+
+function ratioOf(ours: readonly number[], theirs: readonly number[]): number {
+  return quantile(
+    ours.map((value, index) => value / (theirs[index] ?? Number.NaN)),
+    0.5,
+  );
+}
+
+/** Whether what was measured meets its targets, or by how much it does not; "" without any. */
+function judged(ratio: number, ms: number, target: number | undefined, targetMs: number | undefined): string {
+  return [verdict(ratio, target, "", 2), verdict(ms, targetMs, " ms", 1)].filter(Boolean).join("; ");
+}
+
+/** "met", or by how much it is not; "" without a target. Compared as printed. */
 function verdict(measured: number, target: number | undefined, unit: string, digits: number): string {
   if (target === undefined) return "";
   const excess = Number(measured.toFixed(digits)) - target;
-  const outcome = excess <= 0 ? "met" : `missed by ${excess.toFixed(digits)}`;
-  return `≤ ${target.toFixed(digits)}${unit}, ${outcome}`;
+  return excess <= 0 ? "met" : `missed by ${excess.toFixed(digits)}${unit}`;
 }

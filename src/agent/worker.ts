@@ -35,7 +35,7 @@ export interface WorkerOptions {
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
   const worker = new Worker(options);
-  options.log.debug("ready for calls", { pid: process.pid });
+  options.log.verbose("ready for calls", { pid: process.pid });
   for (let calls = 0; calls < options.callLimit; calls++) {
     using connection = acceptWhileParentLives(options);
     if (connection === undefined) return;

@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly folder: string;
   readonly workers?: number;
   readonly words?: readonly string[];
+  /** Of its log; tests count the lines of "debug". */
+  readonly level?: "debug" | "verbose";
   readonly executable?: string;
 }
 
@@ -27,7 +29,14 @@ export class TestAgent implements AsyncDisposable {
 
   /** Starts one and waits until all workers wait for calls. */
   static async start(options: AgentOptions): Promise<TestAgent> {
-    const { folder, node, workers = 2, words = [], executable = join(polynicBin, "polynic") } = options;
+    const {
+      folder,
+      node,
+      workers = 2,
+      words = [],
+      level = "debug",
+      executable = join(polynicBin, "polynic"),
+    } = options;
     const socket = join(folder, "agent", "agent.sock");
     const command = [
       executable,
@@ -37,7 +46,7 @@ export class TestAgent implements AsyncDisposable {
       "--workers",
       String(workers),
       "--log-level",
-      "debug",
+      level,
       ...words,
     ];
     const daemon = startDaemon({
