@@ -2,11 +2,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startApiServer } from "../test/kit/api-server.ts";
-import { prepareCluster } from "../test/kit/cluster.ts";
+import { type ApiServerFacts, startApiServer } from "../test/kit/api-server.ts";
+import { kubeconfig, prepareCluster } from "../test/kit/cluster.ts";
 import { polynicBin } from "../test/kit/cni-caller.ts";
 import { disagreements } from "../test/kit/duplicate-detector.ts";
 import { connectPools, eventually, IpamWorld } from "../test/kit/ipam-world.ts";
+import { KubeAdmin } from "../test/kit/kube-admin.ts";
+import { type ClusterLoad, runCluster } from "./ipam-cluster.ts";
 import { type IpamFigures, type IpamLoad, runLoad } from "./ipam-run.ts";
 import { describeMachine } from "./machine.ts";
 
@@ -25,17 +27,23 @@ const loads: readonly IpamLoad[] = [
   { what: "1 at a time, not checked", range: "10.4.0.0/22", adds: 20, width: 1, over: apart },
   { what: "10 at once, not checked", range: "10.5.0.0/22", adds, width: 10, over: apart },
   { what: "50 at once, not checked", range: "10.6.0.0/22", adds, width: 50, over: apart },
+  { what: `1 at a time, 500 taken, ${checked}`, range: "10.16.0.0/20", adds: 20, width: 1, taken: 500 },
+  { what: `1 at a time, 2,000 taken, ${checked}`, range: "10.17.0.0/20", adds: 20, width: 1, taken: 2000 },
   { what: `10 at once, 500 taken, ${checked}`, range: "10.8.0.0/20", adds, width: 10, taken: 500 },
   { what: `10 at once, 2,000 taken, ${checked}`, range: "10.9.0.0/20", adds, width: 10, taken: 2000 },
+  { what: `50 at once, 500 taken, ${checked}`, range: "10.18.0.0/20", adds, width: 50, taken: 500 },
+  { what: `50 at once, 2,000 taken, ${checked}`, range: "10.19.0.0/20", adds, width: 50, taken: 2000 },
   { what: "10 at once, 2,000 taken, not checked", range: "10.10.0.0/20", adds, width: 10, taken: 2000, over: apart },
   { what: "500 of 500, 50 at once", range: "10.12.0.1-10.12.1.244/22", adds: 500, width: 50 },
-  { what: "1,000 pods of 10 nodes, 50 at once", range: "10.13.0.0/16", adds: 1000, width: 50, nodes: 10 },
+  { what: "1,000 addresses on 10 nodes, 50 at once", range: "10.13.0.0/16", adds: 1000, width: 50, nodes: 10 },
 ];
 /** Loads that the Go side does not get through in the time of a bench; published: 2529 s. */
-const oursOnly = new Set(["1,000 pods of 10 nodes, 50 at once"]);
+const oursOnly = new Set(["1,000 addresses on 10 nodes, 50 at once"]);
+const pods = { what: "1,000 pods on 10 nodes by the dispatcher, 100 at once, with their status", adds: 1000 };
+const cluster: ClusterLoad = { range: "10.14.0.0/16", nodes: 10, podsPerNode: 100, width: 10 };
 
 interface Line {
-  readonly load: IpamLoad;
+  readonly load: Pick<IpamLoad, "what" | "adds">;
   readonly go: IpamFigures | undefined;
   readonly ours: IpamFigures;
   /** How the index stood to the claims at the end. */
@@ -50,6 +58,10 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
     say(`measuring whereabouts, ${load.what}`);
     lines.push(await measure(load, say));
   }
+  if (only.length === 0 || only.some((word) => pods.what.includes(word))) {
+    say(`measuring whereabouts, ${pods.what}`);
+    lines.push(await measureCluster(say));
+  }
   const table = render(lines);
   process.stdout.write(`${table}\n`);
   if (only.length > 0) return;
@@ -62,43 +74,68 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
 
 /** A server of its own for each load, so that none inherits what another has left. */
 async function measure(load: IpamLoad, say: (line: string) => void): Promise<Line> {
-  const folder = mkdtempSync(join(tmpdir(), "polynic-bench-ipam-"));
-  const server = await startApiServer(join(folder, "server"));
-  try {
-    await prepareCluster(server);
+  return await withServer(async (server, folder) => {
     const goWorld = await IpamWorld.make(server);
     const go = oursOnly.has(load.what) ? undefined : await runLoad(server, goWorld, "go", load, folder);
     if (go !== undefined) say(`  Go: ${inWords(go)}`);
     const world = await IpamWorld.make(server);
-    await Bun.write(join(folder, "controller.kubeconfig"), await world.kubeconfig("polynic-ipam"));
-    const controller = Bun.spawn(
-      [
-        join(polynicBin, "polynic"),
-        "controller",
-        "ipam",
-        "--gc-schedule",
-        "@hourly",
-        "--kubeconfig",
-        join(folder, "controller.kubeconfig"),
-      ],
-      {
-        stdio: ["ignore", "ignore", Bun.file(join(folder, "controller.log"))],
-        env: { WHEREABOUTS_NAMESPACE: world.namespace },
-      },
-    );
-    try {
-      const ours = await runLoad(server, world, "ours", load, folder);
-      say(`  ours: ${inWords(ours)}`);
-      const { pools } = await connectPools(server, "polynic-ipam", world.namespace);
-      const left = await eventually(() => disagreements(pools), [], 30_000);
-      return { load, go, ours, isSettled: left.length === 0 };
-    } finally {
-      controller.kill("SIGKILL");
-      await controller.exited;
-    }
+    const text = await world.kubeconfig("polynic-ipam");
+    const settled = await withController(server, world.namespace, text, folder, async () => {
+      return await runLoad(server, world, "ours", load, folder);
+    });
+    say(`  ours: ${inWords(settled.ours)}`);
+    return { load, go, ...settled };
+  });
+}
+
+async function measureCluster(say: (line: string) => void): Promise<Line> {
+  return await withServer(async (server, folder) => {
+    const admin = new KubeAdmin(server);
+    const user = { token: await admin.token("kube-system", "polynic-ipam") };
+    const text = kubeconfig({ server: admin.server, ca: server.ca, user, namespace: "kube-system" });
+    const settled = await withController(server, "kube-system", text, folder, async () => {
+      return await runCluster(server, cluster);
+    });
+    say(`  ours: ${inWords(settled.ours)}`);
+    return { load: pods, go: undefined, ...settled };
+  });
+}
+
+async function withServer(work: (server: ApiServerFacts, folder: string) => Promise<Line>): Promise<Line> {
+  const folder = mkdtempSync(join(tmpdir(), "polynic-bench-ipam-"));
+  const server = await startApiServer(join(folder, "server"));
+  try {
+    await prepareCluster(server);
+    return await work(server, folder);
   } finally {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What our side shows while a controller of ours runs, and whether the index comes to rest after it. */
+async function withController(
+  server: ApiServerFacts,
+  namespace: string,
+  credentials: string,
+  folder: string,
+  work: () => Promise<IpamFigures>,
+): Promise<Pick<Line, "ours" | "isSettled">> {
+  const file = join(folder, "controller.kubeconfig");
+  await Bun.write(file, credentials);
+  const command = [join(polynicBin, "polynic"), "controller", "ipam", "--gc-schedule", "@hourly", "--kubeconfig", file];
+  const controller = Bun.spawn(command, {
+    stdio: ["ignore", "ignore", Bun.file(join(folder, "controller.log"))],
+    env: { WHEREABOUTS_NAMESPACE: namespace },
+  });
+  try {
+    const ours = await work();
+    const { pools } = await connectPools(server, "polynic-ipam", namespace);
+    const left = await eventually(() => disagreements(pools), [], 30_000);
+    return { ours, isSettled: left.length === 0 };
+  } finally {
+    controller.kill("SIGKILL");
+    await controller.exited;
   }
 }
 
@@ -125,7 +162,13 @@ Duplicate detector: **${claims} claims made by ours, ${duplicates} duplicates**;
 `;
 }
 
-function row(what: string, side: string, { adds: count }: IpamLoad, figures: IpamFigures, go?: IpamFigures): string {
+function row(
+  what: string,
+  side: string,
+  { adds: count }: Line["load"],
+  figures: IpamFigures,
+  go?: IpamFigures,
+): string {
   const { addMs, addWallMs, delWallMs, failed, requestsPerAdd, serverCpuMs } = figures;
   const ratio = go === undefined ? "" : (go.addWallMs / addWallMs).toFixed(1);
   const cells = [

@@ -13,12 +13,17 @@ export interface Conflict {
   readonly entry: Allocation;
 }
 
+/** A key of which the claim is missing, or the entry. */
+export type Unsettled =
+  | { readonly lacks: "claim"; readonly key: string }
+  | { readonly lacks: "entry"; readonly key: string; readonly claim: Reservation };
+
 /** What makes a pool's map show the claims on its addresses. */
 export interface IndexPlan {
   readonly changes: readonly PoolChange[];
   readonly conflicts: readonly Conflict[];
-  /** Keys of entries whose claims are not to be seen, left for now. */
-  readonly unsettled: readonly string[];
+  /** What is left for now: entries whose claims are not to be seen, and entries that a node is about to write itself. */
+  readonly unsettled: readonly Unsettled[];
   /** Entries that the map has when the changes are done. */
   readonly held: number;
 }
@@ -28,18 +33,24 @@ const nothing: IndexPlan = { changes: [], conflicts: [], unsettled: [], held: 0 
 /**
  * What is to be changed in a pool's map so that every claim has its entry and every entry that only shows a claim has that claim, pure. What
  * others have written is never touched: it holds its address. `isSettled` is asked for an entry whose claim is not to be seen; false
- * leaves it for now, since what is seen of claims may be older than what is seen of the pool. A pool whose range can't be used gets nothing.
+ * leaves it for now, since what is seen of claims may be older than what is seen of the pool. And it is asked for a claim without an entry if its
+ * node writes that itself. A pool whose range can't be used gets nothing.
  */
 export function planIndex(
   pool: IpPool,
   claims: Iterable<Reservation>,
-  isSettled: (key: string) => boolean = () => true,
+  isSettled: (unsettled: Unsettled) => boolean = () => true,
 ): IndexPlan {
   const range = parsePoolRange(pool.range);
   if (range === undefined) return nothing;
   const changes: PoolChange[] = [];
   const conflicts: Conflict[] = [];
-  const unsettled: string[] = [];
+  const unsettled: Unsettled[] = [];
+  const isLeft = (open: Unsettled): boolean => {
+    if (isSettled(open)) return false;
+    unsettled.push(open);
+    return true;
+  };
   const shown = new Map<string, Allocation>();
   for (const claim of claims) {
     const found = placeOf(claim, range);
@@ -54,8 +65,10 @@ export function planIndex(
     }
     shown.set(key, wanted);
     const current = allocationOf(pool.allocations, key);
-    if (current === undefined) changes.push({ op: "add", key, entry: wanted });
-    else if (!isIndexId(current.id)) {
+    if (current === undefined) {
+      if (claimFactsOf(claim)?.isEntered === true && isLeft({ lacks: "entry", key, claim })) continue;
+      changes.push({ op: "add", key, entry: wanted });
+    } else if (!isIndexId(current.id)) {
       if (current.podref !== claim.podref || current.ifname !== wanted.ifname)
         conflicts.push({ pool: pool.name, address: formatIp(address), claim, entry: current });
     } else if (!isSame(current, wanted)) changes.push({ op: "replace", key, id: current.id, entry: wanted });
@@ -65,10 +78,7 @@ export function planIndex(
     held++;
     const current = allocationOf(pool.allocations, key);
     if (current === undefined || shown.has(key) || !isIndexId(current.id)) continue;
-    if (!isSettled(key)) {
-      unsettled.push(key);
-      continue;
-    }
+    if (isLeft({ lacks: "claim", key })) continue;
     changes.push({ op: "remove", key, id: current.id });
     held--;
   }

@@ -16,8 +16,8 @@ import {
   reservationSchema,
 } from "../pool/objects.ts";
 import { follow } from "./follow.ts";
-import { type Conflict, planIndex } from "./index-plan.ts";
-import { type IndexTimes, PoolSchedule } from "./pool-schedule.ts";
+import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
+import { PoolSchedule, timesFor } from "./pool-schedule.ts";
 import { stripManagers, usedAnnotation, usedText, writeIndex } from "./write-index.ts";
 
 export interface IndexerOptions {
@@ -25,7 +25,6 @@ export interface IndexerOptions {
   readonly pools: Pools;
   readonly signal: AbortSignal;
   readonly log: Logger;
-  readonly times?: IndexTimes;
 }
 
 const longestDelayMs = 10_000;
@@ -33,6 +32,10 @@ const longestDelayMs = 10_000;
 const largestBatch = 500;
 /** Entries from which on the server's records of who manages them cost noticeable time. */
 const largePool = 200;
+/** Where nodes write the entries of a large pool themselves, it is not written anew for each just to say how many there are. */
+const countEveryMs = 5000;
+/** So long a node that writes the entries of its claims itself is given for a new one. */
+const enterWithinMs = 3000;
 
 /**
  * Keeps the map of every pool in step with the claims on its addresses, from what is watched of both, until the signal is aborted. One request
@@ -47,6 +50,9 @@ export class Indexer {
   readonly #schedules = new Map<string, PoolSchedule>();
   readonly #relieved = new Set<string>();
   readonly #known = new Set<string>();
+  /** Claims that were made since the last list. */
+  readonly #appearedAt = new Map<string, number>();
+  readonly #writtenAt = new Map<string, number>();
   readonly #stop = new AbortController();
   #failure: unknown;
   #hasPools = false;
@@ -104,6 +110,7 @@ export class Indexer {
   #listClaims(claims: readonly Reservation[]): void {
     const before = [...this.#claims.keys()];
     this.#claims.clear();
+    this.#appearedAt.clear();
     for (const claim of claims) this.#put(claim);
     this.#hasClaims = true;
     for (const name of new Set([...before, ...this.#claims.keys(), ...this.#pools.keys()])) this.#mark(name);
@@ -112,8 +119,11 @@ export class Indexer {
   #changeClaim(type: string, claim: Reservation): void {
     const { pool = "" } = claimFactsOf(claim) ?? {};
     if (pool === "") return;
-    if (type === "DELETED") this.#claims.get(pool)?.delete(claim.name);
-    else this.#put(claim);
+    if (type === "ADDED") this.#appearedAt.set(claim.name, performance.now());
+    if (type === "DELETED") {
+      this.#claims.get(pool)?.delete(claim.name);
+      this.#appearedAt.delete(claim.name);
+    } else this.#put(claim);
     this.#mark(pool);
   }
 
@@ -139,7 +149,8 @@ export class Indexer {
   #schedule(name: string): PoolSchedule {
     let schedule = this.#schedules.get(name);
     if (schedule === undefined) {
-      schedule = new PoolSchedule(() => this.#write(name), this.#signal, this.#options.times);
+      const entries = (): number => Object.keys(this.#pools.get(name)?.allocations ?? {}).length;
+      schedule = new PoolSchedule(() => this.#write(name), this.#signal, timesFor(entries));
       this.#schedules.set(name, schedule);
     }
     return schedule;
@@ -163,13 +174,14 @@ export class Indexer {
     const pool = this.#pools.get(name) ?? (await this.#make(name, claims));
     if (pool === undefined) return true;
     const schedule = this.#schedule(name);
-    const plan = planIndex(pool, claims.values(), (key) => schedule.isSettled(key));
+    const plan = planIndex(pool, claims.values(), (open) => schedule.isSettled(open) && !this.#isYoung(open));
     schedule.waitFor(plan.unsettled);
     this.#tell(plan.conflicts);
     const used = usedText(pool.range, plan.held);
     const changes = plan.changes.slice(0, largestBatch);
     const isLast = changes.length === plan.changes.length && plan.unsettled.length === 0;
     if (changes.length === 0 && pool.annotations[usedAnnotation] === used) return isLast;
+    if (changes.length === 0 && !this.#mayCount(pool)) return false;
     await this.#relieve(pool);
     const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, used);
     if (written === undefined) {
@@ -180,8 +192,22 @@ export class Indexer {
       return false;
     }
     if (this.#pools.get(name) === pool) this.#pools.set(name, written);
+    this.#writtenAt.set(name, performance.now());
     this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${used} used`);
     return isLast;
+  }
+
+  /** True while the claim's node may not have come to write the entry. */
+  #isYoung(open: Unsettled): boolean {
+    if (open.lacks === "claim") return false;
+    const appeared = this.#appearedAt.get(open.claim.name);
+    return appeared !== undefined && performance.now() - appeared < enterWithinMs;
+  }
+
+  /** False while nothing but the number of entries would be written into a large pool that was written lately. */
+  #mayCount({ name, allocations }: IpPool): boolean {
+    if (Object.keys(allocations).length < largePool) return true;
+    return performance.now() - (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) >= countEveryMs;
   }
 
   /** What whereabouts has made, once; ours are made without such records. */

@@ -1,13 +1,30 @@
 import { pause } from "../kube/pause.ts";
+import type { Unsettled } from "./index-plan.ts";
 
 export interface IndexTimes {
   /** Between two requests about one pool, so that Go nodes find a moment to write between them; as long as the last one took, if that is longer. */
   readonly gapMs: number;
   /** How long a claim may be missing from what is seen before its entry goes. */
   readonly settleMs: number;
+  /** How long an entry that its node writes may be missing before it is written here: as long as that node's DEL takes from the entry to the claim. */
+  readonly entryMs?: number;
 }
 
-const defaultTimes: IndexTimes = { gapMs: 200, settleMs: 500 };
+const shortestGapMs = 200;
+/** A server takes longer to write a larger pool; with what that takes itself, an index is still a second old at most. */
+const longestGapMs = 700;
+const gapPerEntryMs = 0.35;
+
+/** For a pool of so many entries by now. */
+export function timesFor(entries: () => number): IndexTimes {
+  return {
+    get gapMs() {
+      return Math.min(longestGapMs, Math.max(shortestGapMs, entries() * gapPerEntryMs));
+    },
+    settleMs: 500,
+    entryMs: 150,
+  };
+}
 
 /** When one pool is written: one run at a time, soon after a mark, with a pause between runs. */
 export class PoolSchedule {
@@ -19,7 +36,7 @@ export class PoolSchedule {
   #running: Promise<void> | undefined;
 
   /** `write` says whether all is done; otherwise it is called again. */
-  constructor(write: () => Promise<boolean>, signal: AbortSignal, times: IndexTimes = defaultTimes) {
+  constructor(write: () => Promise<boolean>, signal: AbortSignal, times: IndexTimes) {
     this.#write = write;
     this.#signal = signal;
     this.#times = times;
@@ -34,17 +51,18 @@ export class PoolSchedule {
     await this.#running;
   }
 
-  /** True when the claim of that key has been missing for long enough. */
-  isSettled(key: string): boolean {
-    const since = this.#unseenSince.get(key);
-    return since !== undefined && performance.now() - since >= this.#times.settleMs;
+  /** True when it has been missing for long enough. */
+  isSettled(unsettled: Unsettled): boolean {
+    const { settleMs, entryMs = settleMs } = this.#times;
+    const since = this.#unseenSince.get(nameOf(unsettled));
+    return since !== undefined && performance.now() - since >= (unsettled.lacks === "claim" ? settleMs : entryMs);
   }
 
-  /** These entries lack their claims, and no others. */
-  waitFor(keys: readonly string[]): void {
-    const wanted = new Set(keys);
-    for (const key of this.#unseenSince.keys()) if (!wanted.has(key)) this.#unseenSince.delete(key);
-    for (const key of keys) if (!this.#unseenSince.has(key)) this.#unseenSince.set(key, performance.now());
+  /** These are missing, and no others. */
+  waitFor(unsettled: readonly Unsettled[]): void {
+    const wanted = new Set(unsettled.map(nameOf));
+    for (const name of this.#unseenSince.keys()) if (!wanted.has(name)) this.#unseenSince.delete(name);
+    for (const name of wanted) if (!this.#unseenSince.has(name)) this.#unseenSince.set(name, performance.now());
   }
 
   async #run(): Promise<void> {
@@ -56,4 +74,8 @@ export class PoolSchedule {
       this.#isMarked ||= !isDone;
     }
   }
+}
+
+function nameOf({ key, lacks }: Unsettled): string {
+  return `${lacks} ${key}`;
 }

@@ -50,7 +50,7 @@ test("an address is held by an entry that is no index, even by one that nobody c
   expect(allocationOf(pool.allocations, "toString")).toBeUndefined();
 });
 
-test("a claim says what it was made with; a reservation of whereabouts says nothing", () => {
+test.each([true, false])("a claim says what it was made with (entered by its node: %s)", (isEntered) => {
   const facts = {
     pool: "10.0.0.0-24",
     range: "10.0.0.0/24",
@@ -58,10 +58,12 @@ test("a claim says what it was made with; a reservation of whereabouts says noth
     node: "node-1",
     podUid: "",
     ifName: "net1",
+    isEntered,
   };
   const { labels, annotations } = claimMetadata(facts, "abc");
   expect(labels[containerLabel]).toBe("abc");
   expect(claimFactsOf({ annotations: { ...annotations, [ownerAnnotation]: "x" } })).toEqual(facts);
+  // What no ADD of ours has made says nothing.
   expect(claimFactsOf({ annotations })).toBeUndefined();
 });
 

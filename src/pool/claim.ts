@@ -16,7 +16,10 @@ const nodeAnnotation = "polynic.io/node";
 const podUidAnnotation = "polynic.io/pod-uid";
 const interfaceAnnotation = "polynic.io/interface";
 const scopeAnnotation = "polynic.io/claims";
+const entryAnnotation = "polynic.io/entry";
 const releaseAfterAnnotation = "polynic.io/release-after";
+
+const enteredByNode = "node";
 
 /** What a claim says besides who holds it; "" for what is not known. */
 export interface ClaimFacts {
@@ -31,6 +34,8 @@ export interface ClaimFacts {
   readonly podUid: string;
   /** In the pod. Older definitions of the object have no field for it. */
   readonly ifName: string;
+  /** The node puts the entry into the pool itself, and takes it out. */
+  readonly isEntered?: boolean;
 }
 
 /**
@@ -113,7 +118,7 @@ export function claimScope(scope: ClaimScope): IpPool["annotations"] {
 
 /** The labels and annotations of a claim. */
 export function claimMetadata(
-  { pool, range, address, node, podUid, ifName }: ClaimFacts,
+  { pool, range, address, node, podUid, ifName, isEntered = false }: ClaimFacts,
   containerId: string,
 ): Pick<Reservation, "labels" | "annotations"> {
   return {
@@ -125,6 +130,7 @@ export function claimMetadata(
       [nodeAnnotation]: node,
       [podUidAnnotation]: podUid,
       [interfaceAnnotation]: ifName,
+      ...(isEntered ? { [entryAnnotation]: enteredByNode } : {}),
     },
   };
 }
@@ -139,6 +145,7 @@ export function claimFactsOf({ annotations }: Pick<Reservation, "annotations">):
     node: annotations[nodeAnnotation] ?? "",
     podUid: annotations[podUidAnnotation] ?? "",
     ifName: annotations[interfaceAnnotation] ?? "",
+    isEntered: annotations[entryAnnotation] === enteredByNode,
   };
 }
 

@@ -7,13 +7,19 @@ import {
   statusIfExists,
   tryLockFile,
   unlinkIfExists,
+  writeFile,
 } from "../../libc/file.ts";
 import { kill } from "../../libc/process.ts";
-import { changeEntry } from "./pool-entry.ts";
+import { changeEntries } from "./pool-entry.ts";
 
 /** How long to wait before looking again whether another call's patch has brought ours along. */
 const firstPauseMs = 1;
 const longestPauseMs = 8;
+/** The longest that a patch is held back for calls that are about to want one too, and how much of what the last one took. */
+const longestGatherMs = 100;
+const gatherPart = 0.5;
+/** A patch so long ago says nothing about now. */
+const freshMs = 1000;
 
 interface Ask {
   readonly processId: number;
@@ -23,7 +29,7 @@ interface Ask {
 /**
  * Changes one entry of a pool, together with what other calls of this node want changed in it at the same time: each puts its wish into
  * `<data_dir>/writers/<pool>`, and whoever has the lock there writes all of them in one patch, while the next ones gather. So a node has one patch in
- * flight per pool, and many calls cost little more than one. As `changeEntry` in all else.
+ * flight per pool, and many calls cost little more than one. As `changeEntries` in all else.
  */
 export async function changeTogether(
   pools: Pools,
@@ -49,8 +55,21 @@ export async function changeTogether(
   }
 }
 
-/** All that is wanted now, in one patch; if that is refused each by itself. Answers are given only for what is certain. */
+/**
+ * Waits for calls that were answered together and whose successors want to be written together too: on a large pool a patch takes so long that
+ * half of it waited makes fewer of them. A call by itself does not wait. `.last` says what the last patch took, and how many changes it had.
+ */
+async function gather(folder: string): Promise<void> {
+  const path = `${folder}/.last`;
+  const endedMs = Number((statusIfExists(path)?.modifiedNs ?? 0n) / 1_000_000n);
+  if (!(Date.now() - endedMs < freshMs)) return;
+  const [tookMs = 0, count = 0] = (readTextIfExists(path) ?? "").split(" ").map(Number);
+  if (count > 1) await Bun.sleep(Math.min(longestGatherMs, tookMs * gatherPart));
+}
+
+/** All that is wanted now. Answers are given only for what is certain. */
 async function writeAll(pools: Pools, folder: string, pool: string): Promise<void> {
+  await gather(folder);
   const asks = new Map<string, PoolChange>();
   for (const { name } of readDirectoryIfExists(folder)) {
     const id = name.endsWith(".ask") ? name.slice(0, -".ask".length) : "";
@@ -61,9 +80,10 @@ async function writeAll(pools: Pools, folder: string, pool: string): Promise<voi
     if (kill(processId, 0)) asks.set(id, change);
     else unlinkIfExists(`${folder}/${name}`);
   }
-  const answer = (id: string, isDone: boolean): void => {
-    replaceFile(`${folder}/${id}.answer`, isDone ? "yes" : "no", 0o600, `${folder}/.${id}`, false);
-  };
-  const isDone = asks.size > 1 && (await pools.patchPool(pool, [...asks.values()]));
-  for (const [id, change] of asks) answer(id, isDone || (await changeEntry(pools, pool, change)));
+  if (asks.size === 0) return;
+  const began = performance.now();
+  const outcomes = await changeEntries(pools, pool, [...asks.values()]);
+  writeFile(`${folder}/.last`, `${Math.round(performance.now() - began)} ${asks.size}`);
+  for (const [index, id] of [...asks.keys()].entries())
+    replaceFile(`${folder}/${id}.answer`, outcomes[index] === true ? "yes" : "no", 0o600, `${folder}/.${id}`, false);
 }

@@ -21,7 +21,8 @@ export async function createClaim(
   { pool, network }: PoolOfClaim,
 ): Promise<MadeClaim | undefined> {
   const address = formatIp(parsePrefix(claim.address)!.ip);
-  const facts = { pool, range: formatPrefix(network), address, node, podUid, ifName };
+  const isEntered = claim.entry !== undefined;
+  const facts = { pool, range: formatPrefix(network), address, node, podUid, ifName, isEntered };
   journal.intend(claim);
   const uid = await pools.createReservation({
     name: claim.name,
