@@ -13,6 +13,7 @@ import { isJsonObject, type JsonObject, parse } from "../src/json/value.ts";
 import { NetnsRef } from "../src/netns/ref.ts";
 import { getLink } from "../src/rtnl/link.ts";
 import { absolute } from "./absolute.ts";
+import { tellOnce } from "./call-log.ts";
 import { openRuntime } from "./plugin-call.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
@@ -36,6 +37,10 @@ export async function callNetwork(
   environment: Readonly<Record<string, string | undefined>>,
   terminal: Terminal,
 ): Promise<void> {
+  await tellOnce(terminal, () => call(verb, network, netns, environment, terminal));
+}
+
+async function call(...[verb, network, netns, environment, terminal]: Parameters<typeof callNetwork>): Promise<void> {
   const list = loadNetwork(environment["NETCONFPATH"] || defaultFolder, network);
   for (const warning of list.warnings) await terminal.error(`polynic: ${warning}\n`);
   // A person who looks wants to be told what there is: which back end has the rules, and why.

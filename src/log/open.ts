@@ -2,7 +2,7 @@ import { Fd } from "../libc/fd.ts";
 import { writeAll } from "../libc/file.ts";
 import { LogFile } from "./file.ts";
 import { formatJson, formatText } from "./format.ts";
-import { type Logger, type LogLevel, loggerTo, silentLogger } from "./logger.ts";
+import { type LogEntry, type Logger, type LogLevel, loggerTo, silentLogger } from "./logger.ts";
 
 /** Where a log goes and how it is kept small; the meaning of the numbers is that of Multus' logOptions. */
 export interface LogOptions {
@@ -35,6 +35,14 @@ export const defaultLogOptions: LogOptions = {
 
 const stderr = new Fd(2, "stderr");
 
+/** A line for standard error that is held back, and what it was made of. */
+export interface HeldLine {
+  readonly entry: LogEntry;
+  readonly line: string;
+}
+
+let held: HeldLine[] | undefined;
+
 /** The files of this process's loggers. */
 let files: LogFile[] = [];
 
@@ -50,9 +58,23 @@ export function openLogger(options: LogOptions): Logger {
   if (file !== undefined) files.push(file);
   return loggerTo(options.level, (entry) => {
     const line = format(entry);
-    if (options.toStderr) writeToStderr(line);
+    if (options.toStderr && held !== undefined) held.push({ entry, line });
+    else if (options.toStderr) writeToStderr(line);
     file?.write(line);
   });
+}
+
+/**
+ * Holds back what this process's loggers have for standard error, until the function that is returned is called: it gives those lines to
+ * whoever knows better which of them to tell, and from then on they are written again as they come.
+ */
+export function holdLines(): () => readonly HeldLine[] {
+  const lines: HeldLine[] = [];
+  held = lines;
+  return () => {
+    held = undefined;
+    return lines;
+  };
 }
 
 /** Closes the files of all loggers that were opened so far: for a process that goes on with something else when a call is over. */

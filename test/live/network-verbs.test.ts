@@ -138,4 +138,29 @@ describe("the verbs of cnitool", () => {
     expect(outcome.stderr.trimEnd()).not.toContain("\n");
     expect(pod.run("ip", "-o", "link")).not.toContain("eth0");
   });
+
+  test.each<[string, object, string]>([
+    ["a plugin's config", { type: "macvlan", master: "eth0", mode: "nope" }, 'unknown macvlan mode: "nope"'],
+    ["its IPAM plugin's", { type: "macvlan", master: "eth0", ipam: { type: "host-local" } }, "no IP ranges specified"],
+    ["an IPAM plugin that is not there", { type: "macvlan", master: "eth0", ipam: { type: "none" } }, '"none"'],
+    [
+      "the dispatcher, which logs it too",
+      { type: "multus", logLevel: "error", delegates: [{ name: "bad", type: "macvlan", master: "none" }] },
+      'master "none" does not exist',
+    ],
+  ])("%s: what taking back meets again is told once", (_, plugin, want) => {
+    folder().write("net.d/20-bad.conflist", { cniVersion: "1.1.0", name: "bad", plugins: [plugin] });
+    const outcome = polynic(["add", "bad", pod.path]);
+    expect(outcome).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(outcome.stderr).toMatch(/^polynic: .*\n$/);
+    expect(outcome.stderr).toContain(want);
+  });
+
+  test("what is logged about a call that succeeds is told", () => {
+    const plugins = [{ type: "macvlan", master: "eth0", mode: "nope" }];
+    folder().write("net.d/20-bad.conflist", { cniVersion: "1.1.0", name: "bad", plugins });
+    const { exitCode, stderr } = polynic(["del", "bad", pod.path]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/^.* \[error\] cleaning up network bad without its config: .*\n$/);
+  });
 });
