@@ -13,6 +13,7 @@ const core = [
   "src/log/open.ts",
   "src/plugins/common/check.ts",
   "src/plugins/common/child-link.ts",
+  "src/plugins/common/child-plugin.ts",
   "src/plugins/common/complete-link.ts",
   "src/plugins/common/mac.ts",
   "src/plugins/common/master.ts",
