@@ -107,7 +107,10 @@ function version() {
   return `${number}+${commit}${git("status", "--porcelain", "--", "cmd", "src", "package.json") === "" ? "" : "-dirty"}`;
 }
 
-/** Compiles dist/polynic, and dist/polynic-musl for systems without glibc, and links dist/bin/<plugin>, unless the sources are those of the last build. */
+/**
+ * Compiles dist/polynic, and dist/polynic-musl for systems without glibc, and links dist/bin/<plugin>, unless the sources are those of the last
+ * build.
+ */
 export function build() {
   prepareModules();
   const sources = [

@@ -153,6 +153,7 @@ disabled_plugins = [
   address = ${JSON.stringify(socket)}
 [metrics]
   address = ${JSON.stringify(metricsAddress)}
+  grpc_histogram = true
 [plugins."io.containerd.internal.v1.opt"]
   path = ${JSON.stringify(join(folder, "opt"))}
 [${cri}]

@@ -42,7 +42,7 @@ export class KubeNode implements AsyncDisposable {
   private constructor(
     readonly cri: CriNode,
     readonly api: ApiServer,
-    private readonly kubelet: Daemon,
+    private kubelet: Daemon,
   ) {
     this.admin = new KubeAdmin(api);
     this.audit = new AuditLog(api);
@@ -64,10 +64,18 @@ export class KubeNode implements AsyncDisposable {
       const metadata = { name: "kube-root-ca.crt", namespace };
       await admin.create({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { "ca.crt": api.ca } });
     }
+    makeLaneCgroup();
+    hideKernelSettings(cri);
     const kubelet = startKubelet(cri, api);
     const node = new KubeNode(cri, api, kubelet);
     await waitForDaemons([kubelet], patienceMs, async () => await node.isRegistered());
     return node;
+  }
+
+  /** Another kubelet in place of this one: pods go on, and what it knew by heart, such as pods' tokens, it asks for anew. */
+  async restartKubelet(): Promise<void> {
+    await endDaemons([this.kubelet], "SIGTERM");
+    this.kubelet = startKubelet(this.cri, this.api);
   }
 
   /** Creates a pod on this node. `networks` is the annotation's value; nothing is waited for. */
@@ -262,8 +270,6 @@ export function networkStatus({ metadata }: KubeJson): readonly Json[] {
 }
 
 function startKubelet(cri: CriNode, api: ApiServer): Daemon {
-  makeLaneCgroup();
-  hideKernelSettings(cri);
   const user = {
     "client-certificate": join(api.folder, `${nodeUser}.crt`),
     "client-key": join(api.folder, `${nodeUser}.key`),
@@ -272,7 +278,7 @@ function startKubelet(cri: CriNode, api: ApiServer): Daemon {
     "kubelet.kubeconfig",
     kubeconfig({ server: `https://127.0.0.1:${api.port}`, ca: api.ca, user }),
   );
-  mkdirSync(cri.path("static"));
+  mkdirSync(cri.path("static"), { recursive: true });
   const config = cri.write("kubelet.yaml", {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",

@@ -107,6 +107,42 @@ test("another pod of the DaemonSet means another token: pods go on, also those t
   await here.untilNothingIsLeft();
 });
 
+test("kubelet rotates the token of the DaemonSet's pod: the copy follows, and the new one serves", async () => {
+  const here = node();
+  const token = () => readFileSync(here.cri.path("net.d/multus.d/token"), "utf8");
+  const first = token();
+  // Its own time for that is minutes; a kubelet that has just started has no token yet for the pods that run.
+  await here.restartKubelet();
+  await here.until("the rotated token", () => token() !== first);
+  const [before, after] = [first, token()].map(
+    (text) => JSON.parse(Buffer.from(text.split(".")[1] ?? "", "base64url").toString()) as object,
+  );
+  const pod = { "kubernetes.io": expect.objectContaining({ pod: expect.objectContaining({ name: "polynic-2" }) }) };
+  expect(before).toMatchObject(pod);
+  expect(after).toMatchObject(pod);
+  await here.createPod("rotated", "lan");
+  expect(networkStatus(await here.ready("rotated"))).toHaveLength(2);
+  await here.deletePod("rotated");
+  await here.untilNothingIsLeft();
+});
+
+test("kubelet swaps the folder of credentials for a new CA: the kubeconfig follows, and pods go on", async () => {
+  const here = node();
+  const authority = (): unknown => {
+    const text = readFileSync(here.cri.path("net.d/multus.d/multus.kubeconfig"), "utf8");
+    return /certificate-authority-data: (\S+)/.exec(text)?.[1];
+  };
+  // As while a CA is being replaced: both are trusted.
+  const both = `${here.api.ca}\n# the next one\n${here.api.ca}`;
+  const path = "/api/v1/namespaces/kube-system/configmaps/kube-root-ca.crt";
+  await here.admin.send("PATCH", path, { data: { "ca.crt": both } });
+  await here.until("the kubeconfig with both", () => authority() === btoa(both));
+  await here.createPod("after", "lan");
+  expect(networkStatus(await here.ready("after"))).toHaveLength(2);
+  await here.deletePod("after");
+  await here.untilNothingIsLeft();
+});
+
 test("taken off by its manifest: running pods keep their networks, new ones do without, and at the end there is no trace", async () => {
   const here = node();
   await here.createPod("staying", "lan");
