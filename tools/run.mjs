@@ -35,7 +35,7 @@ const verbs = {
   bench() {
     build();
     const [first, ...more] = rest;
-    if (first === "sandbox") run(bunPath(), [join(root, "bench", "sandbox.ts"), ...more]);
+    if (first === "node") run(bunPath(), [join(root, "bench", "node.ts"), ...more]);
     else run(bunPath(), [join(root, "bench", "run.ts"), ...rest]);
   },
 };

@@ -1,0 +1,124 @@
+// The programs that the node bench compares, on one node: each with its own kubeconfig, journal and log, one of them in force at a time.
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { agentSocket } from "../src/agent/protocol.ts";
+import type { ApiServer } from "../test/kit/api-server.ts";
+import { kubeconfig } from "../test/kit/cluster.ts";
+import { polynicBin } from "../test/kit/cni-caller.ts";
+import { runCommand } from "../test/kit/command.ts";
+import type { CriNode } from "../test/kit/cri-node.ts";
+import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "../test/kit/daemon.ts";
+import type { KubeAdmin } from "../test/kit/kube-admin.ts";
+import { searchPath } from "../test/kit/packages.ts";
+import { peerTools } from "../test/kit/peer-tools.ts";
+import type { ProcessGroup } from "./process-group.ts";
+
+/** Go Multus (thin) with the Go plugins; polynic as it comes; polynic with `polynic agent` on the node. */
+export const sides = ["multus", "polynic", "agent"] as const;
+export type Side = (typeof sides)[number];
+export type Account = "multus" | "polynic";
+
+/** How long containerd may take to see another config. */
+const settleMs = 500;
+const agentTimeoutMs = 60_000;
+export const master = "nic0";
+
+/** Whose rights and files a side has. */
+export function accountOf(side: Side): Account {
+  return side === "multus" ? "multus" : "polynic";
+}
+
+export class NodeSides {
+  #agent: Daemon | undefined;
+  #agents = 0;
+
+  constructor(private readonly node: CriNode) {}
+
+  /** Links, credentials with the rights of each one's own manifest, and networks lan0, lan1, … of type macvlan with host-local. */
+  async prepare(api: ApiServer, admin: KubeAdmin, networks: number): Promise<void> {
+    const { node } = this;
+    runCommand(["ip", "link", "add", master, "type", "veth", "peer", "name", `${master}-peer`]);
+    for (const end of [master, `${master}-peer`]) runCommand(["ip", "link", "set", end, "up"]);
+    mkdirSync(node.path("own"));
+    runCommand(["ln", "-s", join(polynicBin, "polynic"), node.path("bin/multus")]);
+    runCommand(["ln", "-s", join(peerTools().bin, "multus"), node.path("bin/go-multus")]);
+    runCommand(["ln", "-s", join(peerTools().bin, "macvlan"), node.path("bin/macvlan")]);
+    for (const account of ["polynic", "multus"] as const) {
+      const token = await admin.token("kube-system", account);
+      const server = `https://127.0.0.1:${api.port}`;
+      node.write(`${account}.kubeconfig`, kubeconfig({ server, ca: api.ca, user: { token } }));
+    }
+    for (let index = 0; index < networks; index++) {
+      const ipam = { type: "host-local", ranges: [[{ subnet: `10.9${index}.0.0/16` }]] };
+      await admin.create({
+        apiVersion: "k8s.cni.cncf.io/v1",
+        kind: "NetworkAttachmentDefinition",
+        metadata: { name: `lan${index}`, namespace: "default" },
+        spec: { config: JSON.stringify({ cniVersion: "1.0.0", name: `lan${index}`, type: "macvlan", master, ipam }) },
+      });
+    }
+  }
+
+  /** Puts a side into force and waits until containerd has it. With a group all of its processes are in that. */
+  async use(side: Side, group?: ProcessGroup): Promise<void> {
+    const { node } = this;
+    await this.end();
+    if (side === "agent") await this.#startAgent(group);
+    if (group !== undefined) this.#writeWrapper(side, group);
+    const plugin = this.plugin(side, group !== undefined);
+    node.write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "multus-cni-network", plugins: [plugin] });
+    await Bun.sleep(settleMs);
+  }
+
+  /** The config that a side's plugin is called with. */
+  plugin(side: Side, isGrouped = false): Readonly<Record<string, unknown>> {
+    const { node } = this;
+    const account = accountOf(side);
+    return {
+      type: isGrouped ? "grouped" : commandOf(side),
+      kubeconfig: node.path(`${account}.kubeconfig`),
+      binDir: node.path("bin"),
+      cniDir: node.path(`cni-${account}`),
+      logFile: node.path(`${account}.log`),
+      logToStderr: false,
+      delegates: [JSON.parse(readFileSync(node.path("net.d/10-primary.conflist"), "utf8")) as object],
+    };
+  }
+
+  /** How many calls the agent in force has done. */
+  agentCalls(): number {
+    return this.#agent === undefined ? 0 : readFileSync(this.#agent.log, "utf8").split("did a call").length - 1;
+  }
+
+  /** Ends the agent, if there is one. */
+  async end(): Promise<void> {
+    if (this.#agent !== undefined) await endDaemons([this.#agent], "SIGTERM");
+    this.#agent = undefined;
+  }
+
+  async #startAgent(group: ProcessGroup | undefined): Promise<void> {
+    const command = [join(polynicBin, "polynic"), "agent", "--log-level", "debug"];
+    const daemon = startDaemon({
+      folder: this.node.folder,
+      name: `agent-${this.#agents++}`,
+      command: group === undefined ? command : ["sh", "-c", `${group.joinScript}exec "$@"`, "sh", ...command],
+      env: { PATH: searchPath },
+    });
+    this.#agent = daemon;
+    const workersReady = (): number => readFileSync(daemon.log, "utf8").split("ready for calls").length - 1;
+    const workers = (): number => Number(/ (\d+) workers/.exec(readFileSync(daemon.log, "utf8"))?.[1] ?? Infinity);
+    await waitForDaemons([daemon], agentTimeoutMs, async () => existsSync(agentSocket) && workersReady() >= workers());
+  }
+
+  /** A plugin that puts itself into the group and becomes the side's; under the name that the side answers to. */
+  #writeWrapper(side: Side, group: ProcessGroup): void {
+    const target = side === "multus" ? join(peerTools().bin, "multus") : join(polynicBin, "multus");
+    const path = this.node.write("bin/grouped", `#!/bin/sh\n${group.joinScript}exec ${target}\n`);
+    chmodSync(path, 0o755);
+  }
+}
+
+/** Under which name the side's plugin lies in the folder of plugins. */
+export function commandOf(side: Side): string {
+  return side === "multus" ? "go-multus" : "multus";
+}
