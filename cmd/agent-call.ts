@@ -2,14 +2,20 @@ import { handOver } from "../src/agent/hand-over.ts";
 import { agentSocket } from "../src/agent/protocol.ts";
 import { buildId } from "./version.ts";
 
+/** How long a worker is waited for before the call is done here: about what the call takes then. */
+const readyTimeoutMs = 20;
+
 /**
  * Hands this process's CNI call to the node's agent, and ends the process with its exit code. Comes back with true when the call is to be done
- * here: there is no agent, it can't take this call, or POLYNIC_AGENT is "off"; any other value is the path of its socket. Comes back with false
- * when the agent began the call and lost it.
+ * here: there is no agent, it can't take this call, or POLYNIC_AGENT is "off"; any other value is the path of its socket, and after a comma how
+ * many milliseconds a worker is waited for. Comes back with false when the agent began the call and lost it.
  */
 export function mustActHere(name: string): boolean {
-  const path = Bun.env["POLYNIC_AGENT"] ?? agentSocket;
+  const given = Bun.env["POLYNIC_AGENT"];
   // A trace of the kernel's messages is asked of this very process.
-  if (path === "" || path === "off" || Bun.env["POLYNIC_NLDEBUG"] !== undefined) return true;
-  return handOver(path, name, buildId, Bun.env["CNI_NETNS"] ?? "");
+  if (given === "" || given === "off" || Bun.env["POLYNIC_NLDEBUG"] !== undefined) return true;
+  const netns = Bun.env["CNI_NETNS"] ?? "";
+  if (given === undefined) return handOver(agentSocket, readyTimeoutMs, name, buildId, netns);
+  const [path = "", timeoutMs = readyTimeoutMs] = given.split(",");
+  return handOver(path, Number(timeoutMs) || 0, name, buildId, netns);
 }

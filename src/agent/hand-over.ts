@@ -27,9 +27,6 @@ import {
   rootOffset,
 } from "./protocol.ts";
 
-/** How long a caller waits for a worker before it does the call itself: about what the call takes then. */
-const readyTimeoutNs = 20_000_000;
-
 const AT_FDCWD = -100;
 // include/uapi/asm-generic/fcntl.h, include/linux/net.h, include/linux/socket.h
 const O_PATH = 0o10000000;
@@ -66,7 +63,7 @@ const SCM_RIGHTS = 1;
 
 /**
  * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output,
- * working directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS. When the agent
+ * working directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS; a worker is waited for so long. When the agent
  * has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was begun, whatever stood
  * in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or root); with false when
  * the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
@@ -74,7 +71,7 @@ const SCM_RIGHTS = 1;
  * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process
  * does, each thing once, and each would cost it some 10 µs more.
  */
-export function handOver(path: string, name: string, build: string, netns: string): boolean {
+export function handOver(path: string, readyTimeoutMs: number, name: string, build: string, netns: string): boolean {
   const syscall = openSystemCall();
   if (syscall === undefined) return true;
   const text = `${paths}${path}\0${netns}\0${build}\0${name}`;
@@ -90,7 +87,8 @@ export function handOver(path: string, name: string, build: string, netns: strin
   const request = start + 4 * requestWord;
   memory[pollWord] = socket;
   memory[pollWord + 1] = POLLIN;
-  memory[timeWord + 2] = readyTimeoutNs;
+  memory[timeWord] = readyTimeoutMs / 1000;
+  memory[timeWord + 2] = (readyTimeoutMs % 1000) * 1_000_000;
   let isBegun = false;
   if (
     syscall(SYS_connect, socket, at + socketAddress, 2 + path.length + 1, 0, 0) === 0 &&

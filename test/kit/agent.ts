@@ -8,6 +8,8 @@ import type { NodeNetns } from "./node-netns.ts";
 import { searchPath } from "./packages.ts";
 
 const startTimeoutMs = 60_000;
+/** On a machine that is busy with something else a worker takes its time. */
+const patienceMs = 30_000;
 let count = 0;
 
 export interface AgentOptions {
@@ -85,9 +87,9 @@ export class TestAgent implements AsyncDisposable {
       .map(Number);
   }
 
-  /** The same call, handed to this agent if it takes it. */
-  through(call: CniCall): CniCall {
-    return { ...call, env: { ...call.env, POLYNIC_AGENT: this.socket } };
+  /** The same call, handed to this agent if it takes it within that time. */
+  through(call: CniCall, waitMs = patienceMs): CniCall {
+    return { ...call, env: { ...call.env, POLYNIC_AGENT: `${this.socket},${waitMs}` } };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
