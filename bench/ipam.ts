@@ -10,6 +10,7 @@ import { connectPools, eventually, IpamWorld } from "../test/kit/ipam-world.ts";
 import { KubeAdmin } from "../test/kit/kube-admin.ts";
 import { type ClusterLoad, runCluster } from "./ipam-cluster.ts";
 import { type IpamFigures, type IpamLoad, runLoad } from "./ipam-run.ts";
+import { type LagFigures, measureLag } from "./index-lag.ts";
 import { describeMachine } from "./machine.ts";
 
 const page = join(import.meta.dirname, "..", "docs", "whereabouts.md");
@@ -42,6 +43,9 @@ const oursOnly = new Set(["1,000 addresses on 10 nodes, 50 at once"]);
 const pods = { what: "1,000 pods on 10 nodes by the dispatcher, 100 at once, with their status", adds: 1000 };
 const cluster: ClusterLoad = { range: "10.14.0.0/16", nodes: 10, podsPerNode: 100, width: 10 };
 
+/** Entries of Go nodes in the pool. */
+const lagSizes = [500, 2000, 7000] as const;
+
 interface Line {
   readonly load: Pick<IpamLoad, "what" | "adds">;
   readonly go: IpamFigures | undefined;
@@ -62,7 +66,14 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
     say(`measuring whereabouts, ${pods.what}`);
     lines.push(await measureCluster(say));
   }
-  const table = render(lines);
+  const lags: LagFigures[] = [];
+  if (only.length === 0 || only.includes("index")) {
+    for (const entries of lagSizes) {
+      say(`measuring whereabouts, the index of a pool of ${entries} entries`);
+      lags.push(await withServer((server) => measureLag(server, entries)));
+    }
+  }
+  const table = render(lines, lags);
   process.stdout.write(`${table}\n`);
   if (only.length > 0) return;
   const text = readFileSync(page, "utf8");
@@ -101,7 +112,7 @@ async function measureCluster(say: (line: string) => void): Promise<Line> {
   });
 }
 
-async function withServer(work: (server: ApiServerFacts, folder: string) => Promise<Line>): Promise<Line> {
+async function withServer<T>(work: (server: ApiServerFacts, folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "polynic-bench-ipam-"));
   const server = await startApiServer(join(folder, "server"));
   try {
@@ -139,7 +150,7 @@ async function withController(
   }
 }
 
-function render(lines: readonly Line[]): string {
+function render(lines: readonly Line[], lags: readonly LagFigures[]): string {
   const head = [
     "| load | | ADD p50 | p99 ms | wall s | × | DEL wall s | failed | requests per ADD | server CPU per ADD |",
     "|---|---|---|---|---|---|---|---|---|---|",
@@ -153,7 +164,15 @@ function render(lines: readonly Line[]): string {
   const settled = lines.every(({ isSettled }) => isSettled)
     ? "every claim had its key and every key its claim"
     : "THE INDEX HAD NOT SETTLED";
+  const lagRows = lags.map(({ entries, lagMs }) => {
+    return `| ${entries} | ${percentile(lagMs, 50)} | ${percentile(lagMs, 100)} |`;
+  });
+  const lagHead = ["| entries of Go nodes in the pool | index behind by p50 | at most ms |", "|---|---|---|"];
   return `${[...head, ...rows].join("\n")}
+
+${[...lagHead, ...lagRows].join("\n")}
+
+With twenty claims a second for five seconds, counted from the start of the controller.
 
 Machine: ${describeMachine()}; the server, its etcd, the controller and every process of a load share it. Each row: both sides in one run on one
 fresh server. A failed ADD counts to its wall time.

@@ -76,8 +76,9 @@ export function planIndex(
   let held = changes.filter(({ op }) => op === "add").length;
   for (const key of Object.keys(pool.allocations)) {
     held++;
+    if (shown.has(key)) continue;
     const current = allocationOf(pool.allocations, key);
-    if (current === undefined || shown.has(key) || !isIndexId(current.id)) continue;
+    if (current === undefined || !isIndexId(current.id)) continue;
     if (isLeft({ lacks: "claim", key })) continue;
     changes.push({ op: "remove", key, id: current.id });
     held--;

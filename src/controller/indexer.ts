@@ -18,7 +18,7 @@ import {
 import { follow } from "./follow.ts";
 import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
 import { PoolSchedule, timesFor } from "./pool-schedule.ts";
-import { stripManagers, usedAnnotation, usedText, writeIndex } from "./write-index.ts";
+import { usedAnnotation, usedText, writeIndex } from "./write-index.ts";
 
 export interface IndexerOptions {
   readonly namespace: string;
@@ -48,7 +48,6 @@ export class Indexer {
   readonly #pools = new Map<string, IpPool>();
   readonly #claims = new Map<string, Map<string, Reservation>>();
   readonly #schedules = new Map<string, PoolSchedule>();
-  readonly #relieved = new Set<string>();
   readonly #known = new Set<string>();
   /** Claims that were made since the last list. */
   readonly #appearedAt = new Map<string, number>();
@@ -182,8 +181,10 @@ export class Indexer {
     const isLast = changes.length === plan.changes.length && plan.unsettled.length === 0;
     if (changes.length === 0 && pool.annotations[usedAnnotation] === used) return isLast;
     if (changes.length === 0 && !this.#mayCount(pool)) return false;
-    await this.#relieve(pool);
-    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, used);
+    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, {
+      used,
+      isLarge: isLarge(pool),
+    });
     if (written === undefined) {
       // Somebody else has changed what we wanted to: look at it anew.
       const current = await this.#options.pools.getPool(name);
@@ -205,16 +206,9 @@ export class Indexer {
   }
 
   /** False while nothing but the number of entries would be written into a large pool that was written lately. */
-  #mayCount({ name, allocations }: IpPool): boolean {
-    if (Object.keys(allocations).length < largePool) return true;
-    return performance.now() - (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) >= countEveryMs;
-  }
-
-  /** What whereabouts has made, once; ours are made without such records. */
-  async #relieve({ name, allocations }: IpPool): Promise<void> {
-    if (this.#relieved.has(name) || Object.keys(allocations).length < largePool) return;
-    await stripManagers(this.#client, this.#options.namespace, name);
-    this.#relieved.add(name);
+  #mayCount(pool: IpPool): boolean {
+    if (!isLarge(pool)) return true;
+    return performance.now() - (this.#writtenAt.get(pool.name) ?? Number.NEGATIVE_INFINITY) >= countEveryMs;
   }
 
   async #make(name: string, claims: ReadonlyMap<string, Reservation>): Promise<IpPool | undefined> {
@@ -239,4 +233,8 @@ export class Indexer {
       this.#options.log.error(`duplicate: ${text}`);
     }
   }
+}
+
+function isLarge({ allocations }: IpPool): boolean {
+  return Object.keys(allocations).length >= largePool;
 }

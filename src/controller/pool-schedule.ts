@@ -2,7 +2,7 @@ import { pause } from "../kube/pause.ts";
 import type { Unsettled } from "./index-plan.ts";
 
 export interface IndexTimes {
-  /** Between two requests about one pool, so that Go nodes find a moment to write between them; as long as the last one took, if that is longer. */
+  /** Between two requests about one pool, so that Go nodes find a moment to write between them; half as long as the last one took, if that is longer. */
   readonly gapMs: number;
   /** How long a claim may be missing from what is seen before its entry goes. */
   readonly settleMs: number;
@@ -70,7 +70,7 @@ export class PoolSchedule {
       this.#isMarked = false;
       const began = performance.now();
       const isDone = await this.#write();
-      await pause(Math.max(this.#times.gapMs, performance.now() - began), this.#signal);
+      await pause(Math.max(this.#times.gapMs, (performance.now() - began) / 2), this.#signal);
       this.#isMarked ||= !isDone;
     }
   }

@@ -1,13 +1,12 @@
-import { patchOperations } from "../cluster/pools/api.ts";
+import { metadataOnly, patchOperations } from "../cluster/pools/api.ts";
 import type { PoolChange } from "../cluster/pools/port.ts";
 import { lastIp } from "../ip/prefix.ts";
-import { anyObject } from "../json/struct.ts";
-import type { JsonValue } from "../json/value.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/error.ts";
 import { ipPools } from "../kube/resource.ts";
 import { parsePoolRange } from "../pool/key.ts";
-import { type IpPool, ipPoolOf, ipPoolSchema } from "../pool/objects.ts";
+import { type IpPool, metadataSchema } from "../pool/objects.ts";
 
 /** What kubectl shows in the column USED: "12 of 254". */
 export const usedAnnotation = "polynic.io/used";
@@ -15,18 +14,25 @@ export const usedAnnotation = "polynic.io/used";
 const annotationPath = "/metadata/annotations/polynic.io~1used";
 
 /**
- * Makes the changes of a pool's map in one step, and writes beside them how many entries there are. The pool as it is then; undefined when a
- * change's condition does not hold, and nothing is done then. Throws `KubeError`.
+ * Has the server forget which client manages which entry of the map. Nothing reads it, and on a pool of thousands of entries it makes every later
+ * write, whereabouts' own too, many times slower.
+ */
+const withoutManagers = { op: "add", path: "/metadata/managedFields", value: [{}] };
+
+/**
+ * Makes the changes of a pool's map in one step, and writes beside them how many entries there are; `isLarge` drops the records of who manages them. The
+ * pool as it is then, but for what others have changed meanwhile; undefined when a change's condition does not hold, and nothing is done then. Throws `KubeError`.
  */
 export async function writeIndex(
   client: KubeClient,
   namespace: string,
   pool: IpPool,
   changes: readonly PoolChange[],
-  used: string,
+  { used, isLarge }: { readonly used: string; readonly isLarge: boolean },
 ): Promise<IpPool | undefined> {
   const { name, uid } = pool;
   const body: JsonValue[] = [{ op: "test", path: "/metadata/uid", value: uid }];
+  if (isLarge) body.push(withoutManagers);
   // What a pool of whereabouts' making lacks is the map of annotations itself.
   if (Object.keys(pool.annotations).length === 0) {
     body.push({ op: "test", path: "/metadata/annotations", value: null });
@@ -35,8 +41,11 @@ export async function writeIndex(
   body.push({ op: "add", path: annotationPath, value: used });
   for (const change of changes) body.push(...patchOperations(change));
   const target = { verb: "patch", resource: ipPools, namespace, name } as const;
+  const contentType = "application/json-patch+json";
   try {
-    return ipPoolOf(await client.request(target, ipPoolSchema, { body, contentType: "application/json-patch+json" }));
+    const { metadata } = await client.request(target, metadataSchema, { body, contentType, accept: metadataOnly });
+    const { resourceVersion, annotations } = metadata;
+    return { ...pool, resourceVersion, annotations, allocations: changed(pool.allocations, changes) };
   } catch (error) {
     // Also when an attempt that was not heard of has done it: the caller looks at the pool anew in any case.
     if (error instanceof KubeError && (error.status?.code === 422 || error.status?.code === 404)) return undefined;
@@ -44,16 +53,13 @@ export async function writeIndex(
   }
 }
 
-/**
- * Has the server forget which client manages which entry of the map. Nothing reads it, and on a pool of thousands of entries it makes every later
- * write, whereabouts' own too, many times slower. Throws `KubeError`.
- */
-export async function stripManagers(client: KubeClient, namespace: string, name: string): Promise<void> {
-  await client.request({ verb: "patch", resource: ipPools, namespace, name }, anyObject(), {
-    body: { metadata: { managedFields: [{}] } },
-    contentType: "application/merge-patch+json",
-    accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
-  });
+function changed(allocations: JsonObject, changes: readonly PoolChange[]): JsonObject {
+  const next: Record<string, JsonValue | undefined> = { ...allocations };
+  for (const change of changes) {
+    if (change.op === "remove") delete next[change.key];
+    else next[change.key] = { ...change.entry };
+  }
+  return next;
 }
 
 /** "12 of 254"; without the sum for networks of which nobody uses a noticeable part. */

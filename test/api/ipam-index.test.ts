@@ -164,6 +164,13 @@ test("a pool with 7,000 entries of Go nodes shows what is claimed beside them", 
   const claims = await Promise.all(Array.from({ length: 100 }, (_, index) => claim(index + 7001)));
   const shown = Object.fromEntries(claims.map((_, index) => [String(index + 7001), entry(index + 7001)]));
   await untilMap({ ...allocations, ...shown });
+  const name = { namespace: world.namespace, name: poolOf() };
+  const { metadata } = await world.admin.get({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: name,
+  });
+  expect(metadata["managedFields"]).toBeUndefined();
   await Promise.all(claims.map(({ name, uid }) => world.pools.deleteReservation(name, uid, true)));
   await untilMap(allocations);
 });

@@ -26,8 +26,8 @@ import { toClusterError } from "../api-error.ts";
 import type { Age, NewReservation, PoolChange, Pools, PoolsSource, ReservationFilter } from "./port.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
-/** The object itself is not wanted back. */
-const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+/** `Accept` where the object itself is not wanted back. */
+export const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const tableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1";
 const jsonPatch = "application/json-patch+json";
 const mergePatch = "application/merge-patch+json";
