@@ -1,6 +1,7 @@
 import type { Environment } from "../src/cni/environment.ts";
 import { runWorker } from "../src/agent/worker.ts";
 import { processEdges } from "../src/cni/serve.ts";
+import { keepSessions } from "../src/kube/session.ts";
 import { Fd } from "../src/libc/fd.ts";
 import { libc, rareLibc } from "../src/libc/ffi.ts";
 import { enterRoot } from "../src/libc/process.ts";
@@ -18,6 +19,9 @@ export async function runAgentWorker(listener: number, parent: number, root: str
   libc();
   rareLibc();
   for (const name of pluginNames()) await findBuiltin(name);
+  await import("../src/cluster/api.ts");
+  await import("../src/cluster/manifests.ts");
+  keepSessions();
   if (root !== "/") enterRoot(root);
   await runWorker({
     listener: new Fd(listener, "the agent's socket"),

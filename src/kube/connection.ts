@@ -1,7 +1,8 @@
 import { isErrno, SystemError } from "../libc/errno.ts";
 import { readText, statusIfExists } from "../libc/file.ts";
-import { type Access, type AccessTls, isSameAccess } from "./access.ts";
+import { type Access, isSameAccess } from "./access.ts";
 import { KubeError } from "./error.ts";
+import { dropSession, leaveSession, type Session, sessionTo } from "./session.ts";
 
 /**
  * The connections to one API server with one set of credentials, which are read when first needed and again when they change. Requests
@@ -10,8 +11,7 @@ import { KubeError } from "./error.ts";
 export class Connection implements Disposable {
   readonly #load: () => Access;
   #access: Access | undefined;
-  #session: Bun.FetchSession | undefined;
-  #speaksHttp2 = true;
+  #session: Session | undefined;
   #token: { readonly file: string; readonly stamp: string; readonly text: string } | undefined;
 
   /** `load` reads the access anew. */
@@ -38,9 +38,8 @@ export class Connection implements Disposable {
 
   /** Leaves the pool's connections behind: one of them may be dead without having said so. */
   reconnect(): void {
-    this.#session?.close();
+    if (this.#session !== undefined) dropSession(this.#session);
     this.#session = undefined;
-    this.#speaksHttp2 = true;
   }
 
   /** The value of the Authorization header; undefined when the certificate says who we are, or nothing does. */
@@ -56,22 +55,24 @@ export class Connection implements Disposable {
    */
   async fetch(path: string, init: BunFetchRequestInit): Promise<Response> {
     const { server, tls, proxyUrl } = this.access();
-    this.#session ??= openSession(tls, proxyUrl);
+    const session = (this.#session ??= sessionTo(server, tls, proxyUrl));
+    session.usedMs = performance.now();
     const url = server + path;
     const options: BunFetchRequestInit = { redirect: "manual", ...init };
-    if (this.#speaksHttp2 && proxyUrl === undefined && server.startsWith("https:")) {
+    if (session.speaksHttp2 && proxyUrl === undefined && server.startsWith("https:")) {
       try {
-        return await this.#session.fetch(url, { ...options, protocol: "http2" });
+        return await session.pool.fetch(url, { ...options, protocol: "http2" });
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "HTTP2Unsupported")) throw error;
-        this.#speaksHttp2 = false;
+        session.speaksHttp2 = false;
       }
     }
-    return await this.#session.fetch(url, { ...options, protocol: "http1.1" });
+    return await session.pool.fetch(url, { ...options, protocol: "http1.1" });
   }
 
   [Symbol.dispose](): void {
-    this.reconnect();
+    if (this.#session !== undefined) leaveSession(this.#session);
+    this.#session = undefined;
   }
 
   #freshToken({ credential, origin }: Access): string | undefined {
@@ -85,20 +86,6 @@ export class Connection implements Disposable {
       this.#token = { file, stamp, text: readToken(file, origin) };
     return this.#token.text;
   }
-}
-
-function openSession(tls: AccessTls, proxyUrl: string | undefined): Bun.FetchSession {
-  return new Bun.FetchSession({
-    tls: {
-      // Said outright: the environment could switch it off otherwise.
-      rejectUnauthorized: !tls.skipsVerification,
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
-      ...(tls.key === undefined ? {} : { key: tls.key }),
-      ...(tls.serverName === undefined ? {} : { serverName: tls.serverName }),
-    },
-    proxy: proxyUrl ?? false,
-  });
 }
 
 /** Differs whenever the file was replaced or written. */

@@ -55,6 +55,7 @@ export class ApiProxy implements Disposable {
   readonly #sockets = new Set<{ destroy(): unknown }>();
   #plan: Plan = () => pass;
   #occurrences = new Map<Step, number>();
+  #accepted = 0;
 
   private constructor(api: ApiServerFacts, { certificate, key }: KeyPair, isOld: boolean) {
     this.#upstream = `https://127.0.0.1:${api.port}`;
@@ -70,6 +71,7 @@ export class ApiProxy implements Disposable {
     // Broken connections are the purpose: nothing is to be told of them.
     this.#server.on("sessionError", () => {});
     this.#server.on("secureConnection", (socket) => {
+      this.#accepted += 1;
       this.#sockets.add(socket);
       socket.on("error", () => {});
       socket.on("close", () => this.#sockets.delete(socket));
@@ -110,9 +112,19 @@ export class ApiProxy implements Disposable {
     return Object.fromEntries(this.#occurrences);
   }
 
+  /** How many connections clients have made. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Breaks all connections there are, as the end of a server does. */
+  breakConnections(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   [Symbol.dispose](): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.breakConnections();
     this.#session.close();
   }
 
