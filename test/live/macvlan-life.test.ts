@@ -283,20 +283,6 @@ describe("an ADD that fails leaves nothing and gives the address back:", () => {
     );
   });
 
-  test("passthru and others want the same master", async () => {
-    await caller.add({ config: config({ mode: "passthru", ipam: {} }), pod, ifName: "net9" });
-    before = [snapshot(pod.path), snapshot(node().path)];
-    expect((await refused()).message).toBe(
-      "failed to create macvlan: invalid argument; a macvlan in mode passthru has eth0 for itself",
-    );
-    await caller.call({ verb: "DEL", config: config({ ipam: {} }), pod, ifName: "net9" });
-    await caller.add({ config: config({ ipam: {} }), pod, ifName: "net9" });
-    before = [snapshot(pod.path), snapshot(node().path)];
-    expect((await refused({ mode: "passthru" })).message).toBe(
-      "failed to create macvlan: invalid argument; eth0 carries other macvlans, and passthru wants it for itself",
-    );
-  });
-
   test("the IPAM plugin refuses", async () => {
     ipam.answers = {
       add: () => {

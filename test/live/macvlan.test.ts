@@ -24,6 +24,8 @@ beforeEach(() => {
 });
 afterEach(() => {
   caller[Symbol.dispose]();
+  // Not left to the kernel, which comes to it when it pleases: passthru wants the master for itself.
+  if (pod.exists()) pod.run("sh", "-c", "ip link del net1 2>/dev/null || true");
   pod[Symbol.dispose]();
   for (const each of lan().nodes) each.ip("addr flush dev eth0 scope global");
 });
@@ -171,18 +173,6 @@ describe.each([
     });
     expect(link()).toBeUndefined();
   });
-});
-
-test("a MAC that passthru can't have is logged, and the result tells the real one", async () => {
-  const result = await caller.add({ config: macvlan({ mode: "passthru", mac: "02:00:00:00:00:05" }), pod });
-  const mac = snapshot(node().path).links["eth0"]?.["address"];
-  expect([result.interfaces[0]?.mac, link()?.["address"]]).toEqual([mac, mac]);
-  expect(caller.log).toMatchObject([
-    {
-      level: "error",
-      message: `net1 has MAC ${String(mac)}, not the one asked for: in mode passthru it is the master's`,
-    },
-  ]);
 });
 
 describe("on the wire", () => {

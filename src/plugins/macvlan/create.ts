@@ -8,8 +8,8 @@ import type { MasterPlace } from "../common/master.ts";
 import type { MacvlanConfig } from "./config.ts";
 
 /**
- * Makes the macvlan in the pod under its final name, still down, and returns it; `undo` gets its deletion. Throws `CniError` when the
- * kernel refuses.
+ * Makes the macvlan in the pod under its final name, still down, and returns it; `undo` gets its deletion. A rival for the master (mode
+ * passthru) whose namespace is being torn down by the kernel is waited for. Throws `CniError` when the kernel refuses.
  */
 export async function createMacvlan(
   place: MasterPlace,
@@ -21,16 +21,13 @@ export async function createMacvlan(
 ): Promise<Link> {
   const { mode, mac, mtu, broadcastQueueLength } = config;
   const data = { kind: "macvlan", mode, broadcastQueueLength } as const;
+  const create = () =>
+    createChild(place, pod, { name: ifName, parent: master.index, mac, mtu: mtu === 0 ? undefined : mtu, data }, undo);
   try {
-    return createChild(
-      place,
-      pod,
-      { name: ifName, parent: master.index, mac, mtu: mtu === 0 ? undefined : mtu, data },
-      undo,
-    );
+    return create();
   } catch (error) {
-    const { explainCreation } = await import("./refusal.ts");
-    throw explainCreation(error, place, master, pod, config, ifName);
+    const { overcome } = await import("./refusal.ts");
+    return overcome(error, { place, master, pod, ifName, config }, create);
   }
 }
 

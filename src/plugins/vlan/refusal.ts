@@ -1,5 +1,4 @@
 import { CniError, code } from "../../cni/error.ts";
-import { sleep } from "../../libc/process.ts";
 import type { Netns } from "../../netns/netns.ts";
 import { getLink, type Link } from "../../rtnl/link.ts";
 import { errnoOf, explain } from "../common/explain.ts";
@@ -7,6 +6,7 @@ import { hasKind, missingKind } from "../common/kernel-kind.ts";
 import { takenName } from "../common/link-facts.ts";
 import { type MasterPlace, whereIs } from "../common/master.ts";
 import { findOccupants, type Occupant } from "../common/occupants.ts";
+import { createAfterTeardown } from "../common/teardown.ts";
 
 /** The VLAN that the kernel refused to make. */
 export interface Wanted {
@@ -18,9 +18,6 @@ export interface Wanted {
   readonly mtu: number;
 }
 
-/** The kernel takes the links out of a namespace some time after its last user is gone (cleanup_net() in net/core/net_namespace.c). */
-const teardownTimeoutMs = 2000;
-const pollMs = 50;
 /** IFNAMSIZ - 1 */
 const nameBytesMax = 15;
 const operation = "failed to create vlan";
@@ -30,20 +27,17 @@ const operation = "failed to create vlan";
  * 2 s. Throws `CniError` with the cause and its cures.
  */
 export function overcome(error: unknown, wanted: Wanted, create: () => Link): Link {
-  const deadline = performance.now() + teardownTimeoutMs;
-  let refusal = error;
-  while (errnoOf(refusal) === "EEXIST" && getLink(wanted.pod.rtnl, wanted.ifName) === undefined) {
-    const [holder] = findHolder(wanted);
-    if (holder !== undefined) throw explain(operation, refusal, { EEXIST: takenId(wanted, holder) });
-    if (performance.now() > deadline) throw invisible(refusal, wanted);
-    sleep(pollMs);
-    try {
-      return create();
-    } catch (again) {
-      refusal = again;
-    }
-  }
-  throw explainCreation(refusal, wanted);
+  return createAfterTeardown(
+    error,
+    create,
+    (refusal) => {
+      if (errnoOf(refusal) !== "EEXIST" || getLink(wanted.pod.rtnl, wanted.ifName) !== undefined)
+        return explainCreation(refusal, wanted);
+      const [holder] = findHolder(wanted);
+      return holder && explain(operation, refusal, { EEXIST: takenId(wanted, holder) });
+    },
+    (refusal) => invisible(refusal, wanted),
+  );
 }
 
 function findHolder({ place, master, id }: Wanted): Occupant[] {
