@@ -1,38 +1,13 @@
+import { addDel, childPlugin, common, defaultRoute, fixed, plain, v4, v6 } from "../peers/child-cases.ts";
 import type { Case, ExpectedDifference, Site, Step } from "../peers/compare.ts";
 import { comparisons } from "./comparisons.ts";
 import type { GuestCases } from "./uml.ts";
 
-type Route = Readonly<Record<string, string | number>>;
+const { network, routed, version, inPod, addressing } = childPlugin("ipvlan");
 
-function fixed(addresses: readonly (readonly [address: string, gateway?: string])[], own: object = {}): object {
-  const list = addresses.map(([address, gateway]) => (gateway === undefined ? { address } : { address, gateway }));
-  return { ipam: { type: "static", addresses: list, ...own } };
-}
-
-const v4 = ["192.0.2.10/24", "192.0.2.1"] as const;
-const v6 = ["2001:db8::10/64"] as const;
-const plain = fixed([v4], { routes: [{ dst: "0.0.0.0/0" }] });
-
-function network(own: object = {}, cniVersion = "1.1.0"): object {
-  return { cniVersion, name: "lan", type: "ipvlan", master: "eth0", ...own };
-}
-
-function routed(...routes: readonly Route[]): object {
-  return network(fixed([v4, v6], { routes }));
-}
-
-const addDel: readonly Step[] = [{ command: "ADD" }, { command: "DEL" }];
 const refused: readonly Step[] = [{ command: "ADD", code: 999 }];
 /** A node that a macvlan of another network has taken. */
 const macvlanOnNode = ({ node }: Site) => node.ip("link add link eth0 name mv0 type macvlan mode bridge");
-
-function masterInPod(site: Site): void {
-  site.pod().ip("link add up0 type veth peer name up1", "link set up0 up", "link set up1 up");
-}
-
-function defaultRoute({ node }: Site): void {
-  node.ip("addr add 198.51.100.1/24 dev eth0", "route add default via 198.51.100.254");
-}
 
 const chained = (own: object) => ({
   cniVersion: "1.0.0",
@@ -40,16 +15,6 @@ const chained = (own: object) => ({
   type: "ipvlan",
   prevResult: { cniVersion: "1.0.0", interfaces: [{ name: "eth0" }], ...own },
 });
-
-const common: readonly ExpectedDifference[] = [
-  { line: /result \/ interfaces \/ 0 \/ mtu: peer has nothing/, reason: "the result tells the MTU, as 1.1.0 can" },
-  { line: /answer \/ code: peer has 999, ours has 7$/, reason: "a wrong config has the specification's code" },
-  {
-    line: /net1 2001:db8::[^/]*\/\d+ \/ (tentative: peer has true|nodad: peer has nothing)/,
-    reason: "docs/ipv6-dad.md",
-  },
-  { line: /files \/ lan\/\.polynic/, reason: "host-local keeps an index by holder" },
-];
 
 /** What the Go plugin leaves of an ADD that fails. */
 const noDebris: ExpectedDifference = {
@@ -59,6 +24,8 @@ const noDebris: ExpectedDifference = {
 const ownWords: ExpectedDifference = { line: /^\d CHECK answer \/ msg:/, reason: "in the words of all our plugins" };
 
 const table: readonly Case[] = [
+  ...addressing,
+  inPod,
   ...["l2", "l3", "l3s"].map((mode): Case => {
     return { name: `mode ${mode}`, plugin: "ipvlan", config: network({ mode, mtu: 1400, ...plain }) };
   }),
@@ -72,33 +39,7 @@ const table: readonly Case[] = [
       }),
     ),
   },
-  ...["0.2.0", "0.3.1", "0.4.0", "1.0.0"].map((version): Case => {
-    const hasCheck = version === "0.4.0" || version === "1.0.0";
-    const config = network(plain, version);
-    return { name: `version ${version}`, plugin: "ipvlan", config, ...(hasCheck ? {} : { steps: addDel }) };
-  }),
-  {
-    name: "routes with metric, table and scope",
-    plugin: "ipvlan",
-    config: routed(
-      { dst: "198.51.100.0/24", priority: 50 },
-      { dst: "203.0.113.0/24", gw: "192.0.2.9", table: 77 },
-      { dst: "2001:db8:1::/48", gw: "2001:db8::1", priority: 5 },
-    ),
-    steps: addDel,
-  },
-  {
-    name: "a route with MTU and MSS",
-    plugin: "ipvlan",
-    config: routed({ dst: "198.51.100.0/24", mtu: 1300, advmss: 1200 }),
-    expected: [{ line: /198\.51\.100\.0\/24 dev net1 \/ metrics: peer has nothing/, reason: "they reach the kernel" }],
-  },
-  {
-    name: "two gateways for one destination",
-    plugin: "ipvlan",
-    config: routed({ dst: "198.51.100.0/24", gw: "192.0.2.8" }, { dst: "198.51.100.0/24", gw: "192.0.2.9" }),
-    expected: [{ line: /198\.51\.100\.0\/24 dev/, reason: "one multipath route, not two of which one is never used" }],
-  },
+  ...["0.2.0", "0.3.1", "0.4.0", "1.0.0"].map(version),
   {
     name: "a gateway that is out of reach",
     plugin: "ipvlan",
@@ -124,22 +65,10 @@ const table: readonly Case[] = [
     steps: addDel,
   },
   {
-    name: "a master in the pod",
-    plugin: "ipvlan",
-    config: network({ master: "up0", linkInContainer: true, ...plain }),
-    setUp: masterInPod,
-  },
-  {
     name: "an interface name that the node has too",
     plugin: "ipvlan",
     config: network(plain),
     ifName: "eth0",
-  },
-  {
-    name: "DNS settings of the IPAM plugin",
-    plugin: "ipvlan",
-    config: network(fixed([v4], { dns: { nameservers: ["192.0.2.53"] } })),
-    expected: [{ line: /result \/ dns: peer has nothing/, reason: "are kept, as bridge keeps them" }],
   },
   {
     name: "leases of host-local, the network twice in a pod",
@@ -268,13 +197,6 @@ const table: readonly Case[] = [
       { command: "CHECK", code: 999, before: (site) => site.pod().ip("link del net1") },
     ],
     expected: [ownWords],
-  },
-  {
-    name: "CHECK of addresses that are their own networks",
-    plugin: "ipvlan",
-    config: network(fixed([["192.0.2.10/32"]])),
-    steps: [{ command: "ADD" }, { command: "CHECK", code: 999 }],
-    expected: [{ line: /^2 CHECK answer/, reason: "a host route is no fault" }],
   },
   {
     name: "STATUS, with the master and without",

@@ -1,47 +1,15 @@
-import type { Case, ExpectedDifference, Site, Step } from "./compare.ts";
+import { childPlugin, common, defaultRoute, fixed, plain, v4 } from "./child-cases.ts";
+import type { Case, Step } from "./compare.ts";
 import { describeCases } from "./describe-cases.ts";
 
-type Route = Readonly<Record<string, string | number>>;
-
-function fixed(addresses: readonly (readonly [address: string, gateway?: string])[], own: object = {}): object {
-  const list = addresses.map(([address, gateway]) => (gateway === undefined ? { address } : { address, gateway }));
-  return { ipam: { type: "static", addresses: list, ...own } };
-}
-
-const v4 = ["192.0.2.10/24", "192.0.2.1"] as const;
+const { network, routed, version, inPod, addressing } = childPlugin("macvlan");
 const v6 = ["2001:db8::10/64", "2001:db8::1"] as const;
-const plain = fixed([v4], { routes: [{ dst: "0.0.0.0/0" }] });
 
-function network(own: object = {}, cniVersion = "1.1.0"): object {
-  return { cniVersion, name: "lan", type: "macvlan", master: "eth0", ...own };
-}
-
-function routed(...routes: readonly Route[]): object {
-  return network(fixed([v4, ["2001:db8::10/64"]], { routes }));
-}
-
-const addDel: readonly Step[] = [{ command: "ADD" }, { command: "DEL" }];
 const refused: readonly Step[] = [{ command: "ADD", code: 999 }, { command: "DEL" }];
 
-function masterInPod(site: Site): void {
-  site.pod().ip("link add up0 type veth peer name up1", "link set up0 up", "link set up1 up");
-}
-
-function defaultRoute({ node }: Site): void {
-  node.ip("addr add 198.51.100.1/24 dev eth0", "route add default via 198.51.100.254");
-}
-
-const common: readonly ExpectedDifference[] = [
-  { line: /result \/ interfaces \/ 0 \/ mtu: peer has nothing/, reason: "the result tells the MTU, as 1.1.0 can" },
-  { line: /answer \/ code: peer has 999, ours has 7$/, reason: "a wrong config has the specification's code" },
-  {
-    line: /net1 2001:db8::[^/]*\/\d+ \/ (tentative: peer has true|nodad: peer has nothing)/,
-    reason: "docs/ipv6-dad.md",
-  },
-  { line: /files \/ lan\/\.polynic/, reason: "host-local keeps an index by holder" },
-];
-
 const cases: readonly Case[] = [
+  ...addressing,
+  inPod,
   ...["bridge", "private", "vepa", "passthru"].map((mode): Case => {
     return { name: `mode ${mode}, no IPAM`, plugin: "macvlan", config: network({ mode }) };
   }),
@@ -59,14 +27,8 @@ const cases: readonly Case[] = [
       fixed([v4, ["192.0.2.11/24"], ["198.51.100.10/25", "198.51.100.1"]], { routes: [{ dst: "0.0.0.0/0" }] }),
     ),
   },
-  ...["0.3.0", "0.3.1", "0.4.0", "1.0.0"].map((version): Case => {
-    const hasCheck = version === "0.4.0" || version === "1.0.0";
-    const config = network(plain, version);
-    return { name: `version ${version}`, plugin: "macvlan", config, ...(hasCheck ? {} : { steps: addDel }) };
-  }),
-  ...["0.1.0", "0.2.0"].map((version): Case => {
-    return { name: `version ${version}`, plugin: "macvlan", config: network(plain, version), steps: addDel };
-  }),
+  ...["0.3.0", "0.3.1", "0.4.0", "1.0.0"].map(version),
+  ...["0.1.0", "0.2.0"].map(version),
   {
     name: "version 0.2.0 has no words for a link without address",
     plugin: "macvlan",
@@ -76,22 +38,6 @@ const cases: readonly Case[] = [
       { line: /state \/ pod0 \/ .*net1.*: peer has/, reason: "an ADD whose result can't be told is taken back" },
       { line: /answer \/ code: peer has 999, ours has 1$/, reason: "it is a question of versions" },
     ],
-  },
-  {
-    name: "routes with metric and table",
-    plugin: "macvlan",
-    config: routed(
-      { dst: "198.51.100.0/24", priority: 50 },
-      { dst: "203.0.113.0/24", gw: "192.0.2.9", table: 77 },
-      { dst: "2001:db8:1::/48", gw: "2001:db8::1", priority: 5 },
-    ),
-    steps: addDel,
-  },
-  {
-    name: "a route with MTU and MSS",
-    plugin: "macvlan",
-    config: routed({ dst: "198.51.100.0/24", mtu: 1300, advmss: 1200 }),
-    expected: [{ line: /198\.51\.100\.0\/24 dev net1 \/ metrics: peer has nothing/, reason: "they reach the kernel" }],
   },
   {
     name: "a route of scope link",
@@ -105,12 +51,6 @@ const cases: readonly Case[] = [
     expected: [
       { line: /198\.51\.100\.0\/24 dev net1 \/ scope: peer has "global", ours has "link"/, reason: "as ip-route(8)" },
     ],
-  },
-  {
-    name: "two gateways for one destination, IPv4",
-    plugin: "macvlan",
-    config: routed({ dst: "198.51.100.0/24", gw: "192.0.2.8" }, { dst: "198.51.100.0/24", gw: "192.0.2.9" }),
-    expected: [{ line: /198\.51\.100\.0\/24 dev/, reason: "one multipath route, not two of which one is never used" }],
   },
   {
     name: "two gateways for one destination, IPv6",
@@ -159,21 +99,9 @@ const cases: readonly Case[] = [
   { name: "a smaller MTU and a longer queue", plugin: "macvlan", config: network({ mtu: 1400, bcqueuelen: 2000 }) },
   { name: "the master of the default route", plugin: "macvlan", config: network({ master: "" }), setUp: defaultRoute },
   {
-    name: "a master in the pod",
-    plugin: "macvlan",
-    config: network({ master: "up0", linkInContainer: true, ...plain }),
-    setUp: masterInPod,
-  },
-  {
     name: "DNS settings of the config",
     plugin: "macvlan",
     config: network({ ...plain, dns: { nameservers: ["192.0.2.53"], search: ["a.test"] } }),
-  },
-  {
-    name: "DNS settings of the IPAM plugin",
-    plugin: "macvlan",
-    config: network(fixed([v4], { dns: { nameservers: ["192.0.2.53"] } })),
-    expected: [{ line: /result \/ dns: peer has nothing/, reason: "are kept, as bridge keeps them" }],
   },
   {
     name: "leases of host-local",
@@ -267,13 +195,6 @@ const cases: readonly Case[] = [
       { command: "CHECK", code: 999, before: (site) => site.pod().ip("link del net1") },
     ],
     expected: [{ line: /^2 CHECK answer \/ msg: .*Expected Route/, reason: "the route in words that people use" }],
-  },
-  {
-    name: "CHECK of an address that is its own network",
-    plugin: "macvlan",
-    config: network(fixed([["192.0.2.10/32"]])),
-    steps: [{ command: "ADD" }, { command: "CHECK", code: 999 }],
-    expected: [{ line: /^2 CHECK answer/, reason: "a host route is no fault" }],
   },
   {
     name: "CHECK without a previous result",
