@@ -10,6 +10,8 @@ export interface PodFacts {
   readonly uid: string;
   /** "" where nobody tells: pods of manifests. */
   readonly phase: string;
+  /** Somebody has deleted it, and it is being ended. */
+  readonly isTerminating: boolean;
   readonly node: string;
   /** Kubelet's own files are its source: the uid is not the one that the runtime knows. */
   readonly isStatic: boolean;
@@ -37,6 +39,7 @@ export const podFactsSchema = struct({
     name: text(),
     uid: optional(text(), ""),
     annotations: optional(mapOf(text()), {}),
+    deletionTimestamp: optional(text(), ""),
   }),
   spec: optional(struct({ nodeName: optional(text(), "") }), {}),
   status: optional(struct({ phase: optional(text(), ""), conditions: optional(array(condition), []) }), {}),
@@ -59,12 +62,13 @@ const statusSchema = array(
 
 /** The facts of a pod. */
 export function podFactsOf({ metadata, spec, status }: Infer<typeof podFactsSchema>): PodFacts {
-  const { namespace, name, uid, annotations } = metadata;
+  const { namespace, name, uid, annotations, deletionTimestamp } = metadata;
   const sandbox = status.conditions.find(({ type }) => type === "PodReadyToStartContainers");
   return {
     ref: `${namespace}/${name}`,
     uid,
     phase: status.phase,
+    isTerminating: deletionTimestamp !== "",
     node: spec.nodeName,
     isStatic: isStaticPod(annotations),
     hasSandbox: sandbox === undefined ? undefined : sandbox.status === "True",

@@ -6,7 +6,7 @@ import { backoffMs } from "../kube/retry.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Pools } from "../cluster/pools/port.ts";
 import { ClusterError, isClusterError } from "../cluster/port.ts";
-import { claimFactsOf, claimScope } from "../pool/claim.ts";
+import { allocationOf, claimFactsOf, claimScope, isIndexId, isSliceId } from "../pool/claim.ts";
 import {
   type IpPool,
   ipPoolOf,
@@ -18,6 +18,7 @@ import {
 import { follow } from "./follow.ts";
 import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
 import { PoolSchedule, timesFor } from "./pool-schedule.ts";
+import type { Restorer } from "./restorer.ts";
 import { usedAnnotation, usedText, writeIndex } from "./write-index.ts";
 
 export interface IndexerOptions {
@@ -25,6 +26,8 @@ export interface IndexerOptions {
   readonly pools: Pools;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Told of what Go had made and somebody took away. */
+  readonly restorer?: Pick<Restorer, "reservationGone" | "entryGone">;
 }
 
 const longestDelayMs = 10_000;
@@ -102,8 +105,21 @@ export class Indexer {
 
   #changePool(type: string, pool: IpPool): void {
     if (type === "DELETED") this.#pools.delete(pool.name);
-    else this.#pools.set(pool.name, pool);
+    else this.#see(pool);
     this.#mark(pool.name);
+  }
+
+  /** Takes in what a pool is now. */
+  #see(pool: IpPool): void {
+    const before = this.#pools.get(pool.name);
+    this.#pools.set(pool.name, pool);
+    const { restorer } = this.#options;
+    if (restorer === undefined || before?.uid !== pool.uid) return;
+    for (const key of Object.keys(before.allocations)) {
+      if (Object.hasOwn(pool.allocations, key)) continue;
+      const entry = allocationOf(before.allocations, key);
+      if (entry !== undefined && !isIndexId(entry.id) && !isSliceId(entry.id)) restorer.entryGone(pool, key, entry);
+    }
   }
 
   #listClaims(claims: readonly Reservation[]): void {
@@ -117,6 +133,7 @@ export class Indexer {
 
   #changeClaim(type: string, claim: Reservation): void {
     const { pool = "" } = claimFactsOf(claim) ?? {};
+    if (type === "DELETED" && claimFactsOf(claim) === undefined) this.#options.restorer?.reservationGone(claim);
     if (pool === "") return;
     if (type === "ADDED") this.#appearedAt.set(claim.name, performance.now());
     if (type === "DELETED") {
@@ -189,10 +206,10 @@ export class Indexer {
       // Somebody else has changed what we wanted to: look at it anew.
       const current = await this.#options.pools.getPool(name);
       if (current === undefined) this.#pools.delete(name);
-      else this.#pools.set(name, current);
+      else this.#see(current);
       return false;
     }
-    if (this.#pools.get(name) === pool) this.#pools.set(name, written);
+    if (this.#pools.get(name) === pool) this.#see(written);
     this.#writtenAt.set(name, performance.now());
     this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${used} used`);
     return isLast;

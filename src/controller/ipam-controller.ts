@@ -8,6 +8,7 @@ import { lead, type LeaderTimes } from "../kube/leader.ts";
 import type { Logger } from "../log/logger.ts";
 import { collect } from "./collector.ts";
 import { Indexer } from "./indexer.ts";
+import { Restorer } from "./restorer.ts";
 import { onSchedule } from "./schedule.ts";
 import { Scans } from "./scans.ts";
 import { Slicer } from "./slicer.ts";
@@ -46,7 +47,8 @@ export async function runIpamController(client: KubeClient, options: IpamControl
     const stop = new AbortController();
     const both = { ...options, signal: AbortSignal.any([leading, stop.signal]) };
     const slicer = new Slicer(client, both);
-    const indexer = new Indexer(client, both);
+    const surveyor = new ApiSurveyor(client, options.pools);
+    const indexer = new Indexer(client, { ...both, restorer: new Restorer(client, { ...both, surveyor }) });
     const parts = [indexer.run(), runSlicer(slicer, both), runCollector(client, both)];
     try {
       await Promise.all(parts);

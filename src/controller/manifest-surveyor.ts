@@ -29,6 +29,7 @@ function factsOf({ namespace, name, uid, annotations, isStatic, nodeName = "" }:
     ref: `${namespace}/${name}`,
     uid,
     phase: "",
+    isTerminating: false,
     node: nodeName,
     isStatic,
     hasSandbox: undefined,

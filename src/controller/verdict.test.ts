@@ -11,6 +11,7 @@ const pod = (name: string, over: Partial<PodFacts> = {}): PodFacts => ({
   ref: `default/${name}`,
   uid: `uid-${name}`,
   phase: "Running",
+  isTerminating: false,
   node: "node-1",
   isStatic: false,
   hasSandbox: undefined,

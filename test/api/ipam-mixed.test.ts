@@ -129,6 +129,9 @@ test(
     };
     const del = async (sandbox: Sandbox): Promise<void> => {
       detector.deleting(`${sandbox.side.name} ${sandbox.name}`);
+      // As kubelet does: the pod is marked first, and goes when its sandbox is gone.
+      const path = `/api/v1/namespaces/default/pods/${sandbox.name}`;
+      await world.admin.send("DELETE", path, { gracePeriodSeconds: 30 });
       await sandbox.side.call("DEL", { ...sandbox, sandbox: sandbox.name });
       await world.deletePod(sandbox.name);
     };

@@ -30,7 +30,7 @@ export type Step = string;
  * it breaks, `onCut` is called.
  */
 export type Mischief =
-  | { readonly kind: "pass"; readonly delayMs?: number }
+  | { readonly kind: "pass"; readonly delayMs?: number; readonly until?: Promise<unknown> }
   | { readonly kind: "answer"; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
   | { readonly kind: "hang" }
   | { readonly kind: "reset" | "reset-after"; readonly onCut?: () => void };
@@ -145,6 +145,7 @@ export class ApiProxy implements Disposable {
         case "answer":
           return refuse(response, mischief.status, mischief.headers ?? {});
         case "pass": {
+          await mischief.until;
           await Bun.sleep(mischief.delayMs ?? 0);
           const answer = await this.#forward(request);
           response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });

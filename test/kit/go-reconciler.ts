@@ -15,12 +15,16 @@ mkdir /var/run/secrets/kubernetes.io/serviceaccount
 cp "$1/token" "$1/ca.crt" "$1/namespace" /var/run/secrets/kubernetes.io/serviceaccount/
 exec "$2" -log-level debug`;
 
-/** Starts it; it runs until it is killed. `schedule` is a cron expression, or "@every 3s". Its log is `folder`/reconciler.log. */
+/**
+ * Starts it; it runs until it is killed. `schedule` is a cron expression, or "@every 3s". Its log is `folder`/reconciler.log. `port` is that of a
+ * proxy that it is to reach the server by.
+ */
 export async function startGoReconciler(
   api: ApiServerFacts,
   namespace: string,
   folder: string,
   schedule: string,
+  port = api.port,
 ): Promise<Bun.Subprocess> {
   mkdirSync(folder, { recursive: true });
   const write = (name: string, content: string): void => writeFileSync(join(folder, name), content);
@@ -34,7 +38,7 @@ export async function startGoReconciler(
     env: {
       PATH: process.env["PATH"] ?? "",
       KUBERNETES_SERVICE_HOST: "127.0.0.1",
-      KUBERNETES_SERVICE_PORT: String(api.port),
+      KUBERNETES_SERVICE_PORT: String(port),
     },
   });
 }

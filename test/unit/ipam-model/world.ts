@@ -57,7 +57,7 @@ export class World {
   newPod(prefix: string): Holder {
     const podref = `default/${this.name(prefix)}`;
     const podUid = this.name("u");
-    const facts = { ref: podref, uid: podUid, phase: "Running", node: "n", isStatic: false };
+    const facts = { ref: podref, uid: podUid, phase: "Running", isTerminating: false, node: "n", isStatic: false };
     this.pods.set(podref, { ...facts, hasSandbox: undefined, addresses: new Map() });
     return { podref, podUid, container: this.name("c"), owner: this.name("o") };
   }
