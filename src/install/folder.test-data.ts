@@ -2,6 +2,25 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll } from "vitest";
+import type { ConfOptions } from "./dispatcher-conf.ts";
+
+/** A dispatcher's config that nothing is asked of. */
+export const noConf: ConfOptions = {
+  cniVersion: "",
+  forcesVersion: false,
+  keepsName: false,
+  kubeconfig: "",
+  manifests: "",
+  binDir: "",
+  networkDir: "",
+  cniDir: "",
+  readinessIndicatorFile: "",
+  namespaceIsolation: false,
+  globalNamespaces: "",
+  logFile: "",
+  logLevel: "",
+  logToStderr: false,
+};
 
 /** A folder that goes after the tests of the file. */
 export class TestFolder {

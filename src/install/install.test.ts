@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { TestFolder } from "./folder.test-data.ts";
+import { noConf, TestFolder } from "./folder.test-data.ts";
 import {
   installConf,
   installCredentials,
@@ -29,23 +29,6 @@ const read = (...names: string[]): string => readFileSync(path(...names), "utf8"
 const names = (name: string): string[] => readdirSync(path(name)).sort();
 const said: string[] = [];
 
-const noConf: InstallOptions["conf"] = {
-  cniVersion: "",
-  forcesVersion: false,
-  keepsName: false,
-  kubeconfig: "",
-  manifests: "",
-  binDir: "",
-  networkDir: "",
-  cniDir: "",
-  readinessIndicatorFile: "",
-  namespaceIsolation: false,
-  globalNamespaces: "",
-  logFile: "",
-  logLevel: "",
-  logToStderr: true,
-};
-
 function options(over: Partial<InstallOptions> = {}): InstallOptions {
   return {
     source: path("source"),
@@ -58,7 +41,7 @@ function options(over: Partial<InstallOptions> = {}): InstallOptions {
     primaryFile: "",
     confFile: "",
     hidesPrimary: false,
-    conf: noConf,
+    conf: { ...noConf, logToStderr: true },
     credentials: { account: path("account"), host: "10.96.0.1", port: "443", skipsVerification: false },
     say: (line) => said.push(line),
     ...over,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { TestFolder } from "./folder.test-data.ts";
+import { noConf, TestFolder } from "./folder.test-data.ts";
 import { type ConfOptions, generateConf } from "./dispatcher-conf.ts";
 import { findPrimary, type Primary } from "./primary.ts";
 
@@ -59,27 +59,10 @@ describe("the primary is", () => {
   });
 });
 
-const options: ConfOptions = {
-  cniVersion: "",
-  forcesVersion: false,
-  keepsName: false,
-  kubeconfig: "",
-  manifests: "",
-  binDir: "",
-  networkDir: "",
-  cniDir: "",
-  readinessIndicatorFile: "",
-  namespaceIsolation: false,
-  globalNamespaces: "",
-  logFile: "",
-  logLevel: "",
-  logToStderr: false,
-};
-
 describe("the config in front of it", () => {
   function generated(primary: object, over: Partial<ConfOptions> = {}) {
     folder.write("10-a.conflist", primary);
-    const { fileName, text } = generateConf(found(), { ...options, ...over });
+    const { fileName, text } = generateConf(found(), { ...noConf, ...over });
     return { fileName, conf: JSON.parse(text) as Record<string, unknown> };
   }
 
