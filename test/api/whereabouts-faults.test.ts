@@ -1,23 +1,13 @@
 // Bad days of the API server at every step of a claim: what passes is not noticed, what does not is an error that a DEL cleans up after. Each
 // outcome that was not heard of is found out, whichever way it went.
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { ApiProxy, type Mischief } from "../kit/api-proxy.ts";
+import { describe, expect, test } from "vitest";
+import type { Mischief } from "../kit/api-proxy.ts";
 import { errorOf, type Json, type SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
-import { useApiSite } from "./use-site.ts";
-import { freshRange, type WhereaboutsRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+import { pass, useProxiedClaims } from "./use-claims.ts";
+import { freshRange, type WhereaboutsRange } from "./whereabouts-objects.ts";
 
-const site = useApiSite();
-let proxy: ApiProxy;
-let objects: WhereaboutsObjects;
-const pass: Mischief = { kind: "pass" };
-
-beforeAll(async () => {
-  proxy = await ApiProxy.open(inject("api"));
-  objects = new WhereaboutsObjects(site());
-  await site().useAccount("polynic", proxy.url);
-});
-afterAll(() => proxy[Symbol.dispose]());
+const { site, proxy, objects } = useProxiedClaims();
 
 const reservations = "overlappingrangeipreservations";
 const steps = {
@@ -36,13 +26,13 @@ const mischiefs: readonly (readonly [string, Mischief])[] = [
 async function ready(): Promise<{ readonly pod: SitePod; readonly conf: Json; readonly fresh: WhereaboutsRange }> {
   const fresh = freshRange(29);
   const kubernetes = { kubeconfig: site().kubeconfigPath };
-  const conf = objects.config("net", fresh.range, { kubernetes, enable_overlapping_ranges: false });
+  const conf = objects().config("net", fresh.range, { kubernetes, enable_overlapping_ranges: false });
   return { pod: await site().pod(), conf, fresh };
 }
 
 async function expectNothing({ net, pool }: WhereaboutsRange): Promise<void> {
-  expect(await objects.reservations(net)).toEqual([]);
-  expect(await objects.allocations(pool)).toEqual({});
+  expect(await objects().reservations(net)).toEqual([]);
+  expect(await objects().allocations(pool)).toEqual({});
 }
 
 describe("what passes by itself is not noticed", () => {
@@ -53,15 +43,15 @@ describe("what passes by itself is not noticed", () => {
   test.each(rows)("%s: %s, once, at: %s", async (verb, _, step, mischief) => {
     const { pod, conf, fresh } = await ready();
     const once = (at: string, occurrence: number) => (at === step && occurrence === 1 ? mischief : pass);
-    proxy.plan(verb === "ADD" ? once : () => pass);
+    proxy().plan(verb === "ADD" ? once : () => pass);
     const added = await callIpam(site(), "ADD", pod, conf);
     expect(added).toMatchObject({ exitCode: 0, result: { ips: [{ address: `${fresh.net}.1/29` }] } });
-    if (verb === "ADD") expect(proxy.steps()[step]).toBeGreaterThan(0);
-    expect(await objects.reservations(fresh.net)).toEqual([`${fresh.pool}.${fresh.net}.1`]);
-    expect(Object.keys(await objects.allocations(fresh.pool))).toEqual(["1"]);
-    proxy.plan(verb === "DEL" ? once : () => pass);
+    if (verb === "ADD") expect(proxy().steps()[step]).toBeGreaterThan(0);
+    expect(await objects().reservations(fresh.net)).toEqual([`${fresh.pool}.${fresh.net}.1`]);
+    expect(Object.keys(await objects().allocations(fresh.pool))).toEqual(["1"]);
+    proxy().plan(verb === "DEL" ? once : () => pass);
     expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
-    if (verb === "DEL") expect(proxy.steps()[step]).toBeGreaterThan(1);
+    if (verb === "DEL") expect(proxy().steps()[step]).toBeGreaterThan(1);
     await expectNothing(fresh);
   });
 });
@@ -75,7 +65,7 @@ describe("the server goes away in the middle", () => {
     async (step, mischief) => {
       const { pod, conf, fresh } = await ready();
       let isDown = false;
-      proxy.plan((at) => {
+      proxy().plan((at) => {
         const isFirst = !isDown && at === step;
         isDown ||= isFirst;
         return isFirst ? mischief : isDown ? { kind: "reset" } : pass;
@@ -83,10 +73,10 @@ describe("the server goes away in the middle", () => {
       expect(errorOf(await callIpam(site(), "ADD", pod, conf))).toMatchObject({ code: 11 });
       const away = await callIpam(site(), "DEL", pod, conf);
       expect([0, 1]).toContain(away.exitCode);
-      const isLeft = (await objects.reservations(fresh.net)).length > 0;
+      const isLeft = (await objects().reservations(fresh.net)).length > 0;
       // It must not say that all is well over something that is still there.
       if (isLeft) expect(away.exitCode).toBe(1);
-      proxy.plan(() => pass);
+      proxy().plan(() => pass);
       expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
       await expectNothing(fresh);
     },
@@ -95,11 +85,11 @@ describe("the server goes away in the middle", () => {
 
   test("of a DEL: it is an error, and the next one leaves nothing", async () => {
     const { pod, conf, fresh } = await ready();
-    proxy.plan(() => pass);
+    proxy().plan(() => pass);
     expect(await callIpam(site(), "ADD", pod, conf)).toMatchObject({ exitCode: 0 });
-    proxy.plan(() => ({ kind: "reset" }));
+    proxy().plan(() => ({ kind: "reset" }));
     expect(errorOf(await callIpam(site(), "DEL", pod, conf))).toMatchObject({ code: 11 });
-    proxy.plan(() => pass);
+    proxy().plan(() => pass);
     expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
     await expectNothing(fresh);
   }, 120_000);
@@ -107,13 +97,13 @@ describe("the server goes away in the middle", () => {
 
 test.each([403, 409, 422])("an answer %i to the creation is one error, and nothing is left", async (status) => {
   const { pod, conf, fresh } = await ready();
-  proxy.plan((at) => (at === `create ${reservations}` ? { kind: "answer", status } : pass));
+  proxy().plan((at) => (at === `create ${reservations}` ? { kind: "answer", status } : pass));
   const { code, msg } = errorOf(await callIpam(site(), "ADD", pod, conf));
   expect([code, msg]).toEqual([
     status === 409 ? 11 : 999,
     expect.stringContaining("error at storage engine: create overlappingrangeipreservation"),
   ]);
-  proxy.plan(() => pass);
+  proxy().plan(() => pass);
   expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
   await expectNothing(fresh);
 });

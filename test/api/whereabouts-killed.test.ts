@@ -1,24 +1,13 @@
 // Killed at every request to the API server, before and after the server has done what it asks for, in ADD and in DEL: the runtime's DEL leaves
 // nothing, whatever the next pod has been given meanwhile.
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { ApiProxy, type Mischief } from "../kit/api-proxy.ts";
+import { expect, test } from "vitest";
 import { type CniOutcome } from "../kit/cni-caller.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
-import { useApiSite } from "./use-site.ts";
-import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+import { pass, useProxiedClaims } from "./use-claims.ts";
+import { freshRange } from "./whereabouts-objects.ts";
 
-const site = useApiSite();
-let proxy: ApiProxy;
-let objects: WhereaboutsObjects;
-const pass: Mischief = { kind: "pass" };
-
-beforeAll(async () => {
-  proxy = await ApiProxy.open(inject("api"));
-  objects = new WhereaboutsObjects(site());
-  await site().useAccount("polynic", proxy.url);
-});
-afterAll(() => proxy[Symbol.dispose]());
+const { site, proxy, objects } = useProxiedClaims();
 
 /** A call that is killed when it makes its request of that number; one that makes fewer comes to its end. */
 async function killedAt(
@@ -30,14 +19,14 @@ async function killedAt(
 ): Promise<CniOutcome> {
   let count = 0;
   let processId = 0;
-  proxy.plan(() => {
+  proxy().plan(() => {
     count += 1;
     return count === number ? { kind, onCut: () => void process.kill(processId, "SIGKILL") } : pass;
   });
   const outcome = await callIpam(site(), verb, pod, conf, {}, (pid) => {
     processId = pid;
   });
-  proxy.plan(() => pass);
+  proxy().plan(() => pass);
   return outcome;
 }
 
@@ -52,7 +41,7 @@ test.each([
   "killed at any request of %s (%s, overlaps checked: %s), a DEL leaves nothing and takes nobody else's",
   async (verb, kind, isChecked) => {
     const { net, range, pool } = freshRange(28);
-    const conf = objects.config("net", range, {
+    const conf = objects().config("net", range, {
       kubernetes: { kubeconfig: site().kubeconfigPath },
       enable_overlapping_ranges: isChecked,
     });
@@ -68,8 +57,8 @@ test.each([
       expect(await callIpam(site(), "ADD", next, conf)).toMatchObject({ exitCode: 0 });
       for (const each of [pod, pod, next])
         expect(await callIpam(site(), "DEL", each, conf)).toMatchObject({ exitCode: 0 });
-      expect([number, await objects.reservations(net)]).toEqual([number, [nameOfOther]]);
-      expect([number, Object.keys(await objects.allocations(pool))]).toEqual([number, isChecked ? [] : ["1"]]);
+      expect([number, await objects().reservations(net)]).toEqual([number, [nameOfOther]]);
+      expect([number, Object.keys(await objects().allocations(pool))]).toEqual([number, isChecked ? [] : ["1"]]);
       if (signal === undefined) {
         expect(exitCode).toBe(0);
         break;
