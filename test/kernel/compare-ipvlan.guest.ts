@@ -25,7 +25,7 @@ const ownWords: ExpectedDifference = { line: /^\d CHECK answer \/ msg:/, reason:
 
 const table: readonly Case[] = [
   ...addressing,
-  inPod,
+  inPod("a master in the pod"),
   ...["l2", "l3", "l3s"].map((mode): Case => {
     return { name: `mode ${mode}`, plugin: "ipvlan", config: network({ mode, mtu: 1400, ...plain }) };
   }),

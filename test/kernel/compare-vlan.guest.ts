@@ -21,7 +21,7 @@ const noDebris: ExpectedDifference = {
 const ownWords: ExpectedDifference = { line: /^\d CHECK answer \/ msg:/, reason: "in the words of all our plugins" };
 
 const vlans: readonly Case[] = [
-  inPod,
+  inPod("a master in the pod"),
   { name: "IPv4 with a default route", plugin: "vlan", config: network(plain) },
   {
     name: "both families, several addresses, routes",

@@ -16,7 +16,7 @@ export const plain = fixed([v4], { routes: [{ dst: "0.0.0.0/0" }] });
 
 export const addDel: readonly Step[] = [{ command: "ADD" }, { command: "DEL" }];
 
-export function masterInPod(site: Site): void {
+function masterInPod(site: Site): void {
   site.pod().ip("link add up0 type veth peer name up1", "link set up0 up", "link set up1 up");
 }
 
@@ -50,12 +50,12 @@ export function childPlugin(plugin: string, own: object = {}) {
     const config = network(plain, cniVersion);
     return { name: `version ${cniVersion}`, plugin, config, ...(hasCheck ? {} : { steps: addDel }) };
   };
-  const inPod: Case = {
-    name: "a master in the pod",
+  const inPod = (name: string): Case => ({
+    name,
     plugin,
     config: network({ master: "up0", linkInContainer: true, ...plain }),
     setUp: masterInPod,
-  };
+  });
   return { network, routed, version, inPod, addressing: addressingCases(plugin, network, routed) };
 }
 

@@ -9,7 +9,7 @@ const refused: readonly Step[] = [{ command: "ADD", code: 999 }, { command: "DEL
 
 const cases: readonly Case[] = [
   ...addressing,
-  inPod,
+  inPod("a master in the pod"),
   ...["bridge", "private", "vepa", "passthru"].map((mode): Case => {
     return { name: `mode ${mode}, no IPAM`, plugin: "macvlan", config: network({ mode }) };
   }),
