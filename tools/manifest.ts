@@ -13,6 +13,8 @@ const parts = [
   "rbac.yaml",
   "rbac-ipam-node.yaml",
   "daemonset.yaml",
+  "rbac-ipam-controller.yaml",
+  "ipam-controller.yaml",
 ];
 
 /** The whole manifest as text. */

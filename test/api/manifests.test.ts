@@ -32,6 +32,7 @@ describe("the server takes", () => {
     "rbac-claims.yaml",
     "rbac-ipam-node.yaml",
     "rbac-ipam-controller.yaml",
+    "ipam-controller.yaml",
   ])("deploy/%s", (name) => {
     const text = readFileSync(join(deploy, name), "utf8");
     const taken = kubectl(...dryRun, "-f", join(deploy, name))
@@ -49,8 +50,20 @@ test("the one manifest is made of its parts as they are", () => {
   expect(readFileSync(join(deploy, "base", "polynic.yaml"), "utf8")).toBe(wholeManifest());
 });
 
+test("the one manifest runs the controller of pools too, with the image of the nodes", () => {
+  const objects = [Bun.YAML.parse(wholeManifest())].flat() as KubeJson[];
+  const imagesOf = (wanted: string): string[] => {
+    const found = objects.filter(({ kind }) => kind === wanted) as unknown as {
+      spec: { template: { spec: PodSpec } };
+    }[];
+    return found.flatMap(({ spec }) => spec.template.spec.containers.map(({ image }) => image));
+  };
+  expect(imagesOf("Deployment")).toEqual(imagesOf("DaemonSet"));
+});
+
 interface Container {
   readonly name: string;
+  readonly image: string;
   readonly args?: readonly string[];
   readonly resources?: { readonly requests?: object; readonly limits?: object };
   readonly securityContext?: {
