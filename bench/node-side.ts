@@ -1,5 +1,5 @@
 // The programs that the node bench compares, on one node: each with its own kubeconfig, journal and log, one of them in force at a time.
-import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { agentSocket } from "../src/agent/protocol.ts";
 import type { ApiServer } from "../test/kit/api-server.ts";
@@ -18,14 +18,21 @@ export const sides = ["multus", "polynic", "agent"] as const;
 export type Side = (typeof sides)[number];
 export type Account = "multus" | "polynic";
 
-/** How long containerd may take to see another config. */
-const settleMs = 500;
 const agentTimeoutMs = 60_000;
+/** How long containerd may take to see another config, on a machine with a lot to do. */
+const configTimeoutMs = 60_000;
+const pollMs = 50;
 export const master = "nic0";
 
 /** Whose rights and files a side has. */
 export function accountOf(side: Side): Account {
   return side === "multus" ? "multus" : "polynic";
+}
+
+/** What containerd says of the configs that it has loaded. */
+interface Info {
+  readonly lastCNILoadStatus?: string;
+  readonly cniconfig?: { readonly Networks?: readonly { readonly Config: { readonly Source: string } }[] };
 }
 
 export class NodeSides {
@@ -66,8 +73,22 @@ export class NodeSides {
     if (side === "agent") await this.#startAgent(group);
     if (group !== undefined) this.#writeWrapper(side, group);
     const plugin = this.plugin(side, group !== undefined);
-    node.write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "multus-cni-network", plugins: [plugin] });
-    await Bun.sleep(settleMs);
+    const text = JSON.stringify({ cniVersion: "1.0.0", name: "multus-cni-network", plugins: [plugin] });
+    // In one step: of a file that is half written containerd says that there is no network, and refuses pods. And within the folder: a file
+    // that comes from elsewhere it does not notice.
+    renameSync(node.write("net.d/conflist.new", text), node.path("net.d/00-multus.conflist"));
+    await this.#untilLoaded(text);
+  }
+
+  async #untilLoaded(text: string): Promise<void> {
+    const deadline = performance.now() + configTimeoutMs;
+    for (;;) {
+      const info = JSON.parse(await this.node.runtime.crictl("info")) as Info;
+      if (info.cniconfig?.Networks?.some(({ Config }) => Config.Source === text)) return;
+      if (performance.now() > deadline)
+        throw new Error(`containerd has not loaded the config: ${info.lastCNILoadStatus}`);
+      await Bun.sleep(pollMs);
+    }
   }
 
   /** The config that a side's plugin is called with. */

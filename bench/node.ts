@@ -1,6 +1,7 @@
 // `npm run bench -- node`: what a pod's networks cost on a node, polynic with and without its agent beside Go Multus with the Go plugins, on one
 // containerd and one API server in turn; writes docs/performance-node.md.
 import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { startApiServer } from "../test/kit/api-server.ts";
 import { AuditLog } from "../test/kit/audit-log.ts";
@@ -63,10 +64,11 @@ async function main(): Promise<number> {
     const admin = new KubeAdmin(api);
     const site: Site = { node, admin, audit: new AuditLog(api), sides: new NodeSides(node) };
     await site.sides.prepare(api, admin, Math.max(...networkCounts));
+    const loadBefore = loadavg()[0] ?? Number.NaN;
     const results = await measureAll(site);
     const deletions = await repeatedDeletions(site);
     await site.sides.end();
-    const page = renderPage(results, deletions);
+    const page = renderPage(results, deletions, loadBefore);
     process.stdout.write(page);
     writeFileSync(join(import.meta.dirname, "..", "docs", "performance-node.md"), page);
   } finally {

@@ -1,7 +1,7 @@
 // A node full of pods: all of them made at once, containerd ended in between, the node started again, polynic replaced and taken off.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
-import { installExecutable } from "../../src/install/install.ts";
+import { installConf, installExecutable } from "../../src/install/install.ts";
 import { callCni, polynicBin } from "../kit/cni-caller.ts";
 import { type CriNode, type CriPod, primaryPlugins } from "../kit/cri-node.ts";
 import { installOptions } from "./install-options.ts";
@@ -10,6 +10,8 @@ import { useCriNode } from "./use-node.ts";
 /** As many as kubelet lets a node have. */
 const fullNode = 110;
 const someMinutesMs = 900_000;
+/** Long enough for containerd to look at each of them. */
+const configPauseMs = 50;
 const node = useCriNode();
 
 beforeAll(async () => {
@@ -92,6 +94,28 @@ test(
     expect(readdirSync(here.path("bin")).sort()).toEqual(
       [...primaryPlugins, "multus", "polynic-test-48", "polynic-test-49"].sort(),
     );
+  },
+  someMinutesMs,
+);
+
+test(
+  "the config is written anew 50 times while pods start: containerd never finds less than a whole one, and refuses none",
+  async () => {
+    const here = node();
+    const writing = (async () => {
+      for (let round = 0; round < 50; round++) {
+        const plain = installOptions(here, {});
+        const logLevel = ["verbose", "debug"][round % 2] ?? "";
+        expect(await installConf({ ...plain, conf: { ...plain.conf, logLevel } })).toEqual([]);
+        await Bun.sleep(configPauseMs);
+      }
+    })();
+    const pods = await many(here, 40);
+    await writing;
+    // It looks at the folder at every change, and says what it could not load.
+    expect(readFileSync(here.runtime.log, "utf8")).not.toContain("failed to reload cni configuration");
+    await removeAll(here, pods);
+    expect(here.remains()).toEqual([]);
   },
   someMinutesMs,
 );
