@@ -8,7 +8,7 @@ import { reservations } from "../kube/resource.ts";
 import type { Logger } from "../log/logger.ts";
 import { addressOfKey, parsePoolRange } from "../pool/key.ts";
 import { poolName, reservationName, scopedReservationName } from "../pool/names.ts";
-import { type Allocation, type IpPool, metadataSchema, type Reservation } from "../pool/objects.ts";
+import { type Allocation, type IpPool, metadataSchema, poolApiVersion, type Reservation } from "../pool/objects.ts";
 import { addressInName } from "./holding.ts";
 import type { Surveyor } from "./survey.ts";
 import { useOf } from "./use.ts";
@@ -138,7 +138,7 @@ export class Restorer {
     const { name, podref, ifName, containerId, labels } = lost;
     const annotations = { ...lost.annotations, [restoredAnnotation]: new Date().toISOString() };
     const body = {
-      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+      apiVersion: poolApiVersion,
       kind: "OverlappingRangeIPReservation",
       metadata: { name, namespace, labels, annotations },
       spec: { podref, containerid: containerId, ifname: ifName },

@@ -13,6 +13,7 @@ import {
   type NodeSlicePool,
   nodeSlicePoolOf,
   nodeSlicePoolSchema,
+  poolApiVersion,
 } from "../pool/objects.ts";
 import { type NodeFacts, nodeFactsOf, nodeFactsSchema } from "./facts.ts";
 import { Mirror } from "./mirror.ts";
@@ -27,7 +28,6 @@ export interface SlicerOptions {
   readonly log: Logger;
 }
 
-const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 /** JSON: the uid of each node that has slices, by its name. */
 const ownersAnnotation = "polynic.io/slice-owners";
 /** JSON: since when slices have had no node, in ms since 1970, by their ranges. */
@@ -148,7 +148,7 @@ export class Slicer {
     try {
       if (current === undefined) {
         const body = {
-          apiVersion,
+          apiVersion: poolApiVersion,
           kind: "NodeSlicePool",
           metadata: { namespace, name, annotations },
           spec,

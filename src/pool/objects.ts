@@ -10,7 +10,10 @@ export interface Allocation {
   readonly ifname: string;
 }
 
-/** An IPPool (whereabouts.cni.cncf.io/v1alpha1). */
+/** Of all these objects. */
+export const poolApiVersion = "whereabouts.cni.cncf.io/v1alpha1";
+
+/** An IPPool. */
 export interface IpPool {
   readonly name: string;
   /** `spec.range` as it stands; `parsePoolRange` reads it. */

@@ -21,11 +21,11 @@ import {
   type Reservation,
   reservationOf,
   reservationSchema,
+  poolApiVersion,
 } from "../../pool/objects.ts";
 import { toClusterError } from "../api-error.ts";
 import type { Age, NewReservation, PoolChange, Pools, PoolsSource, ReservationFilter } from "./port.ts";
 
-const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 /** `Accept` where the object itself is not wanted back. */
 export const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const tableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1";
@@ -98,7 +98,7 @@ export class ApiPools implements Pools {
   async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     const { namespace } = this;
     const metadata = { name, namespace, annotations };
-    const body = { apiVersion, kind: "IPPool", metadata, spec: { range, allocations: {} } };
+    const body = { apiVersion: poolApiVersion, kind: "IPPool", metadata, spec: { range, allocations: {} } };
     try {
       await this.client.request({ verb: "create", resource: ipPools, namespace }, anyObject(), {
         body,
@@ -189,7 +189,7 @@ export class ApiPools implements Pools {
     };
     const spec = { podref, containerid: containerId, ifname: ifName };
     try {
-      const body = { apiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
+      const body = { apiVersion: poolApiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
       const target = { verb: "create", resource: reservations, namespace } as const;
       const made = await this.client.request(target, metadataSchema, { body, accept: metadataOnly });
       return made.metadata.uid;

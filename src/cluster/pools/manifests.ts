@@ -25,12 +25,12 @@ import {
   type Reservation,
   reservationOf,
   reservationSchema,
+  poolApiVersion,
 } from "../../pool/objects.ts";
 import { lock } from "../lock.ts";
 import { ClusterError } from "../port.ts";
 import type { NewReservation, PoolChange, Pools, PoolsSource, ReservationFilter } from "./port.ts";
 
-const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
 const poolsFolder = "ippools";
 const reservationsFolder = "overlappingrangeipreservations";
 const slicesFolder = "nodeslicepools";
@@ -77,7 +77,12 @@ export class ManifestPools implements Pools {
   async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     return this.#guard(`create ippool ${name}`, () => {
       const metadata = { name, uid: crypto.randomUUID(), creationTimestamp: new Date().toISOString(), annotations };
-      this.#create(poolsFolder, name, { apiVersion, kind: "IPPool", metadata, spec: { range, allocations: {} } });
+      this.#create(poolsFolder, name, {
+        apiVersion: poolApiVersion,
+        kind: "IPPool",
+        metadata,
+        spec: { range, allocations: {} },
+      });
       return this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf) ?? this.#missing(`create ippool ${name}`);
     });
   }
@@ -126,7 +131,7 @@ export class ManifestPools implements Pools {
       const annotations = { ...reservation.annotations, [ownerAnnotation]: owner };
       const metadata = { name, uid, creationTimestamp: new Date().toISOString(), labels, annotations };
       const spec = { podref, containerid: containerId, ifname: ifName };
-      const object = { apiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
+      const object = { apiVersion: poolApiVersion, kind: "OverlappingRangeIPReservation", metadata, spec };
       return this.#create(reservationsFolder, name, object, owner) ? uid : undefined;
     });
   }
