@@ -1,8 +1,9 @@
 // Sysctls that an interface has to have before it is up: set by the plugin that makes it, since tuning comes too late for them.
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../src/json/value.ts";
-import { BuiltinCaller } from "../kit/builtin-caller.ts";
+import type { BuiltinCaller } from "../kit/builtin-caller.ts";
 import { diff } from "../kit/diff.ts";
+import { eachInFreshPod } from "../kit/fresh-pod.ts";
 import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { snapshot } from "../kit/snapshot.ts";
@@ -12,14 +13,7 @@ const node = () => lan().node();
 
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
-beforeEach(() => {
-  caller = new BuiltinCaller(node());
-  pod = node().pod();
-});
-afterEach(() => {
-  caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
-});
+eachInFreshPod(node, (fresh) => ({ caller, pod } = fresh));
 
 const ipam = { type: "static", addresses: [{ address: "192.0.2.5/24" }, { address: "2001:db8::5/64" }] };
 const own = { "net.ipv6.conf.IFNAME.accept_ra": "0", "net/ipv6/conf/IFNAME/autoconf": "0" };

@@ -1,8 +1,9 @@
 // loopback on a real kernel, called as the dispatcher calls it.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
 import { formatPrefix } from "../../src/ip/prefix.ts";
-import { BuiltinCaller } from "../kit/builtin-caller.ts";
+import type { BuiltinCaller } from "../kit/builtin-caller.ts";
+import { eachInFreshPod } from "../kit/fresh-pod.ts";
 import { useDisposable, useTemporaryFolder } from "../kit/hooks.ts";
 import { NodeNetns, type PinnedNetns } from "../kit/node-netns.ts";
 import { snapshot } from "../kit/snapshot.ts";
@@ -13,15 +14,7 @@ const config = { type: "loopback" };
 
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
-
-beforeEach(() => {
-  caller = new BuiltinCaller(node());
-  pod = node().pod();
-});
-afterEach(() => {
-  caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
-});
+eachInFreshPod(node, (fresh) => ({ caller, pod } = fresh));
 
 const isUp = () => (snapshot(pod.path).links["lo"]?.["flags"] as string[] | undefined)?.includes("UP");
 

@@ -1,9 +1,10 @@
 // Mode passthru: the master is one pod's alone.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { CniError } from "../../src/cni/error.ts";
 import type { JsonObject } from "../../src/json/value.ts";
 import { Netns } from "../../src/netns/netns.ts";
-import { BuiltinCaller } from "../kit/builtin-caller.ts";
+import type { BuiltinCaller } from "../kit/builtin-caller.ts";
+import { eachInFreshPod } from "../kit/fresh-pod.ts";
 import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { snapshot } from "../kit/snapshot.ts";
@@ -16,15 +17,10 @@ const node = () => lan().node();
 
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
-
-beforeEach(() => {
-  caller = new BuiltinCaller(node());
-  pod = node().pod();
-});
+eachInFreshPod(node, (fresh) => ({ caller, pod } = fresh));
+// Not left to the kernel, which comes to it when it pleases. (The hooks of later lines run first.)
 afterEach(() => {
   for (const name of ["net1", "net9"]) pod.run("sh", "-c", `ip link del ${name} 2>/dev/null || true`);
-  caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
 });
 
 const macvlan = (own: JsonObject = {}) => ({ type: "macvlan", master: "eth0", ...own });
