@@ -4,9 +4,8 @@ import { rmSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { ApiProxy, type Mischief, type Step } from "../kit/api-proxy.ts";
 import { callCni, type CniCall, type CniOutcome, mustCallCni } from "../kit/cni-caller.ts";
-import { changingCalls, killAtEverySystemCall } from "../kit/fault.ts";
+import { killAdds, killDels, type PodRound, type PodSweep, settled } from "../kit/killed-pod.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
-import type { Snapshot } from "../kit/snapshot.ts";
 import { useApiSite } from "./use-site.ts";
 
 const site = useApiSite();
@@ -37,29 +36,13 @@ beforeAll(async () => {
 beforeEach(() => proxy.plan(() => pass));
 afterAll(() => proxy[Symbol.dispose]());
 
-interface Round {
-  readonly pod: SitePod;
-  readonly before: Record<string, Snapshot>;
-}
-
 /** A fresh pod with a default network and three of its own: host-local, a chain of two families, static. */
-async function prepare(): Promise<Round> {
+async function prepare(): Promise<PodRound> {
   const pod = await site().pod([{ name: "one" }, { name: "two", "default-route": ["10.142.0.1"] }, { name: "three" }]);
   return { pod, before: site().local.kernel(pod) };
 }
 
-/** A round that is over: by now all folders that outlive a pod are there, and every later ADD makes the same system calls. */
-async function settled(): Promise<Round> {
-  const round = await prepare();
-  await mustCallCni(site().cniCall("ADD", round.pod));
-  return round;
-}
-
-/** The undisturbed runs of a sweep leave their pods attached. */
-async function leave({ pod }: Round): Promise<void> {
-  await mustCallCni(site().cniCall("DEL", pod));
-  pod.netns[Symbol.dispose]();
-}
+const sweep: PodSweep = { prepare, call: (command, pod) => site().cniCall(command, pod) };
 
 /** Of a pod whose ADD did not come to its end: no status, or one that tells what the namespace has. */
 async function expectTrueStatus(at: string, pod: SitePod): Promise<void> {
@@ -79,7 +62,7 @@ function inKernel({ netns }: SitePod, { interface: name }: Json): Json {
 }
 
 /** What a killed ADD has left goes by DEL; with `isReused` the container is then attached as if nothing had been. */
-async function expectUndone(at: string, { pod, before }: Round, isReused: boolean): Promise<void> {
+async function expectUndone(at: string, { pod, before }: PodRound, isReused: boolean): Promise<void> {
   const here = site();
   await mustCallCni(here.cniCall("DEL", pod));
   expect([at, here.local.remains(before, pod)]).toEqual([at, []]);
@@ -94,23 +77,11 @@ async function expectUndone(at: string, { pod, before }: Round, isReused: boolea
 test(
   "an ADD that is killed at any system call leaves no untrue status, and DEL takes it back",
   async () => {
-    let round = await settled();
-    const killed = await killAtEverySystemCall(
-      async () => {
-        await leave(round);
-        round = await prepare();
-        return site().cniCall("ADD", round.pod);
-      },
-      async ({ systemCall, occurrence }) => {
-        const at = `${systemCall} ${occurrence}`;
-        await expectTrueStatus(at, round.pod);
-        await expectUndone(at, round, occurrence % 3 === 1);
-      },
-      changingCalls,
-      true,
-    );
+    const killed = await killAdds(sweep, async (at, round, occurrence) => {
+      await expectTrueStatus(at, round.pod);
+      await expectUndone(at, round, occurrence % 3 === 1);
+    });
     expect(killed).toBeGreaterThan(30);
-    await leave(round);
   },
   sweepTimeoutMs,
 );
@@ -119,23 +90,11 @@ test(
   "a DEL that is killed at any system call is finished by the next",
   async () => {
     const here = site();
-    let round = await settled();
-    const killed = await killAtEverySystemCall(
-      async () => {
-        await leave(round);
-        round = await settled();
-        return here.cniCall("DEL", round.pod);
-      },
-      async ({ systemCall, occurrence }) => {
-        const at = `${systemCall} ${occurrence}`;
-        await mustCallCni(here.cniCall("DEL", round.pod));
-        expect([at, here.local.remains(round.before, round.pod)]).toEqual([at, []]);
-      },
-      changingCalls,
-      true,
-    );
+    const killed = await killDels(sweep, async (at, { pod, before }) => {
+      await mustCallCni(here.cniCall("DEL", pod));
+      expect([at, here.local.remains(before, pod)]).toEqual([at, []]);
+    });
     expect(killed).toBeGreaterThan(15);
-    await leave(round);
   },
   sweepTimeoutMs,
 );
@@ -187,7 +146,7 @@ describe("a DEL that has lost all of cniDir and is killed while it asks the serv
   );
   test.each(rows)("%s, %s", async (step, _, moment) => {
     const here = site();
-    const { pod, before } = await settled();
+    const { pod, before } = await settled(sweep);
     rmSync(here.local.path("cni"), { recursive: true });
     expect(await killedAt(here.cniCall("DEL", pod), step, 1, moment)).toMatchObject({ signal: "SIGKILL" });
     await mustCallCni(here.cniCall("DEL", pod));
