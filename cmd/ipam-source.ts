@@ -32,8 +32,13 @@ export async function openIpam({ manifests, ...request }: IpamRequest): Promise<
     const pools = new ManifestPools(manifests);
     return await source(pools, new ManifestSurveyor(new ManifestCluster(manifests), pools));
   }
-  const { client, pools } = clusterAccess({ ...request, verb: "ipam", timeoutMs, log: silentLogger });
+  const { client, pools } = openApiIpam({ manifests, ...request });
   return await source(pools, new ApiSurveyor(client, pools));
+}
+
+/** The pools of a cluster, unseen. Throws as `openIpam`. */
+export function openApiIpam(request: IpamRequest): ReturnType<typeof clusterAccess> {
+  return clusterAccess({ ...request, verb: "ipam", timeoutMs, log: silentLogger });
 }
 
 async function source(pools: Pools, surveyor: { survey(): Promise<Survey> }): Promise<IpamSource> {

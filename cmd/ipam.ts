@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { handOver } from "../src/controller/hand-over.ts";
 import type { Holding } from "../src/controller/holding.ts";
 import type { PoolRow } from "../src/controller/overview.ts";
 import { parseReport, type Release, releaseReported, type Report, reportOf, waitMs } from "../src/controller/report.ts";
 import { formatIp, parseIp } from "../src/ip/address.ts";
-import { type IpamRequest, openIpam } from "./ipam-source.ts";
+import { type IpamRequest, openApiIpam, openIpam } from "./ipam-source.ts";
 import { formatValue } from "./output.ts";
 import { type Column, formatTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -77,6 +78,18 @@ export async function releasePools(
   const text = formatTable(releaseColumns, done, terminal.colours) || "The report names nothing.\n";
   await terminal.out(formatValue({ releases: done }, request.output) ?? text);
   return done.every(({ outcome }) => outcome === "released") ? 0 : 1;
+}
+
+/** Makes all that is ours into what whereabouts would have made, and prints how much that was. Exit code 0. */
+export async function handOverPools(request: IpamRequest, terminal: Terminal): Promise<number> {
+  if (request.manifests !== "")
+    throw new UsageError("a directory of manifests is polynic's alone: there is nobody to hand anything over to");
+  const { client, pools } = openApiIpam(request);
+  const done = await handOver(client, pools.namespace, pools);
+  const { entries, reservations, removed } = done;
+  const text = `${entries} entries of ${done.pools} pools and ${reservations} reservations in ${pools.where} are whereabouts' own now; ${removed} reservations within one pool were removed.\n`;
+  await terminal.out(formatValue({ ...done }, request.output) ?? text);
+  return 0;
 }
 
 function readReport(path: string): Report {

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { checkPools, releasePools, showPools, whoHolds } from "../ipam.ts";
+import { checkPools, handOverPools, releasePools, showPools, whoHolds } from "../ipam.ts";
 import type { IpamRequest } from "../ipam-source.ts";
 import { clusterCommand } from "../cluster-command.ts";
 import type { VerbModule } from "../verb-module.ts";
@@ -11,6 +11,7 @@ Examples:
   polynic ipam who 10.0.0.5                          pod, uid, node, interface and since when
   polynic ipam check --report leaked.json            write down what has no holder; changes nothing
   polynic ipam release --from-report leaked.json     a minute later: release what still has none
+  polynic ipam hand-over                             after the last uninstall: leave nothing behind that only polynic can remove
   polynic ipam show --manifests conf-examples/pods   pools of a directory of manifests
 `;
 
@@ -38,6 +39,12 @@ export const command: VerbModule["command"] = (terminal, finish) => {
     .action(async (options: IpamRequest & { readonly fromReport: string }) => {
       finish(await releasePools(options, terminal));
     });
+  const handOver = verb(
+    "hand-over",
+    "Makes our claims into whereabouts' own, without finalizers: when no node runs polynic any more.",
+  ).action(async (options: IpamRequest) => {
+    finish(await handOverPools(options, terminal));
+  });
   return new Command("ipam")
     .description(
       "Tells of whereabouts' addresses: who holds which, what is leaked, and how far the pools' maps are behind.",
@@ -46,5 +53,6 @@ export const command: VerbModule["command"] = (terminal, finish) => {
     .addCommand(who)
     .addCommand(check)
     .addCommand(release)
+    .addCommand(handOver)
     .addHelpText("after", examples);
 };

@@ -5,6 +5,7 @@ import { indexId } from "../../src/pool/claim.ts";
 import type { Account } from "../kit/cluster.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
+import { IpamSide } from "../kit/ipam-side.ts";
 import { eventually, IpamWorld } from "../kit/ipam-world.ts";
 
 const folder = useTemporaryFolder();
@@ -198,6 +199,39 @@ describe("polynic ipam", () => {
       stdout: expect.stringMatching(new RegExp(`10\\.0\\.0\\.2 .*kept +pod default/${prefix}-back uses it`)),
     });
     expect(await world.held()).toEqual(["10.0.0.2"]);
+  });
+
+  test("hands over to whereabouts: its DEL gives back what ours claimed, and nothing of ours keeps an object", async () => {
+    const ours = await IpamSide.make("ours", world, `${folder().path}/ours`);
+    const go = await IpamSide.make("go", world, `${folder().path}/go`);
+    const scoped = { range: "10.8.0.0/24", over: { enable_overlapping_ranges: false } };
+    const calls = [
+      { range, sandbox: "one" },
+      { ...scoped, sandbox: "two" },
+    ];
+    for (const call of calls) expect((await ours.call("ADD", call)).exitCode).toBe(0);
+    // Shown, and claimed by nobody; claimed, deleted by somebody, and kept by our finalizer alone.
+    await world.pools.patchPool(pool, [{ op: "add", key: "9", entry: entry("10.0.0.9", "default/gone") }]);
+    await world.claim({ range, address: "10.0.0.7", podref: "default/x" });
+    const folderOf = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces";
+    await world.admin.send("DELETE", `${folderOf}/${world.namespace}/overlappingrangeipreservations/10.0.0.7`);
+    expect(await ipam("hand-over")).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(
+        /^4 entries of 2 pools and 2 reservations .* 1 reservations within one pool were removed/,
+      ),
+    });
+    expect(await world.map(pool)).toMatchObject({ "1": { id: "one" }, "7": { id: "c-10.0.0.7" } });
+    expect(await world.map("10.8.0.0-24")).toMatchObject({ "1": { id: "two" } });
+    const left = await world.pools.listReservations();
+    expect(left.map(({ name, finalizers }) => [name, finalizers])).toEqual([["10.0.0.1", []]]);
+    for (const call of calls) await go.call("DEL", call);
+    expect([Object.keys(await world.map(pool)), await world.map("10.8.0.0-24"), await world.held()]).toEqual([
+      ["7"],
+      {},
+      [],
+    ]);
+    expect((await ipam("hand-over")).stdout).toMatch(/^0 entries of 2 pools and 0 reservations /);
   });
 
   test("two pods with one address are told of", async () => {
