@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
 import { indexId } from "../../src/pool/claim.ts";
 import type { Account } from "../kit/cluster.ts";
+import { ConfigMapVolume } from "../kit/config-map-volume.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 import { IpamSide } from "../kit/ipam-side.ts";
@@ -113,6 +114,49 @@ describe("ip-control-loop", () => {
     await start("ip-control-loop", args, "whereabouts");
     expect(await eventually(() => world.held(), [])).toEqual([]);
   });
+});
+
+/** Runs "$@" on the machine's own files, which it can only read, with a folder more at the root, which only it sees. */
+const withRootFolder = `set -e
+root="$1" folder="$2" name="$3"
+shift 3
+mkdir "$root"
+for each in /*; do
+  if [ -L "$each" ]; then cp -P "$each" "$root"
+  elif [ -d "$each" ]; then mkdir "$root$each"; mount -o bind,ro "$each" "$root$each"
+  fi
+done
+mkdir -p "$root/$name"
+mount --bind "$folder" "$root/$name"
+exec chroot "$root" "$@"`;
+
+test("ip-control-loop follows the ConfigMap that is mounted, as kubelet changes it", async () => {
+  await world.claim({ range, address: "10.0.0.2", podref: `default/${prefix}-gone` });
+  const volume = ConfigMapVolume.make(`${folder().path}/volume`, { config: "0 0 1 1 *\n" });
+  const kubeconfig = folder().write("loop.kubeconfig", await world.kubeconfig("polynic-ipam"));
+  const log = `${folder().path}/loop.log`;
+  const program = [
+    `${polynicBin}/ip-control-loop`,
+    "--log-level=verbose",
+    "--confirm-after=1",
+    "--kubeconfig",
+    kubeconfig,
+  ];
+  const places = [`${folder().path}/root`, volume.path, "cron-schedule"];
+  const child = Bun.spawn(
+    ["unshare", "--mount", "--propagation", "private", "sh", "-c", withRootFolder, "sh", ...places, ...program],
+    { stdio: ["ignore", "ignore", Bun.file(log)], env: { ...process.env, WHEREABOUTS_NAMESPACE: world.namespace } },
+  );
+  children.push(child);
+  const logged = async () => (existsSync(log) ? readFileSync(log, "utf8") : "");
+  expect(await eventually(async () => (await logged()).includes("leading as"), true)).toBe(true);
+  volume.update({ config: "nonsense\n" });
+  const stays = 'the schedule stays "0 0 1 1 *": "nonsense" is no cron expression';
+  expect(await eventually(async () => (await logged()).includes(stays), true)).toBe(true);
+  expect(await world.held()).toEqual(["10.0.0.2"]);
+  volume.update({ config: "@every 1s\n" });
+  expect(await eventually(() => world.held(), [])).toEqual([]);
+  expect(await logged()).toContain('the schedule is "@every 1s" now');
 });
 
 interface Run {
