@@ -21,6 +21,8 @@ function* add(world: World, holder: Holder, journal: JournalLine[]): Generator<v
   for (;;) {
     const entries = store.entries();
     yield;
+    // The pool comes out of the server's memory, or is what another call has read.
+    for (let age = world.chance(4); age > 0; age--) yield;
     const address = addresses.find((each) => !tried.has(each) && !entries.has(String(each)));
     const last = address ?? addresses.find((each) => !tried.has(each) && isFree(entries.get(String(each))?.id));
     if (last === undefined) return false;
