@@ -1,7 +1,7 @@
 // A node whose system is built on musl, as a root folder: which build it gets, and that this build does there what the other does elsewhere.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type CniOutcome, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
 import { runCommand } from "../kit/command.ts";
 import { muslRoot } from "../kit/musl-root.ts";
@@ -12,6 +12,7 @@ let root = "";
 const path = (...names: string[]): string => join(root, ...names);
 const netns = "/run/netns/musl-pod";
 const master = "musl0";
+const bridge = "musl-br";
 
 const hostLocal = (subnet: string): object => ({ type: "host-local", ranges: [[{ subnet }]] });
 
@@ -55,12 +56,19 @@ beforeAll(() => {
   }
 });
 
+// The lane's network, and its /run/netns, which iproute2 has made a mount, are those of the tests that follow too.
+afterAll(() => {
+  runCommand(["ip", "netns", "del", "musl-pod"]);
+  runCommand(["umount", "--lazy", "/run/netns"]);
+  for (const link of [master, bridge]) runCommand(["ip", "link", "del", link]);
+});
+
 beforeEach(() => {
   for (const name of ["opt", "etc"]) rmSync(path(name), { recursive: true, force: true });
   write("etc/cni/net.d/10-primary.conflist", {
     cniVersion: "1.0.0",
     name: "primary",
-    plugins: [{ type: "bridge", bridge: "musl-br", ipam: hostLocal("10.77.0.0/16") }],
+    plugins: [{ type: "bridge", bridge, ipam: hostLocal("10.77.0.0/16") }],
   });
 });
 
