@@ -34,7 +34,7 @@ const uidOf = (number: number): string => `00000000-0000-4000-9000-${String(numb
 
 /** Files that belong to a network or to the node and not to any pod, and the runtime's own memory of its calls. */
 const notThePods =
-  /^\/var\/lib\/cni\/(?:results|polynic\/whereabouts\/hints)\/|(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
+  /^\/var\/lib\/cni\/(?:results|polynic\/whereabouts\/(?:hints|seen))\/|(?:^|\/)(?:lock|last_reserved_ip\.\d+|\.polynic\/\d+|\.settled\/\d+\/[^/]+)$/;
 
 export class CriNode implements AsyncDisposable {
   /** In the lane's own /var/lib, so that nothing is left of it even when the lane is killed. */
