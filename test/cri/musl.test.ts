@@ -13,6 +13,8 @@ const path = (...names: string[]): string => join(root, ...names);
 const netns = "/run/netns/musl-pod";
 const master = "musl0";
 const bridge = "musl-br";
+/** What that system has of this machine. */
+const mounted = ["proc", "sys", "run", "dev"];
 
 const hostLocal = (subnet: string): object => ({ type: "host-local", ranges: [[{ subnet }]] });
 
@@ -50,7 +52,7 @@ beforeAll(() => {
   runCommand(["ip", "link", "add", master, "type", "veth", "peer", "name", `${master}-peer`]);
   for (const end of [master, `${master}-peer`]) runCommand(["ip", "link", "set", end, "up"]);
   runCommand(["ip", "netns", "add", "musl-pod"]);
-  for (const name of ["proc", "sys", "run", "dev"]) {
+  for (const name of mounted) {
     mkdirSync(path(name));
     runCommand(["mount", "--rbind", `/${name}`, path(name)]);
   }
@@ -59,7 +61,8 @@ beforeAll(() => {
 // The lane's network, and its /run/netns, which iproute2 has made a mount, are those of the tests that follow too.
 afterAll(() => {
   runCommand(["ip", "netns", "del", "musl-pod"]);
-  runCommand(["umount", "--lazy", "/run/netns"]);
+  for (const path of [...mounted.map((name) => join(root, name)), "/run/netns"])
+    runCommand(["umount", "--recursive", "--lazy", path]);
   for (const link of [master, bridge]) runCommand(["ip", "link", "del", link]);
 });
 
