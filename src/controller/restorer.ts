@@ -110,7 +110,7 @@ export class Restorer {
     if (signal.aborted || useOf(await surveyor.pod(podref), ifName, address) !== "yes") return;
     const outcome = await loss.restore();
     if (outcome === undefined) return;
-    if ("undo" in outcome) log.error(`${what} was removed although pod ${podref} lives; put back`, { address });
+    if ("undo" in outcome) log.verbose(`${what} was removed while pod ${podref} lives; put back`, { address });
     void this.#lookAgain(loss, outcome).catch((error: unknown) => this.#tell(loss, error));
   }
 
@@ -131,6 +131,7 @@ export class Restorer {
       log.verbose(`${what} is taken away again: pod ${podref} does not use it`, { address });
       return;
     }
+    log.error(`${what} had been removed although pod ${podref} uses it: does Go's reconciler run?`, { address });
   }
 
   async #makeAgain(lost: Reservation): Promise<Outcome> {
