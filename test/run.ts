@@ -1,5 +1,5 @@
 // `npm test [-- LANE… FILTER…]`: runs every lane that this machine can carry, names each, and ends with the sum.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cgroupEnvironment, removeCgroups } from "./kit/cgroups.ts";
@@ -7,6 +7,7 @@ import { isolated } from "./kit/isolation.ts";
 import { searchPath } from "./kit/packages.ts";
 import { type Counts, reportVariable } from "./lane-reporter.ts";
 import { type Lane, lanes } from "./lanes.ts";
+import { removeTree } from "./kit/remove-tree.ts";
 
 const root = join(import.meta.dirname, "..");
 const nothing: Counts = { passed: 0, failed: 0, skipped: 0, reasons: {} };
@@ -82,7 +83,7 @@ async function runLane(lane: Lane, filters: readonly string[]): Promise<Counts> 
     return withRemains(countsFrom(report, await child.exited), temporary);
   } finally {
     removeCgroups();
-    rmSync(folder, { recursive: true, force: true });
+    removeTree(folder);
   }
 }
 

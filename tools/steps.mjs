@@ -56,8 +56,9 @@ export function prepareModules() {
   const want = digest([join(root, "package-lock.json")]);
   if (isCurrent(stamp, want)) return;
   say("installing the pinned packages");
-  // Not `npm ci`: it refuses a lock file made where a registry lacks binaries for other systems; --no-save keeps the lock as it is.
-  run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
+  // Not `npm ci`: it refuses a lock file made where a registry lacks binaries for other systems; --no-save keeps the lock as it is. What was
+  // fetched before need not be asked for again: the lock file says exactly which it is.
+  run("npm", ["install", "--prefer-offline", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
   writeFileSync(stamp, want);
 }
 
@@ -84,7 +85,9 @@ function muslBunPath() {
   say(`fetching ${name} ${number}`);
   mkdirSync(dirname(folder), { recursive: true });
   const work = mkdtempSync(`${folder}.`);
-  run("npm", ["pack", "--silent", "--pack-destination", work, `${name}@${number}`], { stdio: ["ignore", 2, 2] });
+  run("npm", ["pack", "--silent", "--prefer-offline", "--pack-destination", work, `${name}@${number}`], {
+    stdio: ["ignore", 2, 2],
+  });
   const archive = join(work, readdirSync(work)[0]);
   const [algorithm, want] = integrity.split(/-(.*)/);
   if (createHash(algorithm).update(readFileSync(archive)).digest("base64") !== want) {

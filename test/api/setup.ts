@@ -1,10 +1,11 @@
 // Once per run of the lane: a real API server with the definitions and the role of deploy/, and Multus' role beside it.
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { type ApiServerFacts, startApiServer } from "../kit/api-server.ts";
 import { prepareCluster } from "../kit/cluster.ts";
+import { removeTree } from "../kit/remove-tree.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -24,7 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     await server.stop();
     if (project.vitest.state.getCountOfFailedTests() > 0) keepLogs(folder);
-    rmSync(folder, { recursive: true, force: true });
+    removeTree(folder);
   };
 }
 

@@ -1,5 +1,5 @@
 // A real containerd with runc, its sockets and state below one folder, for pods through the container runtime interface.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { busyboxImage, writeBusyboxImage } from "./busybox-image.ts";
 import { runCommand } from "./command.ts";
@@ -7,6 +7,7 @@ import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.t
 import { containerd as containerdProgram, findProgram, runc } from "./debian-program.ts";
 import { searchPath } from "./packages.ts";
 import { peerTools } from "./peer-tools.ts";
+import { mountsIn, removeTree } from "./remove-tree.ts";
 
 const readyTimeoutMs = 60_000;
 /** How long one call may take, as kubelet waits 2 minutes for a sandbox; many at once on a small machine take their time. */
@@ -80,8 +81,8 @@ export class Containerd {
   /** Forgets what would be gone after a start of the machine, while it is stopped. */
   wipeState(): void {
     const state = this.#path("state");
-    for (const mount of mountsBelow(state)) runCommand(["umount", "--lazy", mount]);
-    rmSync(state, { recursive: true, force: true });
+    for (const mount of mountsIn(state)) runCommand(["umount", "--lazy", mount]);
+    removeTree(state);
     rmSync(this.socket, { force: true });
   }
 
@@ -127,13 +128,6 @@ export class Containerd {
 }
 
 /** The deepest first. */
-function mountsBelow(folder: string): string[] {
-  const paths = readFileSync("/proc/self/mounts", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[1] ?? "");
-  return paths.filter((path) => path.startsWith(`${folder}/`)).toReversed();
-}
-
 function crictlText(socket: string): string {
   return `runtime-endpoint: unix://${socket}\nimage-endpoint: unix://${socket}\n`;
 }

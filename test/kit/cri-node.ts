@@ -18,6 +18,7 @@ import { runCommand } from "./command.ts";
 import { Containerd, type ContainerdOptions } from "./containerd.ts";
 import { searchPath } from "./packages.ts";
 import { peerTools } from "./peer-tools.ts";
+import { removeTree } from "./remove-tree.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -45,7 +46,7 @@ export class CriNode implements AsyncDisposable {
   /** A node with one CNI config, `primary`, and the Go plugins for it; nothing runs yet. */
   constructor(primary: Json = primaryNetwork()) {
     // A file of tests that failed may have left something; the lane's /var/lib is one for all.
-    rmSync("/var/lib/cni", { recursive: true, force: true });
+    removeTree("/var/lib/cni");
     for (const name of ["net.d", "bin", "manifests", "pods", "logs"]) mkdirSync(this.path(name));
     for (const name of primaryPlugins) symlinkSync(join(peerTools().bin, name), this.path("bin", name));
     this.write("net.d/10-primary.conflist", primary);

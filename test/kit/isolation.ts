@@ -2,8 +2,12 @@
 import { spawnSync } from "node:child_process";
 import { searchPath } from "./packages.ts";
 
-// The folders that CNI programs keep state in. Fresh ones also make the lane work for an ordinary user, who may write to none of them.
+// The folders that CNI programs keep state in. Fresh ones also make the lane work for an ordinary user, who may write to none of them. The
+// machine's system is read-only: whatever a test does by mistake, down to removing what it has mounted from there, the kernel refuses.
 const script = `set -e
+for folder in /boot /etc /opt /srv /usr; do
+  test ! -d "$folder" || { mount --bind "$folder" "$folder"; mount -o remount,bind,ro "$folder"; }
+done
 for folder in /run /var/lib /var/log; do mount -t tmpfs -o mode=0755 polynic-test "$folder"; done
 ip link set lo up
 exec "$@"`;
@@ -12,7 +16,7 @@ exec "$@"`;
 export type Isolation = "network" | "node";
 
 /**
- * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own (unshare(1)); as root inside a
+ * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own, and a system that it can only read (unshare(1)); as root inside a
  * user namespace when the caller is not root. All of it vanishes with the last process in it.
  */
 export function isolated(command: readonly string[], isolation: Isolation = "network"): string[] {

@@ -1,5 +1,5 @@
 // A node that the dispatcher serves: manifests and state folders of its own, pods, calls as a runtime makes them, and what is left over.
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { beforeEach } from "vitest";
 import { type PodState, readState } from "../../src/cluster/pod-state.ts";
@@ -9,6 +9,7 @@ import { useDisposable } from "./hooks.ts";
 import { Lan, type NodeNetns, type PinnedNetns } from "./node-netns.ts";
 import { type Snapshot, snapshot } from "./snapshot.ts";
 import { type TemporaryFolder, temporaryFolder } from "./tmp.ts";
+import { removeTree } from "./remove-tree.ts";
 
 /** A site for all tests of a file, its folder empty at the beginning of each. */
 export function useSite(): () => MultusSite {
@@ -58,7 +59,7 @@ export class MultusSite implements Disposable {
 
   /** Removes everything from the folder, so that a test finds nothing of those before it; the node and its pods stay. */
   clear(): void {
-    rmSync(this.folder.path, { recursive: true });
+    removeTree(this.folder.path);
     this.folder.write("bin/.keep", "");
     this.folder.write("manifests/.keep", "");
   }
@@ -206,7 +207,7 @@ export class MultusSite implements Disposable {
 
   /** Lets host-local begin with the first address again. */
   forgetLeases(): void {
-    rmSync(this.path("leases"), { recursive: true, force: true });
+    removeTree(this.path("leases"));
   }
 
   /** The journal of a container as JSON; undefined when there is none. */

@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { removeTree } from "./remove-tree.ts";
 
-/** A folder that goes, with all that is in it, when it goes out of scope (`using`). */
+/** A folder that goes, with all that is in it, when it goes out of scope (`using`); see `removeTree`. */
 export interface TemporaryFolder extends Disposable {
   readonly path: string;
   /** Writes a file below the folder (missing folders are made) and returns its full path. Objects are written as JSON. */
@@ -20,6 +21,6 @@ export function temporaryFolder(): TemporaryFolder {
       writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
       return file;
     },
-    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+    [Symbol.dispose]: () => removeTree(path),
   };
 }

@@ -1,5 +1,5 @@
 // The test kit itself: a proof is worth what its instruments are worth.
-import { chmodSync, existsSync } from "node:fs";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { callCni, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
@@ -9,6 +9,7 @@ import { callWithFault, countSystemCalls, killAtEverySystemCall } from "../kit/f
 import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
 import { Lan, NodeNetns } from "../kit/node-netns.ts";
 import { normalise } from "../kit/normalise.ts";
+import { removeTree } from "../kit/remove-tree.ts";
 import { snapshot } from "../kit/snapshot.ts";
 import { temporaryFolder } from "../kit/tmp.ts";
 
@@ -272,4 +273,26 @@ test("a temporary folder goes with what is in it", () => {
   expect(runCommand(["cat", file])).toBe('{"a":1}');
   temporary[Symbol.dispose]();
   expect(existsSync(temporary.path)).toBe(false);
+});
+
+test("a folder that another one is mounted in is not removed, until that is unmounted", () => {
+  using outer = temporaryFolder();
+  using other = temporaryFolder();
+  const file = other.write("theirs", "kept");
+  outer.write("a b/c", "");
+  const mountpoint = join(outer.path, "a b");
+  runCommand(["mount", "--bind", other.path, mountpoint]);
+  try {
+    expect(() => removeTree(outer.path)).toThrow(`${mountpoint} is mounted there; unmount it first`);
+    expect(existsSync(file)).toBe(true);
+  } finally {
+    runCommand(["umount", mountpoint]);
+  }
+  removeTree(outer.path);
+  expect([existsSync(outer.path), existsSync(file)]).toEqual([false, true]);
+});
+
+test.each(["/etc", "/usr"])("nothing can be written to %s of this machine", (path) => {
+  const file = join(path, `polynic-${process.pid}`);
+  expect(() => writeFileSync(file, "")).toThrow(/EROFS|EACCES/);
 });
