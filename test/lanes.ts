@@ -99,8 +99,10 @@ export const lanes: readonly Lane[] = [
     about: "a whole node: kubelet, containerd and runc, with a real kube-apiserver and etcd",
     isolated: "node",
     prepare: async (say) => {
+      // What the machine's own kernel may lack is walked through in a guest, where there can be one.
+      const guest = process.arch === "x64" ? (["linux.uml", "modprobe"] as const) : [];
       const problem =
-        rootProblem() ?? ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
+        rootProblem() ?? ensureExecutables([...kernelTools, "openssl", "setpriv", ...guest], say) ?? isolationProblem();
       const programs = [etcd, containerd, runc, busybox];
       return problem ?? debianPrograms(programs, say) ?? (await goPrograms(["plugins", "kubernetes", "cri"], say));
     },

@@ -1,8 +1,6 @@
-import { realpathSync } from "node:fs";
-import { runCommand } from "../kit/command.ts";
 import { Lan } from "../kit/node-netns.ts";
 import { chainOf, type Life, ipam, lead } from "../peers/cnitool-life.ts";
-import { findExecutable } from "../kit/packages.ts";
+import { useLegacyIptables } from "./legacy-iptables.ts";
 import type { GuestCases } from "./uml.ts";
 
 const made = [{ in: "pod", command: "ip addr show dev net1", prints: /inet 192\.0\.2\.7\/24/ }] as const;
@@ -24,12 +22,6 @@ const lives: readonly Life[] = [
   chainOf(vlan, "tuning", "sbr"),
   chainOf(ipvlan, "tuning", "sbr", "portmap"),
 ];
-
-/** The guest's nf_tables knows bridges only: whatever this machine calls iptables is covered with the binary for x_tables. */
-function useLegacyIptables(): void {
-  const [usual, legacy] = ["iptables", "iptables-legacy"].map((name) => realpathSync(findExecutable(name) ?? name));
-  if (usual !== legacy) runCommand(["mount", "--bind", legacy ?? "", usual ?? ""]);
-}
 
 export const cases: GuestCases = Object.fromEntries(
   lives.map((life) => [

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
-import { peerFolderVariable, peerTools } from "../kit/peer-tools.ts";
+import { peerFolders } from "../kit/peer-tools.ts";
 import { bootGuest, type GuestCases, type GuestOptions, type GuestRun, guestTimeoutMs } from "./uml.ts";
 
 const hostMarginMs = 20_000;
@@ -32,7 +32,7 @@ export function describeGuest(title: string, caseFile: URL, cases: GuestCases, o
 export function describeComparison(title: string, caseFile: URL, cases: GuestCases): void {
   describeGuest(title, caseFile, cases, {
     modules: ["ipv6"],
-    environment: { [peerFolderVariable]: peerTools().bin },
+    environment: peerFolders("plugins"),
     timeoutMs: comparisonTimeoutMs,
   });
 }

@@ -26,7 +26,8 @@ export const apiAddress = "169.254.77.1";
 /** User of the one kubelet that a test may have; with `hasNodes` its certificate lies in the folder under this name. */
 export const nodeUser = "system:node:node1";
 
-const readyTimeoutMs = 60_000;
+/** A guest on a busy machine takes a minute and more. */
+const readyTimeoutMs = 300_000;
 
 const auditPolicy = (fullGroups: readonly string[]) => ({
   apiVersion: "audit.k8s.io/v1",

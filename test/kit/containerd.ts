@@ -9,7 +9,7 @@ import { searchPath } from "./packages.ts";
 import { peerTools } from "./peer-tools.ts";
 import { mountsIn, removeTree } from "./remove-tree.ts";
 
-const readyTimeoutMs = 60_000;
+const readyTimeoutMs = 300_000;
 /** How long one call may take, as kubelet waits 2 minutes for a sandbox; many at once on a small machine take their time. */
 const callTimeout = "240s";
 

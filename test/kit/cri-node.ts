@@ -43,12 +43,12 @@ export class CriNode implements AsyncDisposable {
   #runtime: Containerd | undefined;
   #pods = 0;
 
-  /** A node with one CNI config, `primary`, and the Go plugins for it; nothing runs yet. */
-  constructor(primary: Json = primaryNetwork()) {
+  /** A node with one CNI config, `primary`, and the Go `plugins` for it; nothing runs yet. */
+  constructor(primary: Json = primaryNetwork(), plugins: readonly string[] = primaryPlugins) {
     // A file of tests that failed may have left something; the lane's /var/lib is one for all.
     removeTree("/var/lib/cni");
     for (const name of ["net.d", "bin", "manifests", "pods", "logs"]) mkdirSync(this.path(name));
-    for (const name of primaryPlugins) symlinkSync(join(peerTools().bin, name), this.path("bin", name));
+    for (const name of plugins) symlinkSync(join(peerTools().bin, name), this.path("bin", name));
     this.write("net.d/10-primary.conflist", primary);
   }
 

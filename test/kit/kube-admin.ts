@@ -32,7 +32,7 @@ const plurals: Readonly<Record<string, string>> = {
   NodeSlicePool: "nodeslicepools",
 };
 
-const establishedTimeoutMs = 10_000;
+const establishedTimeoutMs = 60_000;
 
 export class KubeAdmin {
   readonly server: string;

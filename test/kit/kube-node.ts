@@ -1,6 +1,7 @@
 // A whole node: a real API server, kubelet, containerd and runc; pods are objects of the cluster, polynic comes by its own manifest.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { indentQuoted } from "../../src/cluster/yaml-quotes.ts";
 import { Netns } from "../../src/netns/netns.ts";
 import { hasKind } from "../../src/plugins/common/kernel-kind.ts";
 import { polynicImage } from "../../tools/image.ts";
@@ -49,8 +50,7 @@ export class KubeNode implements AsyncDisposable {
   }
 
   /** Starts all of it; the node has its primary network, and polynic is not on it yet. */
-  static async start(): Promise<KubeNode> {
-    const cri = new CriNode();
+  static async start(cri = new CriNode()): Promise<KubeNode> {
     // As systemd has it on a node: pods may want to see what is mounted later. Nothing of it leaves the lane.
     runCommand(["mount", "--make-rshared", "/"]);
     runCommand(["ip", "addr", "replace", `${serviceAddress}/32`, "dev", "lo"]);
@@ -150,18 +150,27 @@ export class KubeNode implements AsyncDisposable {
    * the example is about stays.
    */
   async applyExample(...files: readonly string[]): Promise<void> {
-    for (const object of files.flatMap(objectsOf)) {
-      const { namespace = "default" } = object.metadata;
-      if (!["default", "kube-system"].includes(namespace))
-        await this.admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
-      if (object.kind === "Pod") {
-        const { spec } = podObject(object.metadata.name ?? "", namespace, "");
-        // Nothing makes the service accounts of further namespaces.
-        const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } };
-        await this.admin.create(account);
-        await this.admin.create({ ...object, spec });
-      } else await this.admin.create(withoutIpvlan(object));
-    }
+    for (const object of files.flatMap(objectsOf)) await this.#createExample(object);
+  }
+
+  /** Creates one pod of an example, by its name, and leaves the others. */
+  async createExamplePod(file: string, name: string): Promise<void> {
+    const object = objectsOf(file).find(({ kind, metadata }) => kind === "Pod" && metadata.name === name);
+    if (object === undefined) throw new Error(`${file} has no pod ${name}`);
+    await this.#createExample(object);
+  }
+
+  async #createExample(object: KubeJson): Promise<void> {
+    const { namespace = "default" } = object.metadata;
+    if (!["default", "kube-system"].includes(namespace))
+      await this.admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    if (object.kind === "Pod") {
+      const { spec } = podObject(object.metadata.name ?? "", namespace, "");
+      // Nothing makes the service accounts of further namespaces.
+      const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } };
+      await this.admin.create(account);
+      await this.admin.create({ ...object, spec });
+    } else await this.admin.create(withoutIpvlan(object));
   }
 
   /** Makes the image of polynic known to the node, under the name that manifests call it by. */
@@ -229,8 +238,9 @@ export class KubeNode implements AsyncDisposable {
   }
 }
 
+/** As kubectl reads them: also where the lines of a quoted value are not indented. */
 function objectsOf(file: string): KubeJson[] {
-  return [Bun.YAML.parse(readFileSync(file, "utf8"))].flat() as KubeJson[];
+  return [Bun.YAML.parse(indentQuoted(readFileSync(file, "utf8")))].flat() as KubeJson[];
 }
 
 function withoutIpvlan(object: KubeJson): KubeJson {

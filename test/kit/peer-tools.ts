@@ -39,15 +39,19 @@ export interface PeerTools {
 /** The Kubernetes release that kube-apiserver is built from; the module knows it as v1.35.4, the program only when it is told. */
 const kubernetesModule = "k8s.io/kubernetes";
 
-/** The variable that says where the plugins are, for a process that has neither Go nor the user's home: a guest's. */
-export const peerFolderVariable = "POLYNIC_PEERS";
+/** What says where the programs of these groups are, in the environment of a process that has neither Go nor the user's home: a guest's. */
+export function peerFolders(...groups: readonly PeerGroup[]): Record<string, string> {
+  return Object.fromEntries(groups.map((group) => [folderVariable(group), peerTools(group).bin]));
+}
+
+const folderVariable = (group: PeerGroup): string => `POLYNIC_PEERS_${group.toUpperCase()}`;
 
 /**
  * The folder of the built peers. Throws when they are not built: `npm test -- peers` (and the bench) build them by `buildPeers`,
  * which is kept out of here so that a test never spends a minute compiling inside its own time limit.
  */
 export function peerTools(group: PeerGroup = "plugins"): PeerTools {
-  const told = group === "plugins" ? process.env[peerFolderVariable] : undefined;
+  const told = process.env[folderVariable(group)];
   if (told !== undefined) return { bin: told };
   const bin = join(cacheFolder(group), "bin");
   const lane = { plugins: "peers", kubernetes: "api", whereabouts: "api", cri: "cri", containerd: "cri" }[group];
