@@ -5,6 +5,15 @@ import { runCommand } from "./command.ts";
 
 const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 const days = "3650";
+/** What of openssl.cnf(5) matters here: the machine's own may say anything, or be missing. */
+const settings = `[req]
+distinguished_name = subject
+x509_extensions = authority
+[subject]
+[authority]
+basicConstraints = critical,CA:true
+subjectKeyIdentifier = hash
+`;
 
 export interface KeyPair {
   /** Paths of the PEM files. */
@@ -18,6 +27,8 @@ export function makeAuthority(folder: string, name: string): KeyPair {
   runCommand([
     "openssl",
     "req",
+    "-config",
+    settingsFile(folder),
     "-x509",
     ...newKey,
     "-keyout",
@@ -55,7 +66,19 @@ export function makeCertificate(folder: string, authority: KeyPair, request: Cer
       ...(alternativeNames.length > 0 ? [`subjectAltName=${alternativeNames.join(",")}`] : []),
     ].join("\n"),
   );
-  runCommand(["openssl", "req", ...newKey, "-keyout", pair.key, "-out", wish, "-subj", subject]);
+  runCommand([
+    "openssl",
+    "req",
+    "-config",
+    settingsFile(folder),
+    ...newKey,
+    "-keyout",
+    pair.key,
+    "-out",
+    wish,
+    "-subj",
+    subject,
+  ]);
   const signing = ["-CA", authority.certificate, "-CAkey", authority.key, "-CAcreateserial"];
   runCommand([
     "openssl",
@@ -72,6 +95,12 @@ export function makeCertificate(folder: string, authority: KeyPair, request: Cer
     pair.certificate,
   ]);
   return pair;
+}
+
+function settingsFile(folder: string): string {
+  const path = join(folder, "openssl.cnf");
+  writeFileSync(path, settings);
+  return path;
 }
 
 function filesOf(folder: string, name: string): KeyPair {
