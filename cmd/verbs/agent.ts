@@ -1,3 +1,4 @@
+import { readlinkSync } from "node:fs";
 import { Command, Option } from "commander";
 import { runAgent } from "../../src/agent/agent.ts";
 import { agentSocket } from "../../src/agent/protocol.ts";
@@ -46,6 +47,7 @@ export const command: VerbModule["command"] = (_, finish) =>
         const { runAgentWorker } = await import("../agent-worker.ts");
         await runAgentWorker(listenerDescriptor, options.workerOf, options.root, log);
       } else {
+        requireProcesses(options.root);
         await runAgent({
           path: options.root.replace(/\/+$/, "") + options.socket,
           workers: options.workers ?? defaultWorkers(),
@@ -56,6 +58,26 @@ export const command: VerbModule["command"] = (_, finish) =>
       }
       finish(0);
     });
+
+/**
+ * A call writes down the process ids of plugins that it executes, for a later one that may not be the agent's: they have to be the node's.
+ * Throws `UsageError` where they are not.
+ */
+function requireProcesses(root: string): void {
+  const path = `${root.replace(/\/+$/, "")}/proc/self`;
+  if (ownLink(path) === String(process.pid)) return;
+  throw new UsageError(
+    `${path} is not this process: --root has to be the node's / with all that is mounted there, and the node's process ids are needed (hostPID: true)`,
+  );
+}
+
+function ownLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
 
 function startWorker(listener: number, { root, logLevel, logFormat }: Options): Bun.Subprocess {
   const words = ["agent", "--worker-of", String(process.pid), "--root", root, "--log-level", logLevel];
