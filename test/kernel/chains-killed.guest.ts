@@ -4,13 +4,17 @@ import type { JsonObject } from "../../src/json/value.ts";
 import { type CniCall, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
 import { killAtEverySystemCall } from "../kit/fault.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
+import { restoresEnded } from "../kit/restores.ts";
 import { temporaryFolder } from "../kit/tmp.ts";
+import { useLegacyIptables } from "./legacy-iptables.ts";
 import { dual, GuestSite } from "./site.ts";
 import type { GuestCases } from "./uml.ts";
 
 /** Those that change the kernel's objects, and the files that outlive a call; here each kill costs a second. */
 const systemCalls = ["sendto", "renameat", "linkat", "unlinkat"];
 const network = "killed";
+const portMappings = ["tcp", "udp"].map((protocol) => ({ hostPort: 8080, containerPort: 80, protocol }));
+const portmap = { type: "portmap", backend: "iptables", capabilities: { portMappings: true } };
 
 /** A node with a network of that chain; `polynic` leads it as cnitool does. */
 class Round implements Disposable {
@@ -18,11 +22,24 @@ class Round implements Disposable {
   readonly folder = temporaryFolder();
   readonly pod: PinnedNetns;
   readonly #before: unknown;
+  #rulesBefore: readonly string[] = [];
 
-  constructor(first: JsonObject) {
+  /** The chains that portmap shares among all pods stay: with it, a pod has come and gone before. */
+  static async prepare({ first, hasPorts }: Chain): Promise<Round> {
+    const round = new Round(first, hasPorts ? [portmap] : []);
+    if (hasPorts) {
+      await mustCallCni(round.call("add"));
+      assert.match(round.#rules().join("\n"), /--dport 8080/);
+      await mustCallCni(round.call("del"));
+    }
+    round.#rulesBefore = round.#rules();
+    return round;
+  }
+
+  private constructor(first: JsonObject, last: readonly JsonObject[]) {
     const sysctl = { "net.ipv4.conf.IFNAME.arp_filter": "1", "net.ipv4.conf.all.arp_announce": "2" };
     const tuning = { type: "tuning", dataDir: `${this.folder.path}/tuning`, mtu: 1400, promisc: true, sysctl };
-    const plugins = [{ ...first, master: "eth0", ...dual(5) }, { type: "sbr" }, tuning];
+    const plugins = [{ ...first, master: "eth0", ...dual(5) }, { type: "sbr" }, tuning, ...last];
     this.folder.write("net.d/10-killed.conflist", { cniVersion: "1.1.0", name: network, plugins });
     this.pod = this.site.node().pod();
     this.pod.ip("link set lo up", "link add eth0 type dummy", "addr add 10.244.1.2/24 dev eth0", "link set eth0 up");
@@ -31,7 +48,9 @@ class Round implements Disposable {
   }
 
   call(verb: "add" | "del" | "gc", netns = this.pod.path): CniCall {
-    const env = { NETCONFPATH: `${this.folder.path}/net.d` };
+    // A DEL after a kill knows no mappings: there may be no result that has them.
+    const capabilities = verb === "add" ? { CAP_ARGS: JSON.stringify({ portMappings }) } : {};
+    const env = { NETCONFPATH: `${this.folder.path}/net.d`, ...capabilities };
     const executable = `${polynicBin}/polynic`;
     return { executable, argv: [verb, network, netns], ifName: "net1", node: this.site.node(), env };
   }
@@ -45,6 +64,13 @@ class Round implements Disposable {
     const isThere = this.pod.exists();
     const [node, pod] = this.#before as readonly unknown[];
     assert.deepEqual(this.site.state(...(isThere ? [this.pod] : [])), isThere ? [node, pod] : [node], place);
+    assert.deepEqual(this.#rules(), this.#rulesBefore, place);
+  }
+
+  /** Chains and rules of the node that translate addresses, in both families, counters aside. */
+  #rules(): string[] {
+    const text = this.site.node().run("sh", "-c", "iptables-save -t nat; ip6tables-save -t nat");
+    return text.split("\n").flatMap((line) => (line.startsWith("#") ? [] : [line.replace(/ \[\d+:\d+\]$/, "")]));
   }
 
   [Symbol.dispose](): void {
@@ -53,30 +79,45 @@ class Round implements Disposable {
   }
 }
 
-const firsts: readonly (JsonObject & { readonly type: string })[] = [{ type: "ipvlan" }, { type: "vlan", vlanId: 100 }];
+interface Chain {
+  readonly name: string;
+  readonly first: JsonObject;
+  readonly hasPorts: boolean;
+}
 
-export const cases: GuestCases = Object.fromEntries(
-  firsts.flatMap((first) => [
+const chains: readonly Chain[] = [
+  { name: "ipvlan, sbr, tuning and portmap", first: { type: "ipvlan" }, hasPorts: true },
+  { name: "vlan, sbr and tuning", first: { type: "vlan", vlanId: 100 }, hasPorts: false },
+];
+
+const sweeps: GuestCases = Object.fromEntries(
+  chains.flatMap((chain) => [
     [
-      `${first.type}, sbr and tuning: killed anywhere in ADD, a DEL leaves nothing`,
-      () => sweep(first, (round) => round.call("add")),
+      `${chain.name}: killed anywhere in ADD, a DEL leaves nothing`,
+      async () => await sweep(chain, (round) => round.call("add")),
     ],
     [
-      `${first.type}, sbr and tuning: killed anywhere in DEL, the next DEL leaves nothing`,
-      () => sweep(first, async (round) => (await mustCallCni(round.call("add")), round.call("del"))),
+      `${chain.name}: killed anywhere in DEL, the next DEL leaves nothing`,
+      async () => await sweep(chain, async (round) => (await mustCallCni(round.call("add")), round.call("del"))),
     ],
     [
-      `${first.type}, sbr and tuning: a GC leaves nothing of a pod whose namespace was removed by hand`,
-      () => collect(first),
+      `${chain.name}: a GC leaves nothing of a pod whose namespace was removed by hand`,
+      async () => await collect(chain),
     ],
   ]),
 );
 
-async function sweep(first: JsonObject, start: (round: Round) => CniCall | Promise<CniCall>): Promise<void> {
-  using round = new Round(first);
+export const cases: GuestCases = {
+  "iptables is the one for x_tables, which is what this kernel has": useLegacyIptables,
+  ...sweeps,
+};
+
+async function sweep(chain: Chain, start: (round: Round) => CniCall | Promise<CniCall>): Promise<void> {
+  using round = await Round.prepare(chain);
   const killed = await killAtEverySystemCall(
     async () => (await mustCallCni(round.call("del")), start(round)),
     async ({ systemCall, occurrence }) => {
+      await restoresEnded(round.site.node());
       await mustCallCni(round.call("del"));
       round.expectNothing(`${systemCall} ${occurrence}`);
     },
@@ -88,8 +129,8 @@ async function sweep(first: JsonObject, start: (round: Round) => CniCall | Promi
   round.expectNothing("after all");
 }
 
-async function collect(first: JsonObject): Promise<void> {
-  using round = new Round(first);
+async function collect(chain: Chain): Promise<void> {
+  using round = await Round.prepare(chain);
   await mustCallCni(round.call("add"));
   round.pod[Symbol.dispose]();
   await mustCallCni(round.call("gc", ""));
