@@ -58,6 +58,11 @@ test("every example is one that a test knows", () => {
     "pods/routes.yaml",
     // test/live/routed.test.ts
     "routed/10-routed.conflist",
+    // test/node/vlan.test.ts
+    "vlan/10-calico.conflist",
+    "vlan/99-my-config.yaml",
+    "vlan/networks.yaml",
+    "vlan/pods.yaml",
   ]);
 });
 
