@@ -65,6 +65,7 @@ interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: readonly string[];
+  readonly volumeMounts?: readonly object[];
   readonly resources?: { readonly requests?: object; readonly limits?: object };
   readonly securityContext?: {
     readonly privileged?: boolean;
@@ -78,7 +79,7 @@ interface PodSpec {
   readonly priorityClassName?: string;
   readonly initContainers: readonly Container[];
   readonly containers: readonly Container[];
-  readonly volumes: readonly { readonly hostPath?: { readonly path: string } }[];
+  readonly volumes: readonly { readonly name: string; readonly hostPath?: { readonly path: string } }[];
 }
 
 function podSpec(file: string): PodSpec {
@@ -117,6 +118,39 @@ describe.each(["base/polynic.yaml", "uninstall.yaml", "gke-multinet/multinet.yam
     });
   },
 );
+
+describe("the agent that an overlay adds", () => {
+  const specOf = (overlay: string): PodSpec =>
+    podSpec(cache().write(`${overlay}.yaml`, kubectl("kustomize", join(deploy, "overlays", overlay))));
+
+  test("stands beside the containers of the base, which stay as they are", () => {
+    const [base, withAgent] = [specOf("rke2"), specOf("agent")];
+    expect(withAgent.initContainers).toEqual(base.initContainers);
+    expect(withAgent.containers.slice(0, -1)).toEqual(base.containers);
+    expect(withAgent.volumes).toEqual(base.volumes);
+    expect(withAgent.containers.at(-1)).toMatchObject({ name: "agent", image: base.containers[0]?.image });
+  });
+
+  test("has the node's network, its processes, and all that is mounted at its root while it runs", () => {
+    const spec = specOf("agent");
+    const { args, volumeMounts } = spec.containers.at(-1) ?? {};
+    expect(spec).toMatchObject({ hostNetwork: true, hostPID: true });
+    expect(args).toEqual(["agent", "--root=/host"]);
+    expect(volumeMounts).toEqual([{ name: "host-root", mountPath: "/host", mountPropagation: "HostToContainer" }]);
+    expect(spec.volumes.find(({ name }) => name === "host-root")?.hostPath?.path).toBe("/");
+  });
+
+  test("is not privileged, and has no limit of processor time in which pods would wait", () => {
+    const { resources, securityContext } = specOf("agent").containers.at(-1) ?? {};
+    expect(securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"] },
+    });
+    expect(securityContext?.privileged ?? false).toBe(false);
+    expect(Object.keys(resources?.limits ?? {})).toEqual(["memory"]);
+  });
+});
 
 test("an overlay's folders are those of its mounts and those that the config names", () => {
   const rendered = kubectl("kustomize", join(deploy, "overlays", "k3s"));
