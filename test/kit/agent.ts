@@ -1,6 +1,7 @@
 // An agent of the compiled executable, with a socket and a log of its own.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { agentSocket } from "../../src/agent/protocol.ts";
 import { type CniCall, polynicBin } from "./cni-caller.ts";
 import { inNetns } from "./command.ts";
 import { type Daemon, endDaemons, startDaemon, waitForDaemons } from "./daemon.ts";
@@ -16,7 +17,10 @@ export interface AgentOptions {
   readonly node?: NodeNetns;
   readonly folder: string;
   readonly workers?: number;
-  readonly words?: readonly string[];
+  /** Its node's / (`--root`); the socket's path is one in there. */
+  readonly root?: string;
+  /** A command to run it under, such as setpriv with its options. */
+  readonly wrapper?: readonly string[];
   /** Of its log; tests count the lines of "debug". */
   readonly level?: "debug" | "verbose";
   readonly executable?: string;
@@ -35,21 +39,24 @@ export class TestAgent implements AsyncDisposable {
       folder,
       node,
       workers = 2,
-      words = [],
+      root = "/",
+      wrapper = [],
       level = "debug",
       executable = join(polynicBin, "polynic"),
     } = options;
-    const socket = join(folder, "agent", "agent.sock");
+    const socket = root === "/" ? join(folder, "agent", "agent.sock") : agentSocket;
     const command = [
+      ...wrapper,
       executable,
       "agent",
+      "--root",
+      root,
       "--socket",
       socket,
       "--workers",
       String(workers),
       "--log-level",
       level,
-      ...words,
     ];
     const daemon = startDaemon({
       folder,
