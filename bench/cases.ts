@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Netns } from "../src/netns/netns.ts";
 import { TestAgent } from "../test/kit/agent.ts";
 import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
-import { type Exec, measureInTurn, type Measures, type SideName, time } from "./pair.ts";
+import { type Exec, measureInTurn, type Measures, type SideName, time, uncounted } from "./pair.ts";
 import type { Row } from "./table.ts";
 
 export const ourBin = join(import.meta.dirname, "..", "dist", "bin");
@@ -145,17 +145,28 @@ export interface Side {
   readonly agent: string;
 }
 
+/** A runtime's call waits less, and is done by its own process then; here the wait counts, and no call is done but by the agent. */
+const workerTimeoutMs = 1000;
+const logTimeoutMs = 5000;
+const logPollMs = 20;
 const sideNames = ["theirs", "ours", "agent"] as const;
 
-/** ADD and DEL of pods on all sides in turn; `prepare` gets a side ready and returns what measures one pod on it. */
-export async function withSides(prepare: (side: Side) => (run: number) => number[]): Promise<Row[]> {
+/**
+ * ADD and DEL of pods on these sides in turn; `prepare` gets a side ready and returns what measures one pod on it. Throws when a call of the
+ * agent's side was not done by the agent.
+ */
+export async function withSides(
+  prepare: (side: Side) => (run: number) => number[],
+  names: readonly SideName[] = sideNames,
+): Promise<Row[]> {
   using lan = new Lan({ nodes: sideNames.length });
   const folder = mkdtempSync(join(tmpdir(), "polynic-bench-"));
-  await using agent = await TestAgent.start({ node: lan.node(sideNames.indexOf("agent")), folder, level: "verbose" });
+  // What it logs of a call it writes when the caller has its answer.
+  await using agent = await TestAgent.start({ node: lan.node(sideNames.indexOf("agent")), folder, level: "debug" });
   try {
     const measures: Measures = Object.fromEntries(
-      sideNames.map((name, index) => {
-        const socket = name === "agent" ? agent.socket : "off";
+      names.map((name, index) => {
+        const socket = name === "agent" ? `${agent.socket},${workerTimeoutMs}` : "off";
         const side = {
           name,
           isOurs: name !== "theirs",
@@ -168,15 +179,23 @@ export async function withSides(prepare: (side: Side) => (run: number) => number
       }),
     );
     const taken = measureInTurn(pairsOfVerbs, measures);
+    if (names.includes("agent")) await requireCalls(agent, 2 * (pairsOfVerbs + uncounted.agent));
     return ["ADD", "DEL"].map((what, step) => ({
       what,
       ours: taken.ours[step] ?? [],
-      agent: taken.agent[step] ?? [],
+      ...(names.includes("agent") ? { agent: taken.agent[step] ?? [] } : {}),
       theirs: taken.theirs[step] ?? [],
     }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Throws unless the agent has done so many calls: what its side took would be something else's otherwise. */
+async function requireCalls(agent: TestAgent, wanted: number): Promise<void> {
+  const deadline = performance.now() + logTimeoutMs;
+  while (agent.calls() < wanted && performance.now() < deadline) await Bun.sleep(logPollMs);
+  if (agent.calls() !== wanted) throw new Error(`the agent did ${agent.calls()} of ${wanted} calls`);
 }
 
 /** Wall milliseconds of ADD and of DEL for a fresh pod on the side's node. */

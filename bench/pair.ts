@@ -26,7 +26,7 @@ export function time({ command, environment, stdin }: Exec): number {
 }
 
 /** Calls before the counted ones: of a program that starts anew each time they fill the caches, of an agent they warm each of its workers. */
-const uncounted = { theirs: 1, ours: 1, agent: 12 } as const;
+export const uncounted = { theirs: 1, ours: 1, agent: 12 } as const;
 
 /** Who is measured: the Go original, our executable, and our executable with an agent. */
 export type SideName = keyof typeof uncounted;

@@ -12,33 +12,36 @@ export function portCases(goBin: string): Case[] {
   return backends.flatMap((backend) => [chain(goBin, backend), alone(goBin, backend)]);
 }
 
-/** A pod's second interface with a MAC, a sysctl, a table and four ports of its own: cnitool and the Go plugins beside `polynic add`. */
+/** A pod's second interface with a MAC, a sysctl, a table and four ports of its own: cnitool and the Go plugins beside `polynic add`, which asks no agent: it is one process. */
 function chain(goBin: string, backend: string): Case {
   const name = `macvlan + tuning + sbr + portmap by ${backend}, 4 ports`;
   return {
     name,
     run: async () =>
       (
-        await withSides((side) => {
-          const ipam = {
-            ...hostLocal("10.204.0.0/16"),
-            dataDir: join(side.folder, "leases"),
-            routes: [{ dst: "0.0.0.0/0" }],
-          };
-          const plugins = [
-            { type: "macvlan", master: "eth0", ipam },
-            { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_filter": "1" }, capabilities: { mac: true } },
-            { type: "sbr" },
-            { type: "portmap", backend, capabilities: { portMappings: true } },
-          ];
-          const folder = join(side.folder, "net.d");
-          mkdirSync(folder);
-          writeFileSync(
-            join(folder, "bench.conflist"),
-            JSON.stringify({ cniVersion: "1.0.0", name: network, plugins }),
-          );
-          return (run) => addAndDelList(side, goBin, folder, { mac: macOf(run), portMappings: ports(run, 4) });
-        })
+        await withSides(
+          (side) => {
+            const ipam = {
+              ...hostLocal("10.204.0.0/16"),
+              dataDir: join(side.folder, "leases"),
+              routes: [{ dst: "0.0.0.0/0" }],
+            };
+            const plugins = [
+              { type: "macvlan", master: "eth0", ipam },
+              { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.arp_filter": "1" }, capabilities: { mac: true } },
+              { type: "sbr" },
+              { type: "portmap", backend, capabilities: { portMappings: true } },
+            ];
+            const folder = join(side.folder, "net.d");
+            mkdirSync(folder);
+            writeFileSync(
+              join(folder, "bench.conflist"),
+              JSON.stringify({ cniVersion: "1.0.0", name: network, plugins }),
+            );
+            return (run) => addAndDelList(side, goBin, folder, { mac: macOf(run), portMappings: ports(run, 4) });
+          },
+          ["theirs", "ours"],
+        )
       ).map((row) => ({ ...row, what: `${name}: ${row.what}`, ...(row.what === "ADD" ? { target: 0.35 } : {}) })),
   };
 }
@@ -94,7 +97,6 @@ function addAndDelList(side: Side, goBin: string, folder: string, capabilities: 
     environment: {
       CNI_PATH: bin,
       CNI_IFNAME: "net1",
-      POLYNIC_AGENT: side.agent,
       NETCONFPATH: folder,
       CAP_ARGS: JSON.stringify(capabilities),
     },
