@@ -22,13 +22,13 @@ const workersLimit = 64;
 const listenerDescriptor = 3;
 
 const examples = `
-Does this node's CNI calls in processes whose code has run before, which takes a third of the time. The plugins look for it by themselves, and
-do a call themselves whenever it is not there, has no time, or is of another build, network namespace or root folder. docs/agent.md has more.
+Does this node's CNI calls in processes whose code has run before, which saves what that costs each process. The plugins look for it by themselves,
+and do a call themselves whenever it is not there, has no time, or is of another build, network namespace or root folder; with POLYNIC_AGENT=off in
+the container runtime's environment they ask none. docs/agent.md has more.
 
 Examples:
   polynic agent                            as a service of the node
   polynic agent --root /host               in a pod that has the node's / at /host
-  POLYNIC_AGENT=off polynic add …          never asks an agent
 `;
 
 export const command: VerbModule["command"] = (_, finish) =>
