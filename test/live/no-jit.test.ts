@@ -17,7 +17,7 @@ test.each(["multus", "macvlan", "host-local"])("%s says why in one sentence, as 
   expect(outcome.exitCode).toBe(1);
   const { msg } = errorOf(outcome);
   expect(msg).toMatch(
-    /^polynic cannot make system calls: the just-in-time compiler is not allowed to run here \(.*\), or /,
+    /^polynic cannot make system calls: the just-in-time compiler is not allowed to run here \(check BUN_JSC_useJIT, .* or SELinux execmem\)$/,
   );
   expect(msg).not.toContain("\n");
 });
