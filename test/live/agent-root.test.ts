@@ -1,20 +1,21 @@
 // An agent in a container: the node's / lies somewhere below its own, and calls are done as if it were there.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestAgent } from "../kit/agent.ts";
 import { type CniCall, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
-import { inNetns, runCommand } from "../kit/command.ts";
+import { CopiedSystem, Occupant } from "../kit/copied-system.ts";
 import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
+import type { PinnedNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
 const lan = useLan();
 const folder = useTemporaryFolder();
-const plugins = ["bridge", "host-local", "macvlan"];
 /** A user namespace without processes of its own may not mount proc. */
 const maySeeProcesses = /^\s*0\s+0\s/.test(readFileSync("/proc/self/uid_map", "utf8"));
 
+let system: CopiedSystem | undefined;
 const root = (...names: readonly string[]): string => join(folder().path, "node", ...names);
 
 /** What the manifest gives the container, and no more. */
@@ -33,56 +34,32 @@ interface Container {
   readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } };
 }
 
-/** A node's system as small as can be, all of it copies: the executable, and what it is linked to. */
-function makeRoot(): void {
-  const executable = join(polynicBin, "polynic");
-  const libraries = runCommand(["ldd", executable]).match(/\/\S+(?= \(0x)/g) ?? [];
-  for (const path of libraries) {
-    mkdirSync(root(dirname(path)), { recursive: true });
-    cpSync(path, root(path), { dereference: true });
-  }
-  mkdirSync(root("opt/cni/bin"), { recursive: true });
-  cpSync(executable, root("opt/cni/bin/polynic"), { dereference: true });
-  for (const name of plugins) symlinkSync("polynic", root("opt/cni/bin", name));
-  mkdirSync(root("proc"));
-}
-
 beforeAll(() => {
-  makeRoot();
-  if (maySeeProcesses) runCommand(["mount", "-t", "proc", "proc", root("proc")]);
+  system = new CopiedSystem(join(folder().path, "node"), ["bridge", "host-local", "macvlan"], maySeeProcesses);
 });
 
-afterAll(() => {
-  if (maySeeProcesses) runCommand(["umount", root("proc")]);
-});
+afterAll(() => system?.[Symbol.dispose]());
 
-/** A pod whose namespace is known by a process in it: that path is the same in every root with a proc. */
-class PodOfProcess implements AsyncDisposable {
-  readonly pod = lan().node().pod();
-  readonly #process = Bun.spawn(inNetns(this.pod.path, ["sleep", "infinity"]), {
-    stdio: ["ignore", "ignore", "ignore"],
-  });
-  readonly netns = `/proc/${this.#process.pid}/ns/net`;
+/** A pod and a process in it. */
+class OccupiedPod implements AsyncDisposable {
+  private constructor(
+    readonly pod: PinnedNetns,
+    readonly occupant: Occupant,
+  ) {}
 
-  async isThere(): Promise<this> {
-    const own = identity("/proc/self/ns/net");
-    await expect.poll(() => identity(this.netns), { timeout: 60_000 }).not.toBe(own);
-    return this;
+  static async make(): Promise<OccupiedPod> {
+    const pod = lan().node().pod();
+    return new OccupiedPod(pod, await Occupant.enter(pod.path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill("SIGKILL");
-    await this.#process.exited;
+    await this.occupant[Symbol.asyncDispose]();
     this.pod[Symbol.dispose]();
   }
 }
 
-function identity(path: string): string {
-  return runCommand(["readlink", path]);
-}
-
 /** As that node's runtime calls it, its / being the root folder. */
-function callIn(type: string, pod: PodOfProcess): CniCall {
+function callIn(type: string, pod: OccupiedPod): CniCall {
   const ipam = { type: "host-local", subnet: "192.0.2.0/24", dataDir: "/leases" };
   const own =
     type === "bridge"
@@ -94,7 +71,7 @@ function callIn(type: string, pod: PodOfProcess): CniCall {
     config: { cniVersion: "1.1.0", name: `root-${type}`, type, ...own, ipam },
     containerId: pod.pod.name,
     ifName: "net1",
-    netns: pod.netns,
+    netns: pod.occupant.netns,
     node: lan().node(),
   };
 }
@@ -109,7 +86,7 @@ test.runIf(maySeeProcesses).each(["macvlan", "bridge"])(
       wrapper: confined(),
     });
     expect(existsSync(root(agent.socket))).toBe(true);
-    await using pod = await new PodOfProcess().isThere();
+    await using pod = await OccupiedPod.make();
     const before = snapshot(pod.pod.path);
     const call = agent.through(callIn(type, pod));
     const { result } = await mustCallCni({ ...call, command: "ADD" });
@@ -126,7 +103,7 @@ test.runIf(maySeeProcesses).each(["macvlan", "bridge"])(
 
 test.runIf(maySeeProcesses)("a caller with another root is declined and does its call itself", async () => {
   await using agent = await TestAgent.start({ node: lan().node(), folder: folder().path, root: root() });
-  await using pod = await new PodOfProcess().isThere();
+  await using pod = await OccupiedPod.make();
   const inside = agent.through(callIn("macvlan", pod));
   const dataDir = join(folder().path, "leases");
   const config = { ...(inside.config as object), ipam: { type: "host-local", subnet: "192.0.2.0/24", dataDir } };
