@@ -1,6 +1,6 @@
 // Every manifest of deploy/ as a real API server takes it (a dry run changes nothing), and what operators count on in them.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { join, relative } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { wholeManifest } from "../../tools/manifest.ts";
 import { runCommand } from "../kit/command.ts";
@@ -120,6 +120,7 @@ describe.each(["base/polynic.yaml", "uninstall.yaml", "gke-multinet/multinet.yam
 );
 
 describe("the agent that an overlay adds", () => {
+  const component = join(deploy, "components", "agent");
   const specOf = (overlay: string): PodSpec =>
     podSpec(cache().write(`${overlay}.yaml`, kubectl("kustomize", join(deploy, "overlays", overlay))));
 
@@ -139,6 +140,22 @@ describe("the agent that an overlay adds", () => {
     expect(volumeMounts).toEqual([{ name: "host-root", mountPath: "/host", mountPropagation: "HostToContainer" }]);
     expect(spec.volumes.find(({ name }) => name === "host-root")?.hostPath?.path).toBe("/");
   });
+
+  test.each(overlays.filter((name) => name !== "agent"))(
+    "goes beside those of overlay %s as a component",
+    (overlay) => {
+      // Folders are named from the one that names them.
+      const own = realpathSync(cache().path);
+      const [resources, components] = [join(deploy, "overlays", overlay), component].map((path) => [
+        relative(own, path),
+      ]);
+      cache().write("kustomization.yaml", { resources, components });
+      const spec = podSpec(cache().write("both.yaml", kubectl("kustomize", own)));
+      const plain = specOf(overlay);
+      expect(spec.containers).toEqual([...plain.containers, specOf("agent").containers.at(-1)]);
+      expect(spec.volumes).toEqual(plain.volumes);
+    },
+  );
 
   test("is not privileged, and has no limit of processor time in which pods would wait", () => {
     const { resources, securityContext } = specOf("agent").containers.at(-1) ?? {};
