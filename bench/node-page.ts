@@ -85,7 +85,8 @@ function header(loadBefore: number): string {
 
 \`npm run bench -- node\` wrote this page: pod sandboxes through containerd, made at once and deleted at once, by Go Multus (thin) with the Go plugins, by
 polynic, and by polynic with \`polynic agent\` on the node, in turn, on one containerd and one kube-apiserver. All of it shares one machine with the API server
-and etcd, so at 50 pods at once everything waits for processors. Networks are macvlan with host-local, besides the default one (bridge, host-local, portmap).
+and etcd, so at 50 pods at once everything waits for processors. Networks are macvlan with host-local, besides the default one (bridge, host-local, portmap). The agent has
+done some dozens of calls before it is measured, as one that lives as long as its node.
 
 Machine: ${describeMachine()}
 Load average before: ${loadBefore.toFixed(1)}; what else the machine has to do makes all of it slower, the ratios too.

@@ -19,6 +19,8 @@ export type Side = (typeof sides)[number];
 export type Account = "multus" | "polynic";
 
 const agentTimeoutMs = 60_000;
+/** Where the socket is meanwhile that nobody is to find. */
+const restingSocket = `${agentSocket}.resting`;
 /** How long containerd may take to see another config, on a machine with a lot to do. */
 const configTimeoutMs = 60_000;
 const pollMs = 50;
@@ -36,7 +38,10 @@ interface Info {
 }
 
 export class NodeSides {
+  /** The one in force. */
   #agent: Daemon | undefined;
+  /** The one that lives as long as the bench, as a node's does; while others are measured nobody finds it. */
+  #warm: Daemon | undefined;
   #agents = 0;
 
   constructor(private readonly node: CriNode) {}
@@ -66,11 +71,11 @@ export class NodeSides {
     }
   }
 
-  /** Puts a side into force and waits until containerd has it. With a group all of its processes are in that. */
+  /** Puts a side into force and waits until containerd has it. With a group all of its processes are in that, an agent of its own included. */
   async use(side: Side, group?: ProcessGroup): Promise<void> {
     const { node } = this;
-    await this.end();
-    if (side === "agent") await this.#startAgent(group);
+    await this.rest();
+    if (side === "agent") this.#agent = group === undefined ? await this.#wake() : await this.#startAgent(group);
     if (group !== undefined) this.#writeWrapper(side, group);
     const plugin = this.plugin(side, group !== undefined);
     const text = JSON.stringify({ cniVersion: "1.0.0", name: "multus-cni-network", plugins: [plugin] });
@@ -111,13 +116,28 @@ export class NodeSides {
     return this.#agent === undefined ? 0 : readFileSync(this.#agent.log, "utf8").split("did a call").length - 1;
   }
 
-  /** Ends the agent, if there is one. */
-  async end(): Promise<void> {
-    if (this.#agent !== undefined) await endDaemons([this.#agent], "SIGTERM");
+  /** No agent is in force any more; one of a group has ended. */
+  async rest(): Promise<void> {
+    if (this.#agent === undefined) return;
+    if (this.#agent === this.#warm) renameSync(agentSocket, restingSocket);
+    else await endDaemons([this.#agent], "SIGTERM");
     this.#agent = undefined;
   }
 
-  async #startAgent(group: ProcessGroup | undefined): Promise<void> {
+  /** Ends every agent. */
+  async end(): Promise<void> {
+    await this.rest();
+    if (this.#warm !== undefined) await endDaemons([this.#warm], "SIGTERM");
+    this.#warm = undefined;
+  }
+
+  async #wake(): Promise<Daemon> {
+    if (this.#warm === undefined) this.#warm = await this.#startAgent();
+    else renameSync(restingSocket, agentSocket);
+    return this.#warm;
+  }
+
+  async #startAgent(group?: ProcessGroup): Promise<Daemon> {
     const command = [join(polynicBin, "polynic"), "agent", "--log-level", "debug"];
     const daemon = startDaemon({
       folder: this.node.folder,
@@ -125,10 +145,10 @@ export class NodeSides {
       command: group === undefined ? command : ["sh", "-c", `${group.joinScript}exec "$@"`, "sh", ...command],
       env: { PATH: searchPath },
     });
-    this.#agent = daemon;
     const workersReady = (): number => readFileSync(daemon.log, "utf8").split("ready for calls").length - 1;
     const workers = (): number => Number(/ (\d+) workers/.exec(readFileSync(daemon.log, "utf8"))?.[1] ?? Infinity);
     await waitForDaemons([daemon], agentTimeoutMs, async () => existsSync(agentSocket) && workersReady() >= workers());
+    return daemon;
   }
 
   /** A plugin that puts itself into the group and becomes the side's; under the name that the side answers to. */

@@ -21,6 +21,7 @@ import {
   runLoad,
   type Site,
   sumCosts,
+  warmLoad,
 } from "./node-load.ts";
 import { renderPage, type LoadResult } from "./node-page.ts";
 import { NodeSides, type Side, sides } from "./node-side.ts";
@@ -28,6 +29,7 @@ import { repeatedDeletions } from "./repeated-del.ts";
 
 const insideMark = "POLYNIC_BENCH_INSIDE";
 const networkCounts = [0, 1, 4] as const;
+const warmRounds = 6;
 /** How many pods at once, and how often. */
 const loads = [
   { atOnce: 1, rounds: 8 },
@@ -80,6 +82,8 @@ async function main(): Promise<number> {
 async function measureAll(site: Site): Promise<LoadResult[]> {
   // What is read from disk once, and the first addresses of pools, are nobody's.
   for (const side of sides) await runLoad(site, side, { networks: 1, atOnce: 2 });
+  // An agent of a node has been there for long.
+  for (let round = 0; round < warmRounds; round++) await runLoad(site, "agent", warmLoad);
   const results: LoadResult[] = [];
   for (const networks of networkCounts) {
     for (const { atOnce, rounds } of loads) {
