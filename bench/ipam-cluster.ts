@@ -28,8 +28,8 @@ const account = "system:serviceaccount:kube-system:polynic";
 const statusKey = "k8s.v1.cni.cncf.io/network-status";
 
 /**
- * ADD of the dispatcher for every pod, then DEL: a default network, and one whose addresses all nodes claim from one pool. A pod counts as made when its
- * network-status on the server has the address.
+ * ADD of the dispatcher for every pod, then DEL: a default network, and one whose addresses all nodes claim from one pool. A pod counts as made
+ * when its network-status on the server has the address.
  */
 export async function runCluster(api: ApiServerFacts, load: ClusterLoad): Promise<IpamFigures> {
   const sites: ApiSite[] = [];

@@ -26,8 +26,8 @@ export function time({ command, environment, stdin }: Exec): number {
 }
 
 /**
- * Pods before the counted ones: of a program that starts anew each time they fill the caches. A worker of an agent does a thousand calls in its life, and its
- * code gets faster over the first fifty or so: it is measured as it is after them.
+ * Pods before the counted ones: of a program that starts anew each time they fill the caches. A worker of an agent does a thousand calls in its
+ * life, and its code gets faster over the first fifty or so: it is measured as it is after them.
  */
 export const uncounted = { theirs: 1, ours: 1, agent: 100 } as const;
 

@@ -12,7 +12,10 @@ export function portCases(goBin: string): Case[] {
   return backends.flatMap((backend) => [chain(goBin, backend), alone(goBin, backend)]);
 }
 
-/** A pod's second interface with a MAC, a sysctl, a table and four ports of its own: cnitool and the Go plugins beside `polynic add`, which asks no agent: it is one process. */
+/**
+ * A pod's second interface with a MAC, a sysctl, a table and four ports of its own: cnitool and the Go plugins beside `polynic add`, which asks
+ * no agent: it is one process.
+ */
 function chain(goBin: string, backend: string): Case {
   const name = `macvlan + tuning + sbr + portmap by ${backend}, 4 ports`;
   return {

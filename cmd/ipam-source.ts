@@ -6,12 +6,11 @@ import { type Overview, overviewOf } from "../src/controller/overview.ts";
 import { ApiSurveyor, type Survey } from "../src/controller/survey.ts";
 import { silentLogger } from "../src/log/logger.ts";
 import { clusterAccess } from "./cluster-access.ts";
+import type { ClusterOptions } from "./cluster-command.ts";
 import type { OutputFormat } from "./output.ts";
 
 /** Which pools are meant. */
-export interface IpamRequest {
-  readonly kubeconfig: string;
-  readonly namespace: string;
+export interface IpamRequest extends ClusterOptions {
   /** A directory; it wins. */
   readonly manifests: string;
   readonly output: OutputFormat;

@@ -47,9 +47,10 @@ export const command: VerbModule["command"] = (_, finish) =>
         const { runAgentWorker } = await import("../agent-worker.ts");
         await runAgentWorker(listenerDescriptor, options.workerOf, options.root, log);
       } else {
-        requireProcesses(options.root);
+        const root = options.root.replace(/\/+$/, "");
+        requireProcesses(root);
         await runAgent({
-          path: options.root.replace(/\/+$/, "") + options.socket,
+          path: root + options.socket,
           workers: options.workers ?? defaultWorkers(),
           startWorker: (listener) => startWorker(listener.number, options),
           signal: untilTold(log),
@@ -64,7 +65,7 @@ export const command: VerbModule["command"] = (_, finish) =>
  * Throws `UsageError` where they are not.
  */
 function requireProcesses(root: string): void {
-  const path = `${root.replace(/\/+$/, "")}/proc/self`;
+  const path = `${root}/proc/self`;
   if (ownLink(path) === String(process.pid)) return;
   throw new UsageError(
     `${path} is not this process: --root has to be the node's / with all that is mounted there, and the node's process ids are needed (hostPID: true)`,

@@ -1,7 +1,7 @@
 import { runCollector, runIpamController, type IpamControllerOptions } from "../../src/controller/ipam-controller.ts";
 import { isForbidden } from "../../src/kube/error.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { pause } from "../../src/kube/pause.ts";
+import { pause } from "../../src/libc/pause.ts";
 import { cronExpression } from "../../src/controller/cron-expression.ts";
 import { clusterAccess } from "../cluster-access.ts";
 import type { VerbModule } from "../verb-module.ts";

@@ -1,5 +1,6 @@
 import type { Fd } from "../libc/fd.ts";
 import { makeDirectories, rename, statusIfExists, unlinkIfExists } from "../libc/file.ts";
+import { pause } from "../libc/pause.ts";
 import { setUmask } from "../libc/process.ts";
 import { unixAddress } from "../libc/unix-address.ts";
 import { listenAt, stopListening } from "../libc/unix-socket.ts";
@@ -47,10 +48,10 @@ function listen(path: string, workers: number): Fd {
   if (address === undefined) throw new RangeError(`${path} is too long for a socket, or none at all`);
   makeDirectories(path.slice(0, path.lastIndexOf("/")) || "/", 0o700);
   unlinkIfExists(temporary);
-  setUmask(0o177);
+  const umask = setUmask(0o177);
   // More than the workers would wait in vain: a call that is not taken soon is done by its caller.
   const listener = listenAt(address, workers, path);
-  setUmask(0o022);
+  setUmask(umask);
   rename(temporary, path);
   return listener;
 }
@@ -72,13 +73,6 @@ async function keepWorker(
       performance.now() - began >= shortLifeMs ? 0 : Math.min(Math.max(2 * pauseMs, firstPauseMs), longestPauseMs);
     if (pauseMs > 0) await pause(pauseMs, signal);
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  return promise;
 }
 
 function identityOfPath(path: string): string | undefined {

@@ -62,14 +62,14 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 
 /**
- * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output,
- * working directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS; a worker is waited for so long. When the agent
- * has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was begun, whatever stood
- * in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or root); with false when
- * the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
+ * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output, working
+ * directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS; a worker is waited for so
+ * long. When the agent has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was
+ * begun, whatever stood in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or
+ * root); with false when the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
  *
- * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process
- * does, each thing once, and each would cost it some 10 µs more.
+ * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process does,
+ * each thing once, and each would cost it some 10 µs more.
  */
 export function handOver(path: string, readyTimeoutMs: number, name: string, build: string, netns: string): boolean {
   const syscall = openSystemCall();

@@ -1,5 +1,6 @@
 import type { Fd } from "../libc/fd.ts";
-import { O_CREAT, O_RDWR, open, statusIfExists, statusOf, tryLock } from "../libc/file.ts";
+import { O_CREAT, O_RDWR, open, statusIfExists, statusOf } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { sleep } from "../libc/process.ts";
 import { ClusterError } from "./port.ts";
 

@@ -22,8 +22,9 @@ export interface Edges {
 }
 
 /**
- * The edges of this process, or of a call with that environment that has this process's streams for its own: plain system calls, which start none of the runtime's own machinery. Where system calls can't be made at
- * all, that is what has to be said, and the runtime's slower way says it.
+ * The edges of this process, or of a call with that environment that has this process's streams for its own: plain system calls, which start
+ * none of the runtime's own machinery. Where system calls can't be made at all, that is what has to be said, and the runtime's slower way says
+ * it.
  */
 export function processEdges(environment: Environment = Bun.env): Edges {
   return {

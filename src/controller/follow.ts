@@ -2,7 +2,7 @@ import type { Schema } from "../json/struct.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isExpired, isUnavailable, KubeError } from "../kube/error.ts";
 import { list } from "../kube/list.ts";
-import { pause } from "../kube/pause.ts";
+import { pause } from "../libc/pause.ts";
 import type { Resource } from "../kube/resource.ts";
 import { backoffMs } from "../kube/retry.ts";
 import { watch } from "../kube/watch.ts";

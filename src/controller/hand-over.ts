@@ -32,9 +32,10 @@ const largestBatch = 500;
 const attempts = 5;
 
 /**
- * Makes everything that is ours in the namespace into what whereabouts itself would have made, so that it can go on where we left, and nothing is stuck
- * when our definitions and programs go. The entries first: from then on they hold their addresses by themselves. What nodes claim meanwhile
- * stays ours: to be called when none of them runs polynic any more, and harmless otherwise. Rejects with `ClusterError` or `KubeError`.
+ * Makes everything that is ours in the namespace into what whereabouts itself would have made, so that it can go on where we left, and nothing
+ * is stuck when our definitions and programs go. The entries first: from then on they hold their addresses by themselves. What nodes claim
+ * meanwhile stays ours: to be called when none of them runs polynic any more, and harmless otherwise. Rejects with `ClusterError` or
+ * `KubeError`.
  */
 export async function handOver(client: KubeClient, namespace: string, pools: Pools): Promise<HandOver> {
   const sum = { pools: 0, entries: 0, reservations: 0, removed: 0 };

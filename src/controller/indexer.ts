@@ -1,6 +1,6 @@
 import { isUnavailable, KubeError } from "../kube/error.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { pause } from "../kube/pause.ts";
+import { pause } from "../libc/pause.ts";
 import { ipPools, reservations } from "../kube/resource.ts";
 import { backoffMs } from "../kube/retry.ts";
 import type { Logger } from "../log/logger.ts";

@@ -1,8 +1,11 @@
-import { pause } from "../kube/pause.ts";
+import { pause } from "../libc/pause.ts";
 import type { Unsettled } from "./index-plan.ts";
 
 export interface IndexTimes {
-  /** Between two requests about one pool, so that Go nodes find a moment to write between them; half as long as the last one took, if that is longer. */
+  /**
+   * Between two requests about one pool, so that Go nodes find a moment to write between them; half as long as the last one took, if that is
+   * longer.
+   */
   readonly gapMs: number;
   /** How long a claim may be missing from what is seen before its entry goes. */
   readonly settleMs: number;

@@ -3,7 +3,7 @@ import type { Pools } from "../cluster/pools/port.ts";
 import { formatIp } from "../ip/address.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isAlreadyExists, KubeError } from "../kube/error.ts";
-import { pause } from "../kube/pause.ts";
+import { pause } from "../libc/pause.ts";
 import { reservations } from "../kube/resource.ts";
 import type { Logger } from "../log/logger.ts";
 import { addressOfKey, parsePoolRange } from "../pool/key.ts";
@@ -49,10 +49,10 @@ interface Loss {
 }
 
 /**
- * Puts back what Go's reconciler takes from living pods of Go nodes, before somebody else gets their addresses: it deletes reservations of pods whose
- * entry is younger than its list of pools, and frees entries of pods that have not told their addresses yet (docs/whereabouts.md). Of the same two changes
- * a DEL of Go consists, so the pod decides; what was put back for a sandbox that is gone after all is taken away again by later looks at
- * the pod, and by the collector at last.
+ * Puts back what Go's reconciler takes from living pods of Go nodes, before somebody else gets their addresses: it deletes reservations of pods
+ * whose entry is younger than its list of pools, and frees entries of pods that have not told their addresses yet (docs/whereabouts.md). Of the
+ * same two changes a DEL of Go consists, so the pod decides; what was put back for a sandbox that is gone after all is taken away again by later
+ * looks at the pod, and by the collector at last.
  */
 export class Restorer {
   readonly #client: KubeClient;

@@ -1,4 +1,4 @@
-import { pause } from "../kube/pause.ts";
+import { pause } from "../libc/pause.ts";
 import type { Logger } from "../log/logger.ts";
 
 export interface ScheduleOptions {

@@ -20,8 +20,9 @@ const annotationPath = "/metadata/annotations/polynic.io~1used";
 const withoutManagers = { op: "add", path: "/metadata/managedFields", value: [{}] };
 
 /**
- * Makes the changes of a pool's map in one step, and writes beside them how many entries there are; `isLarge` drops the records of who manages them. The
- * pool as it is then, but for what others have changed meanwhile; undefined when a change's condition does not hold, and nothing is done then. Throws `KubeError`.
+ * Makes the changes of a pool's map in one step, and writes beside them how many entries there are; `isLarge` drops the records of who manages
+ * them. The pool as it is then, but for what others have changed meanwhile; undefined when a change's condition does not hold, and nothing is
+ * done then. Throws `KubeError`.
  */
 export async function writeIndex(
   client: KubeClient,

@@ -1,6 +1,7 @@
 import type { Fd } from "../libc/fd.ts";
 import { SystemError } from "../libc/errno.ts";
-import { O_DIRECTORY, O_RDONLY, open, tryLock } from "../libc/file.ts";
+import { O_DIRECTORY, O_RDONLY, open } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { InstallError } from "./install-error.ts";
 
 const waitMs = 30_000;

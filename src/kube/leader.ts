@@ -4,7 +4,7 @@ import type { Logger } from "../log/logger.ts";
 import type { KubeClient } from "./client.ts";
 import { isAlreadyExists, isConflict, isNotFound, KubeError } from "./error.ts";
 import { leases } from "./resource.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../libc/pause.ts";
 
 export interface LeaderOptions {
   readonly namespace: string;

@@ -2,7 +2,7 @@ import { anyObject, integer, optional, picklist, type Schema, struct, text } fro
 import type { KubeClient } from "./client.ts";
 import { isUnavailable, KubeError } from "./error.ts";
 import { type ListOptions, selectors } from "./list.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../libc/pause.ts";
 import { describeTarget, type Resource, type Target } from "./resource.ts";
 import { backoffMs } from "./retry.ts";
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { isErrno } from "./errno.ts";
 import * as file from "./file.ts";
+import { tryLock } from "./lock.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "polynic-file-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -100,8 +101,8 @@ test("a second lock on the same file is refused without waiting", () => {
   const path = join(folder, "lock");
   using first = file.open(path, file.O_RDWR | file.O_CREAT);
   using second = file.open(path, file.O_RDWR);
-  expect(file.tryLock(first)).toBe(true);
-  expect(file.tryLock(second)).toBe(false);
+  expect(tryLock(first)).toBe(true);
+  expect(tryLock(second)).toBe(false);
 });
 
 test("a closed descriptor can't be used by mistake", () => {

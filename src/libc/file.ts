@@ -6,7 +6,6 @@ import {
   isArm64,
   SYS_fchmod,
   SYS_fdatasync,
-  SYS_flock,
   SYS_fstatfs,
   SYS_getdents64,
   SYS_linkat,
@@ -29,10 +28,6 @@ export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
 export const O_CLOEXEC = 0o2000000;
 
-export const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 // include/uapi/linux/stat.h
@@ -48,7 +43,6 @@ const fileSystemBytes = 120;
 const nsPerSecond = 1_000_000_000n;
 // include/uapi/asm-generic/errno-base.h
 const EAGAIN = 11;
-const heldErrors = [EAGAIN];
 const EEXIST = 17;
 /** ENOENT, ENOTDIR, ENAMETOOLONG: nothing is at that path, a part of it is missing or no directory, or no file can have such a name. */
 const missing = [2, 20, 36];
@@ -242,30 +236,6 @@ function makeDirectory(path: string, mode: number): void {
   let result;
   do result = libc().syscall(SYS_mkdirat, AT_FDCWD, addressOf(name), mode, 0, 0);
   while (isInterrupted(result, "mkdir", path, [EEXIST]));
-}
-
-/**
- * flock(2) for this descriptor alone, or shared with others that ask for `LOCK_SH`, without waiting: false while another is in the way. The lock lives as
- * long as the descriptor.
- */
-export function tryLock(fd: Fd, operation: number = LOCK_EX): boolean {
-  let result;
-  do result = libc().syscall(SYS_flock, fd.number, operation | LOCK_NB, 0, 0, 0);
-  while (isInterrupted(result, "flock", fd.subject, heldErrors));
-  return result === 0;
-}
-
-/** As `tryLock` on the file at `path`, which is made when it is missing: its descriptor, or undefined while another has the lock. */
-export function tryLockFile(path: string): Fd | undefined {
-  const fd = open(path, O_RDWR | O_CREAT);
-  try {
-    if (tryLock(fd)) return fd;
-  } catch (error) {
-    fd[Symbol.dispose]();
-    throw error;
-  }
-  fd[Symbol.dispose]();
-  return undefined;
 }
 
 /** What kind of directory entry it is: the d_type that the file system reported; "other" covers all but these. */

@@ -42,9 +42,9 @@ export function parentProcess(): number {
   return libc().syscall(SYS_getppid, 0, 0, 0, 0, 0);
 }
 
-/** umask(2). */
-export function setUmask(mask: number): void {
-  libc().syscall(SYS_umask, mask, 0, 0, 0, 0);
+/** umask(2): the mask that was in force before. */
+export function setUmask(mask: number): number {
+  return libc().syscall(SYS_umask, mask, 0, 0, 0, 0);
 }
 
 /** chroot(2), and the working directory with it. */

@@ -12,7 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, expect, test } from "vitest";
-import { O_RDONLY, open, tryLock } from "../libc/file.ts";
+import { O_RDONLY, open } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { compressBackups } from "./compress.ts";
 
 const root = mkdtempSync(join(tmpdir(), "polynic-compress-"));

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { O_RDONLY, open, tryLock } from "../libc/file.ts";
+import { O_RDONLY, open } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { LogFile, type LogFileOptions } from "./file.ts";
 import { listBackups } from "./rotate.ts";
 

@@ -8,9 +8,9 @@ import {
   rename,
   statusIfExists,
   statusOf,
-  tryLock,
   unlinkIfExists,
 } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 
 /** How many rotated files stay and for how long; 0 means without limit. */
 export interface RotationLimits {

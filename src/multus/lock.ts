@@ -10,10 +10,10 @@ import {
   readDirectoryIfExists,
   statusIfExists,
   statusOf,
-  tryLock,
   unlinkIfExists,
   writeAll,
 } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { describeProcess, endOrphan } from "./orphan.ts";
 
 const firstPauseMs = 5;

@@ -12,8 +12,8 @@ import {
   replaceFile,
   statusIfExists,
   statusOf,
-  tryLock,
 } from "../libc/file.ts";
+import { tryLock } from "../libc/lock.ts";
 import { InputError, PlayError } from "./play-error.ts";
 
 /** One pod that was made, with all that its DEL needs. */

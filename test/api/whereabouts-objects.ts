@@ -1,5 +1,6 @@
 // whereabouts' objects in kube-system, and networks that claim out of ranges which no other test uses.
 import { threadId } from "node:worker_threads";
+import { inWords } from "../kit/audit-log.ts";
 import type { ApiSite } from "../kit/api-site.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
 import { eventually } from "../kit/ipam-world.ts";
@@ -35,6 +36,12 @@ export class WhereaboutsObjects {
   config(name: string, range: string, over: Json = {}): Json {
     const ipam = { type: "whereabouts", range, data_dir: this.dataDir, ...over };
     return { ...this.site.local.macvlan(name, range), ipam };
+  }
+
+  /** The requests of polynic about objects of kube-system since the last call, by how often each was made. */
+  requests(): Record<string, number> {
+    const entries = this.site.audit.take("kube-system").filter(({ userAgent }) => userAgent.startsWith("polynic/"));
+    return Object.fromEntries([...Map.groupBy(entries, inWords)].map(([what, all]) => [what, all.length]));
   }
 
   get dataDir(): string {

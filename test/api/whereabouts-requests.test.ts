@@ -1,6 +1,5 @@
 // What an ADD asks of the server when many run on one node, and when much is taken already.
 import { beforeAll, expect, test } from "vitest";
-import { inWords } from "../kit/audit-log.ts";
 import type { Json } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { useApiSite } from "./use-site.ts";
@@ -12,14 +11,6 @@ let objects: WhereaboutsObjects;
 beforeAll(() => {
   objects = new WhereaboutsObjects(site());
 });
-
-/** The requests about whereabouts' objects since the last call, by how often each was made. */
-function counted(): Record<string, number> {
-  const entries = site()
-    .audit.take("kube-system")
-    .filter(({ userAgent }) => userAgent.startsWith("polynic/"));
-  return Object.fromEntries([...Map.groupBy(entries, inWords)].map(([what, all]) => [what, all.length]));
-}
 
 async function add(config: Json, count: number): Promise<string[]> {
   const pods = await Promise.all(Array.from({ length: count }, () => site().pod()));
@@ -42,10 +33,10 @@ const taken = (count: number) =>
 
 test("calls of a node that run at once choose different addresses, the lowest, and one of them makes the pool", async () => {
   const { net, range } = freshRange();
-  counted();
+  objects.requests();
   const addresses = await add(configOf("burst", range), 12);
   expect(addresses.toSorted()).toEqual(Array.from({ length: 12 }, (_, index) => `${net}.${index + 1}`).toSorted());
-  expect(counted()).toMatchObject({
+  expect(objects.requests()).toMatchObject({
     "create overlappingrangeipreservations": 12,
     "create ippools": 1,
     "patch ippools": 1,
@@ -57,11 +48,11 @@ test("a pool with much in it is read once, then asked whether it has changed; an
   const { net, range, pool } = freshRange();
   await objects.makePool(pool, range, taken(220));
   const config = configOf("large", range);
-  counted();
+  objects.requests();
   expect(await add(config, 1)).toEqual([`${net}.221`]);
-  expect(counted()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
+  expect(objects.requests()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
   expect(await add(config, 1)).toEqual([`${net}.222`]);
-  expect(counted()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
+  expect(objects.requests()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
   await objects.enter(pool, "223", { id: "go", podref: "default/new", ifname: "net1" });
   expect(await add(config, 1)).toEqual([`${net}.224`]);
 });
@@ -70,9 +61,9 @@ test("where the entry is tested for when it is written, the pool is not read aga
   const { net, range, pool } = freshRange();
   await objects.makePool(pool, range, taken(20));
   const config = configOf("apart", range, { enable_overlapping_ranges: false });
-  counted();
+  objects.requests();
   const addresses = await add(config, 6);
   expect(new Set(addresses)).toEqual(new Set(Array.from({ length: 6 }, (_, index) => `${net}.${index + 21}`)));
   expect(Object.keys(await objects.allocations(pool))).toHaveLength(26);
-  expect(counted()["create overlappingrangeipreservations"]).toBe(12);
+  expect(objects.requests()["create overlappingrangeipreservations"]).toBe(12);
 });

@@ -1,6 +1,5 @@
 // type: whereabouts on a real API server, under the dispatcher: what a claim is, what it costs, and whose claims it respects.
 import { beforeAll, describe, expect, test } from "vitest";
-import { inWords } from "../kit/audit-log.ts";
 import { errorOf, type SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { useApiSite } from "./use-site.ts";
@@ -12,14 +11,6 @@ let objects: WhereaboutsObjects;
 beforeAll(() => {
   objects = new WhereaboutsObjects(site());
 });
-
-/** The requests about whereabouts' objects since the last call, by how often each was made. */
-function counted(): Record<string, number> {
-  const entries = site()
-    .audit.take("kube-system")
-    .filter(({ userAgent }) => userAgent.startsWith("polynic/"));
-  return Object.fromEntries([...Map.groupBy(entries, inWords)].map(([what, all]) => [what, all.length]));
-}
 
 async function added(networks: string, more: Readonly<Record<string, string>> = {}): Promise<SitePod> {
   const pod = await site().pod(networks, more);
@@ -52,27 +43,27 @@ describe("the cost", () => {
     const [first, second] = [freshRange(), freshRange()];
     await objects.network("cost", first.range, { ipRanges: [{ range: second.range }] });
     await deleted(await added("cost"));
-    counted();
+    objects.requests();
     const pod = await added("cost");
-    expect(counted()).toEqual({ "get ippools": 2, "create overlappingrangeipreservations": 2 });
+    expect(objects.requests()).toEqual({ "get ippools": 2, "create overlappingrangeipreservations": 2 });
     await deleted(pod);
-    expect(counted()).toEqual({
+    expect(objects.requests()).toEqual({
       "patch overlappingrangeipreservations": 2,
       "delete overlappingrangeipreservations": 2,
     });
     for (let time = 0; time < 2; time++) await deleted(pod);
-    expect(counted()).toEqual({});
+    expect(objects.requests()).toEqual({});
   });
 
   test("without Go nodes is one creation and one deletion, when this node has just read the pool", async () => {
     const { range } = freshRange();
     await objects.network("cheap", range, { coexist: false });
     const first = await added("cheap");
-    counted();
+    objects.requests();
     const pod = await added("cheap");
-    expect(counted()).toEqual({ "create overlappingrangeipreservations": 1 });
+    expect(objects.requests()).toEqual({ "create overlappingrangeipreservations": 1 });
     await deleted(pod);
-    expect(counted()).toEqual({ "delete overlappingrangeipreservations": 1 });
+    expect(objects.requests()).toEqual({ "delete overlappingrangeipreservations": 1 });
     await deleted(first);
   });
 
@@ -269,10 +260,10 @@ test("with coexist_lock each claim is made under whereabouts' own Lease, which i
   const { net, range } = freshRange();
   await objects.network("leased", range, { coexist_lock: "lease" });
   const pods = await Promise.all([site().pod("leased"), site().pod("leased"), site().pod("leased")]);
-  counted();
+  objects.requests();
   for (const outcome of await Promise.all(pods.map((pod) => site().call("ADD", pod))))
     expect(outcome).toMatchObject({ exitCode: 0 });
-  const requests = counted();
+  const requests = objects.requests();
   expect(requests["update leases"]).toBeGreaterThan(2);
   expect(requests["create overlappingrangeipreservations"]).toBe(3);
   const lease = await site().admin.send(

@@ -37,7 +37,10 @@ export class CopiedSystem implements Disposable {
   }
 }
 
-/** A process in a network namespace, by which every system with a proc knows that by one path; in a fresh one that goes with it, unless one is named. */
+/**
+ * A process in a network namespace, by which every system with a proc knows that by one path; in a fresh one that goes with it, unless one is
+ * named.
+ */
 export class Occupant implements AsyncDisposable {
   readonly netns: string;
   readonly #process: Bun.Subprocess;

@@ -16,8 +16,8 @@ exec "$@"`;
 export type Isolation = "network" | "node";
 
 /**
- * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own, and a system that it can only read (unshare(1)); as root inside a
- * user namespace when the caller is not root. All of it vanishes with the last process in it.
+ * The command line that runs `command` with a network, and /run, /var/lib and /var/log, of its own, and a system that it can only read
+ * (unshare(1)); as root inside a user namespace when the caller is not root. All of it vanishes with the last process in it.
  */
 export function isolated(command: readonly string[], isolation: Isolation = "network"): string[] {
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];

@@ -1,4 +1,5 @@
-// `polynic install --watch` beside a folder of credentials that is rotated as kubelet does it: all at once, by a link (pkg/volume/util/atomic_writer.go).
+// `polynic install --watch` beside a folder of credentials that is rotated as kubelet does it: all at once, by a link
+// (pkg/volume/util/atomic_writer.go).
 import {
   mkdirSync,
   readFileSync,

@@ -32,8 +32,8 @@ const tableOnly = "application/json;as=Table;g=meta.k8s.io;v=v1";
 const jsonPatch = "application/json-patch+json";
 const mergePatch = "application/merge-patch+json";
 /**
- * What may be a moment old comes out of the server's own memory, already decoded. Out of its store, a pool of 2,000 entries costs it 35 ms of processor time
- * each time, and the metadata of one alone as much.
+ * What may be a moment old comes out of the server's own memory, already decoded. Out of its store, a pool of 2,000 entries costs it 35 ms of
+ * processor time each time, and the metadata of one alone as much.
  */
 const anyVersion = { resourceVersion: "0" } as const;
 /** Names of some hundred bytes each: a page of the most that API servers send at once. */

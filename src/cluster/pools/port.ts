@@ -52,8 +52,8 @@ export interface Pools {
   getPool(name: string, age?: Age): Promise<IpPool | undefined>;
 
   /**
-   * True when the pool is still as it was when it had that `resourceVersion`, as far as can be told without reading its map: what that costs does not grow
-   * with the pool. May miss what was done in the last moment.
+   * True when the pool is still as it was when it had that `resourceVersion`, as far as can be told without reading its map: what that costs
+   * does not grow with the pool. May miss what was done in the last moment.
    */
   isPoolUnchanged(name: string, resourceVersion: string): Promise<boolean>;
 

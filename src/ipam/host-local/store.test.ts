@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import * as file from "../../libc/file.ts";
+import { tryLock } from "../../libc/lock.ts";
 import { a, b, ip, LeaseFolder } from "./lease-folder.test-data.ts";
 
 const leases = new LeaseFolder();
@@ -69,7 +70,7 @@ test("a network without a folder has no leases, and looking does not make one", 
 test("nobody else gets in while the store is open", () => {
   using store = leases.open();
   using other = file.open(join(leases.directory, "lock"), file.O_RDONLY);
-  expect(file.tryLock(other)).toBe(false);
+  expect(tryLock(other)).toBe(false);
   expect(store.names()).toEqual([]);
 });
 

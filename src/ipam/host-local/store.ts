@@ -3,6 +3,7 @@ import { formatIp, type Ip, parseIp } from "../../ip/address.ts";
 import { isErrno } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
 import * as file from "../../libc/file.ts";
+import { tryLock } from "../../libc/lock.ts";
 import { sleep } from "../../libc/process.ts";
 import { HolderIndex } from "./holder-index.ts";
 import { formatHolder, type Holder, isLeaseName } from "./lease.ts";
@@ -166,7 +167,7 @@ export interface LeaseStatus {
 function acquire(lock: Fd): void {
   let waitedMs = 0;
   for (let pauseMs = 0.25; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    if (file.tryLock(lock)) return;
+    if (tryLock(lock)) return;
     if (waitedMs >= lockTimeoutMs) {
       throw new CniError(
         code.tryAgainLater,

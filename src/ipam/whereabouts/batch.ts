@@ -5,10 +5,10 @@ import {
   readTextIfExists,
   replaceFile,
   statusIfExists,
-  tryLockFile,
   unlinkIfExists,
   writeFile,
 } from "../../libc/file.ts";
+import { tryLockFile } from "../../libc/lock.ts";
 import { kill } from "../../libc/process.ts";
 import { changeEntries } from "./pool-entry.ts";
 

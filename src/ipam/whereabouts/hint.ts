@@ -9,10 +9,10 @@ import {
   open,
   readTextIfExists,
   statusIfExists,
-  tryLock,
   writeAll,
   writeFile,
 } from "../../libc/file.ts";
+import { tryLock } from "../../libc/lock.ts";
 import { sleep } from "../../libc/process.ts";
 
 /** What this node claimed is remembered for so long; by then the index shows it, or nobody keeps one. */
@@ -75,8 +75,8 @@ export class HintFile {
   }
 
   /**
-   * Has `choose` name a key by what the hints are now, and keeps the node's other calls from choosing the same: they choose one after the other. Undefined
-   * when it names none.
+   * Has `choose` name a key by what the hints are now, and keeps the node's other calls from choosing the same: they choose one after the other.
+   * Undefined when it names none.
    */
   choose(choose: (hint: Hint) => string | undefined): string | undefined {
     if (!this.isUseful) return choose(this.read());

@@ -1,14 +1,15 @@
 import { SystemError } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
-import { LOCK_SH, makeDirectories, O_CREAT, O_RDWR, open, statusOf, tryLock, writeAll } from "../../libc/file.ts";
+import { makeDirectories, O_CREAT, O_RDWR, open, statusOf, writeAll } from "../../libc/file.ts";
+import { LOCK_SH, tryLock } from "../../libc/lock.ts";
 
 /** So long the call that makes it is waited for; then the next one makes it too, and the store decides. */
 const waitMs = 5000;
 const pauseMs = 5;
 
 /**
- * Has one call of this node make what it found missing, while its other calls wait and then find it: at a burst on a new pool each would make three requests
- * to no end. The lock is `<data_dir>/seen/<name>.made`.
+ * Has one call of this node make what it found missing, while its other calls wait and then find it: at a burst on a new pool each would make
+ * three requests to no end. The lock is `<data_dir>/seen/<name>.made`.
  */
 export async function makeOnce<T>(
   dataDir: string,

@@ -7,10 +7,10 @@ import type { Allocation } from "../../pool/objects.ts";
 const attempts = 5;
 
 /**
- * Makes changes of a pool's map, all in one patch; when that is refused, those that are still to be made in another one, and so on. For each change whether
- * it holds then. An entry is put where none is, or one that only shows a claim (the caller holds the claim, so what it shows is over); it does not hold
- * when whereabouts has the address. An entry is taken out if it is still the one of that id; so its removal always holds. Throws `ClusterError`, also when the
- * pool takes no change at all.
+ * Makes changes of a pool's map, all in one patch; when that is refused, those that are still to be made in another one, and so on. For each
+ * change whether it holds then. An entry is put where none is, or one that only shows a claim (the caller holds the claim, so what it shows is
+ * over); it does not hold when whereabouts has the address. An entry is taken out if it is still the one of that id; so its removal always
+ * holds. Throws `ClusterError`, also when the pool takes no change at all.
  */
 export async function changeEntries(pools: Pools, pool: string, changes: readonly PoolChange[]): Promise<boolean[]> {
   const outcomes = changes.map(() => true);
@@ -61,9 +61,5 @@ async function patchUnlessGone(pools: Pools, pool: string, patch: readonly PoolC
 
 /** Takes an entry out of a pool if it is still the one of that id; a pool that is gone has none. Throws `ClusterError`. */
 export async function releaseEntry(pools: Pools, pool: string, key: string, id: string): Promise<void> {
-  try {
-    await pools.patchPool(pool, [{ op: "remove", key, id }]);
-  } catch (error) {
-    if (!isClusterError(error, "not-found")) throw error;
-  }
+  await patchUnlessGone(pools, pool, [{ op: "remove", key, id }]);
 }

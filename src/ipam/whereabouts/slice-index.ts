@@ -1,5 +1,6 @@
 import type { Pools, PoolChange, PoolsSource } from "../../cluster/pools/port.ts";
-import { statusIfExists, tryLockFile, unlinkIfExists, writeFile } from "../../libc/file.ts";
+import { statusIfExists, unlinkIfExists, writeFile } from "../../libc/file.ts";
+import { tryLockFile } from "../../libc/lock.ts";
 import { formatPrefix, type Prefix, parsePrefix } from "../../ip/prefix.ts";
 import { parseIp } from "../../ip/address.ts";
 import { allocationOf, isSliceId, sliceId } from "../../pool/claim.ts";

@@ -1,6 +1,6 @@
 import type { CniError } from "../../cni/error.ts";
 import type { Fd } from "../../libc/fd.ts";
-import { tryLock } from "../../libc/file.ts";
+import { tryLock } from "../../libc/lock.ts";
 import { sleep } from "../../libc/process.ts";
 
 /** How long `acquire` waits for a lock. */

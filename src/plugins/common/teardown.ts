@@ -7,9 +7,9 @@ const teardownTimeoutMs = 2000;
 const pollMs = 50;
 
 /**
- * Makes a link that the kernel has refused with `refusal`, perhaps for the sake of one in a namespace that is being torn down: `create` is called
- * again for 2 s, until it succeeds. `obstacleTo` says what else a refusal is about, and that is thrown; undefined when there is nothing to be seen that
- * is in the way. After the 2 s what `stillRefused` makes of the last refusal is thrown.
+ * Makes a link that the kernel has refused with `refusal`, perhaps for the sake of one in a namespace that is being torn down: `create` is
+ * called again for 2 s, until it succeeds. `obstacleTo` says what else a refusal is about, and that is thrown; undefined when there is nothing
+ * to be seen that is in the way. After the 2 s what `stillRefused` makes of the last refusal is thrown.
  */
 export function createAfterTeardown(
   refusal: unknown,
