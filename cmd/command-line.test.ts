@@ -19,6 +19,9 @@ test.each([
   [["version", "--bogus"], "unknown option '--bogus'"],
   [["version", "more"], "too many arguments for 'version'"],
   [["--bogus"], "unknown option '--bogus'"],
+  [["ipam"], "ipam: name one of its commands: show, who, check, release, hand-over"],
+  [["controller"], "controller: name one of its commands: ipam"],
+  [["ipam", "chekc"], "unknown command 'chekc' (Did you mean check?)"],
 ])("%j is bad input: one line and exit code 2", async (args, want) => {
   const { exitCode, out, error } = await capture(...args);
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });

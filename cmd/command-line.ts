@@ -61,7 +61,8 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
   try {
     const program = await programFor(args, terminal, finish, output);
     if (args.length === 0) program.outputHelp();
-    else await program.parseAsync([...args], { from: "user" });
+    else if (args.length === 1) requireVerbOf(program, args[0]!);
+    if (args.length > 0) await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     exitCode = await report(error, terminal);
   }
@@ -100,6 +101,14 @@ async function programFor(
       .configureHelp({ helpWidth: 120, optionDescription });
   }
   return program;
+}
+
+/** A command that only groups others does nothing by itself. Throws `UsageError` that names them. */
+function requireVerbOf(program: Command, name: string): void {
+  const group = program.commands.find((each) => each.name() === name);
+  if (group === undefined || group.commands.length === 0) return;
+  const verbs = group.commands.map((each) => each.name()).join(", ");
+  throw new UsageError(`${name}: name one of its commands: ${verbs}; polynic ${name} --help shows how`);
 }
 
 /** A default that is nothing is not worth telling. */

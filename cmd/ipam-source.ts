@@ -5,6 +5,7 @@ import { ManifestSurveyor } from "../src/controller/manifest-surveyor.ts";
 import { type Overview, overviewOf } from "../src/controller/overview.ts";
 import { ApiSurveyor, type Survey } from "../src/controller/survey.ts";
 import { silentLogger } from "../src/log/logger.ts";
+import { absolute } from "./absolute.ts";
 import { clusterAccess } from "./cluster-access.ts";
 import type { ClusterOptions } from "./cluster-command.ts";
 import type { OutputFormat } from "./output.ts";
@@ -28,8 +29,10 @@ const timeoutMs = 30_000;
 /** Looks at everything once. Throws `UsageError` when no pools are named, `ClusterError` or `KubeError` for those that can't be read. */
 export async function openIpam({ manifests, ...request }: IpamRequest): Promise<IpamSource> {
   if (manifests !== "") {
-    const pools = new ManifestPools(manifests);
-    return await source(pools, new ManifestSurveyor(new ManifestCluster(manifests), pools));
+    // A report names the directory: it has to be the same one whatever folder the next command is called in.
+    const directory = absolute(manifests);
+    const pools = new ManifestPools(directory);
+    return await source(pools, new ManifestSurveyor(new ManifestCluster(directory), pools));
   }
   const { client, pools } = openApiIpam({ manifests, ...request });
   return await source(pools, new ApiSurveyor(client, pools));

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ManifestPools } from "../src/cluster/pools/manifests.ts";
 import { claimMetadata, indexId } from "../src/pool/claim.ts";
@@ -21,7 +21,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 async function run(...words: string[]) {
   let out = "";
   let error = "";
-  const exitCode = await runCommandLine(["ipam", ...words, "--manifests", folder], {
+  const where = words.includes("--manifests") ? [] : ["--manifests", folder];
+  const exitCode = await runCommandLine(["ipam", ...words, ...where], {
     out: async (text) => void (out += text),
     error: async (text) => void (error += text),
     colours: colours(false),
@@ -84,9 +85,33 @@ test("pools of a directory of manifests: who holds what, what is leaked, and its
   expect(await run("check")).toMatchObject({ exitCode: 0 });
 });
 
+test("claims that no map shows are nothing to be behind of: a directory has no controller", async () => {
+  const facts = { pool: "10.0.0.0-31", range: "10.0.0.0/31", node: "node-1", podUid: "u1", ifName: "net1" };
+  await pools.createPool(facts.pool, facts.range);
+  const address = "10.0.0.0";
+  const metadata = claimMetadata({ ...facts, address }, "c1");
+  const holder = { podref: "default/web", containerId: "c1", ifName: "net1" };
+  await pools.createReservation({ name: address, owner: "o", ...metadata, finalizers: [], ...holder });
+  expect((await run("show")).out).toMatch(/\n10\.0\.0\.0-31 +10\.0\.0\.0\/31 +2 +1 +1 +0 +0 +0\n$/);
+  expect((await run("check")).out).toMatch(/^1 addresses looked at .*: none is leaked, none is held twice\.\n$/);
+});
+
+test("a report is about its directory, from wherever that is named", async () => {
+  await claim(2, "default/gone", "u2");
+  const file = join(folder, "report.txt");
+  await run("check", "--report", file);
+  const report = JSON.parse(readFileSync(file, "utf8")) as { takenMs: number };
+  writeFileSync(file, JSON.stringify({ ...report, takenMs: report.takenMs - 60_000 }));
+  expect(await run("release", "--from-report", file, "--manifests", relative(process.cwd(), folder))).toMatchObject({
+    exitCode: 0,
+    out: expect.stringMatching(/10\.0\.0\.2 .*released/),
+  });
+});
+
 test.each([
   [["who", "10.0.0"], /"10\.0\.0" is no IP address/],
-  [["release", "--from-report", "/nowhere"], /--from-report \/nowhere: /],
+  [["release", "--from-report", "/nowhere"], /--from-report \/nowhere: .*; expected what "polynic ipam check --report/],
+  [["check", "--report", "/nowhere/r"], /--report \/nowhere\/r: .*; name a file in a folder that can be written/],
   [["release"], /required option '--from-report <file>' not specified/],
 ])("%j is refused", async (words, message) => {
   expect(await run(...words)).toMatchObject({ exitCode: 2, error: expect.stringMatching(message) });

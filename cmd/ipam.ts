@@ -39,7 +39,7 @@ export async function checkPools(
 ): Promise<number> {
   const { overview, pools } = await openIpam(request);
   const report = reportOf(overview, pools.where, Date.now());
-  if (request.report !== "") writeFileSync(request.report, `${JSON.stringify(report, null, 2)}\n`);
+  if (request.report !== "") writeReport(request.report, report);
   const duplicates = overview.duplicates.map(({ address, pool, holders }) => ({
     address,
     pool,
@@ -92,12 +92,27 @@ export async function handOverPools(request: IpamRequest, terminal: Terminal): P
   return 0;
 }
 
+function writeReport(path: string, report: Report): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (cause) {
+    throw new UsageError(`--report ${path}: ${messageOf(cause)}; name a file in a folder that can be written`, {
+      cause,
+    });
+  }
+}
+
 function readReport(path: string): Report {
   try {
     return parseReport(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new UsageError(`--from-report ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  } catch (cause) {
+    const cure = `expected what "polynic ipam check --report FILE" writes`;
+    throw new UsageError(`--from-report ${path}: ${messageOf(cause)}; ${cure}`, { cause });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 interface Holder {

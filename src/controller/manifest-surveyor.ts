@@ -4,7 +4,7 @@ import { networkStatusKey, type Pod } from "../cluster/port.ts";
 import { addressesOf, type PodFacts } from "./facts.ts";
 import type { Survey, Surveyor } from "./survey.ts";
 
-/** Surveys a directory of manifests: a pod is there as long as its manifest is, and nobody tells of nodes. */
+/** Surveys a directory of manifests: a pod is there as long as its manifest is, nobody tells of nodes, and no controller keeps an index. */
 export class ManifestSurveyor implements Surveyor {
   constructor(
     readonly cluster: ManifestCluster,
@@ -14,7 +14,7 @@ export class ManifestSurveyor implements Surveyor {
   async survey(): Promise<Survey> {
     const [pools, reservations] = await Promise.all([this.pools.listPools(), this.pools.listReservations()]);
     const pods = new Map(this.cluster.pods().map((pod) => [`${pod.namespace}/${pod.name}`, factsOf(pod)]));
-    return { pools, reservations, pods, nodes: undefined };
+    return { pools, reservations, isIndexed: false, pods, nodes: undefined };
   }
 
   async pod(ref: string): Promise<PodFacts | undefined> {

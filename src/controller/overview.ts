@@ -1,7 +1,7 @@
 import type { IpPool, Reservation } from "../pool/objects.ts";
 import { claimFactsOf } from "../pool/claim.ts";
 import { parsePoolRange } from "../pool/key.ts";
-import { sizeOf, spansOf } from "../pool/spans.ts";
+import { boundsOf, sizeOf, spansOf } from "../pool/spans.ts";
 import { type Holding, holdingsOf } from "./holding.ts";
 import { planIndex } from "./index-plan.ts";
 import type { Survey } from "./survey.ts";
@@ -18,7 +18,7 @@ export interface PoolRow {
   /** Held without a holder, as far as one look can tell. */
   readonly leaked: number;
   readonly duplicate: number;
-  /** Entries that the map lacks, or shows for nothing. */
+  /** Entries that the map lacks, where somebody keeps it, or shows for nothing. */
   readonly indexLag: number;
 }
 
@@ -46,10 +46,12 @@ export function overviewOf(survey: Survey): Overview {
   return { pools: rows.toSorted((a, b) => (a.pool < b.pool ? -1 : 1)), suspects, duplicates, holdings };
 }
 
-/** The size of a pool's range. */
+/** The size of a pool's range. One that has no address but its first and last is in use with "enable_l3": it would be no pool otherwise. */
 function addressesOf(range: string): bigint {
   const network = parsePoolRange(range);
-  return network === undefined ? 0n : sizeOf(spansOf({ network, exclude: [], isL3: false }));
+  if (network === undefined) return 0n;
+  const isL3 = boundsOf({ network, exclude: [], isL3: false }) === undefined;
+  return sizeOf(spansOf({ network, exclude: [], isL3 }));
 }
 
 function rowOf(pool: IpPool, survey: Survey, found: Omit<Overview, "pools">): PoolRow {
@@ -58,6 +60,8 @@ function rowOf(pool: IpPool, survey: Survey, found: Omit<Overview, "pools">): Po
   const leaked = new Set(found.suspects.flatMap(({ holding }) => (holding.pool === pool.name ? holding.address : [])));
   const size = addressesOf(pool.range);
   const free = size - BigInt(addresses.size);
+  const { changes } = planIndex(pool, claims);
+  const behind = survey.isIndexed ? changes : changes.filter(({ op }) => op !== "add");
   return {
     pool: pool.name,
     range: pool.range,
@@ -66,7 +70,7 @@ function rowOf(pool: IpPool, survey: Survey, found: Omit<Overview, "pools">): Po
     free: (free < 0n ? 0n : free).toString(),
     leaked: leaked.size,
     duplicate: found.duplicates.filter((each) => each.pool === pool.name).length,
-    indexLag: planIndex(pool, claims).changes.length,
+    indexLag: behind.length,
   };
 }
 

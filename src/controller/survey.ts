@@ -11,6 +11,8 @@ import type { Evidence } from "./verdict.ts";
 export interface Survey extends Evidence {
   readonly pools: readonly IpPool[];
   readonly reservations: readonly Reservation[];
+  /** False where nobody writes claims into the pools' maps: they are not behind then. */
+  readonly isIndexed: boolean;
 }
 
 /** Where surveys come from. */
@@ -31,7 +33,7 @@ export class ApiSurveyor implements Surveyor {
     const [allPools, reservations] = await Promise.all([this.pools.listPools(), this.pools.listReservations()]);
     const [found, known] = await Promise.all([list(this.client, pods, podFactsSchema), this.#nodes()]);
     const byRef = new Map(found.items.map(podFactsOf).map((pod) => [pod.ref, pod]));
-    return { pools: allPools, reservations, pods: byRef, nodes: known };
+    return { pools: allPools, reservations, isIndexed: true, pods: byRef, nodes: known };
   }
 
   async pod(ref: string): Promise<PodFacts | undefined> {
