@@ -157,6 +157,16 @@ describe("what is passed over is told", () => {
       "$.ipam.rangeStart: whereabouts has no such option; it calls it range_start",
     ],
     [
+      "host-local's words in one of ipRanges",
+      { ipRanges: [{ range: "10.0.0.0/24", rangeEnd: "10.0.0.9" }] },
+      "$.ipam.ipRanges[0].rangeEnd: whereabouts has no such option; it calls it range_end",
+    ],
+    [
+      "a level of logs that is none",
+      { range: "10.0.0.0/24", log_level: "loud" },
+      `$.ipam.log_level: "loud" is passed over: expected debug, verbose, error or panic`,
+    ],
+    [
       "a bound outside",
       { range: "10.0.0.0/24", range_end: "10.9.0.9" },
       "$.ipam.range_end: 10.9.0.9 is outside 10.0.0.1-10.0.0.254; it is passed over, as whereabouts does",
@@ -173,6 +183,29 @@ describe("what is passed over is told", () => {
     ],
   ])("%s", (_, ipam, want) => {
     expect(configOf(ipam).warnings).toEqual([want]);
+  });
+
+  test("static addresses need no range", () => {
+    const { statics, warnings } = configOf({ addresses: [{ address: "10.0.0.5/24" }], log_level: "loud" });
+    expect([statics, warnings].map((each) => each.length)).toEqual([1, 1]);
+  });
+
+  test("host-local's words in the flat file", () => {
+    const file = flatFile({ range: "10.0.0.0/24", rangeStart: "10.0.0.9" });
+    expect(configOf(file).warnings).toEqual([
+      `${file.configuration_path}.rangeStart: whereabouts has no such option; it calls it range_start`,
+    ]);
+  });
+
+  test("also where it is what makes a range unusable", () => {
+    expect(() => configOf({ ipRanges: [{ subnet: "10.0.0.0/24" }] })).toThrow(
+      expect.objectContaining({
+        message: `invalid CIDR "" (at $.ipam.ipRanges[0].range)`,
+        details: expect.stringMatching(
+          /^\$\.ipam\.ipRanges\[0\]\.subnet: .* it calls it range; expected a network/,
+        ) as string,
+      }) as Error,
+    );
   });
 });
 
@@ -195,6 +228,22 @@ describe("the flat file", () => {
     });
     expect(rangesOf(config)).toEqual(["10.0.0.0-24 10.0.0.1-10.0.0.254"]);
     expect(formatIp(config.gateway!)).toBe("10.0.0.254");
+  });
+
+  test("has no say where the network denies what whereabouts has no option for", () => {
+    const file = flatFile({ exclude_gateway: true, enable_l3: true, release_delay_seconds: 9, coexist: true });
+    const range = { range: "10.0.0.0/30", gateway: "10.0.0.1" };
+    const denied = { exclude_gateway: false, enable_l3: false, release_delay_seconds: 0, coexist: false };
+    expect(rangesOf(configOf({ ...file, ...range }))).toEqual(["10.0.0.0-30 10.0.0.0-10.0.0.0,10.0.0.2-10.0.0.3"]);
+    const config = configOf({ ...file, ...range, ...denied });
+    expect(rangesOf(config)).toEqual(["10.0.0.0-30 10.0.0.1-10.0.0.2"]);
+    expect(config).toMatchObject({ coexists: false, releaseDelayMs: 0 });
+  });
+
+  test("may bring the range of an address that is asked for", () => {
+    const asked = { runtimeConfig: { ips: ["10.0.0.5"] } };
+    const { required } = configOf(flatFile({ range: "10.0.0.0/24" }), "", asked);
+    expect(required.map(formatIp)).toEqual(["10.0.0.5"]);
   });
 
   test("has no say in enable_overlapping_ranges", () => {

@@ -49,6 +49,18 @@ export interface WhereaboutsConfig {
   readonly logFile: string;
   readonly logLevel: LogLevel | undefined;
   readonly warnings: readonly string[];
+  /** Addresses that are asked for, without a length, and of none of the ranges: only of a config that may get more ranges. */
+  readonly unplaced: readonly string[];
+}
+
+/** What is known beside the options themselves. */
+export interface CompileContext {
+  /** What the dispatcher says about the pod; absent when it says nothing. */
+  readonly podAnnotations?: Readonly<Record<string, string>> | undefined;
+  /** Of the node's flat file. */
+  readonly warnings?: readonly string[];
+  /** The flat file may name more ranges: an address that is of none yet is no error. */
+  readonly mayGrow?: boolean;
 }
 
 /** Where claims are journaled when the config does not say. */
@@ -89,22 +101,28 @@ export function dataDirOf({ raw }: NetConf): string {
 
 /**
  * The config of a call out of the network's options, which may have been completed by the node's flat file, CNI_ARGS, and what the
- * runtime or the dispatcher (`podAnnotations`) says about the pod. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
+ * runtime or the dispatcher says about the pod. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS.
  */
 export function compile(
   conf: NetConf,
   options: Options,
   args: CniArgs,
-  podAnnotations?: Readonly<Record<string, string>>,
+  { podAnnotations, warnings: known = [], mayGrow = false }: CompileContext = {},
 ): WhereaboutsConfig {
-  const warnings = misspelt(ipamOf(conf), "$.ipam");
+  const warnings = [...misspelt(ipamOf(conf), "$.ipam"), ...known];
   refuseUnknownArgs(args, knownArgs);
   const { runtimeConfig, args: configArgs } = decode(surroundings, conf.raw);
   const gateway = addressOption(options.gateway, "$.ipam.gateway");
   const configured = (options.addresses ?? []).map(configuredAddress);
-  const ranges = plannedRanges(options, gateway, configured, warnings);
+  const ranges = explained(warnings, () => plannedRanges(options, gateway, configured, warnings));
   const requested = [...(runtimeConfig?.ips ?? []), ...(configArgs?.cni?.ips ?? [])];
-  const { statics, heldStatics, required } = shareOut(ranges, requestedAddresses(args), requested);
+  const { statics, heldStatics, required, unplaced } = shareOut(ranges, requestedAddresses(args), requested);
+  if (unplaced.length > 0 && !mayGrow)
+    throw new CniError(
+      code.invalidConfig,
+      `requested address ${unplaced[0]} is of none of the ranges`,
+      "an address of another network needs a prefix length",
+    );
   const preference = (podAnnotations ?? runtimeConfig?.["io.kubernetes.cri.pod-annotations"])?.[preferredIpAnnotation];
   const config: WhereaboutsConfig = {
     ranges,
@@ -126,8 +144,9 @@ export function compile(
     dataDir: options.data_dir || defaultDataDir,
     configurationPath: options.configuration_path ?? "",
     logFile: options.log_file ?? "",
-    logLevel: options.log_level === undefined ? undefined : parseLogLevel(options.log_level),
+    logLevel: levelOption(options.log_level ?? "", warnings),
     warnings,
+    unplaced,
   };
   const all = [...ranges.map(({ network }) => network.ip), ...config.statics.map(({ address }) => address.ip)];
   requireOnePerFamily(conf.cniVersion, all, "$.ipam");
@@ -142,6 +161,18 @@ export function ownOptions(conf: NetConf): Options {
 /** namespace/name of the pod, as whereabouts writes it: "/" for a container that is no pod's. */
 export function podRefOf(args: CniArgs): string {
   return `${argument(args, "K8S_POD_NAMESPACE") ?? ""}/${argument(args, "K8S_POD_NAME") ?? ""}`;
+}
+
+/** What is wrong with a range may be no more than a word of host-local's: an error says so. */
+function explained<T>(warnings: readonly string[], plan: () => T): T {
+  const reasons = warnings.join("; ");
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof CniError) || reasons === "") throw error;
+    const details = error.details === "" ? reasons : `${reasons}; ${error.details}`;
+    throw new CniError(error.code, error.message, details, { cause: error });
+  }
 }
 
 function plannedRanges(
@@ -190,7 +221,8 @@ function shareOut(
   ranges: readonly RangePlan[],
   ofArgs: readonly ResultIp[],
   ofRuntime: readonly string[],
-): Pick<WhereaboutsConfig, "statics" | "heldStatics" | "required"> {
+): Pick<WhereaboutsConfig, "statics" | "heldStatics" | "required" | "unplaced"> {
+  const unplaced: string[] = [];
   const statics: ResultIp[] = [];
   const heldStatics: Ip[] = [];
   const required: Ip[] = [];
@@ -205,12 +237,7 @@ function shareOut(
     if (isKnown(ip)) continue;
     if (isOfRange(ip)) required.push(ip);
     else if (address !== undefined) statics.push({ address });
-    else
-      throw new CniError(
-        code.invalidConfig,
-        `requested address ${asked} is of none of the ranges`,
-        "an address of another network needs a prefix length",
-      );
+    else unplaced.push(asked);
   }
   for (const each of ofArgs) {
     const { ip } = each.address;
@@ -218,7 +245,7 @@ function shareOut(
     statics.push(each);
     if (isOfRange(ip)) heldStatics.push(ip);
   }
-  return { statics, heldStatics, required };
+  return { statics, heldStatics, required, unplaced };
 }
 
 function preferredAddresses(annotation: string | undefined, picks: readonly string[], warnings: string[]): Ip[] {
@@ -238,7 +265,17 @@ function addressOption(value: string | undefined, path: string): Ip | undefined 
   if (value === undefined || value === "") return undefined;
   const ip = parseIp(value);
   if (ip !== undefined) return ip;
-  throw new CniError(code.invalidConfig, `couldn't parse gateway IP: ${value} (at ${path})`);
+  const hint = "expected an IP address such as 10.0.0.1";
+  throw new CniError(code.invalidConfig, `couldn't parse gateway IP: ${value} (at ${path})`, hint);
+}
+
+/** As whereabouts a level that is none is passed over, but not without a word. */
+function levelOption(value: string, warnings: string[]): LogLevel | undefined {
+  if (value === "") return undefined;
+  const level = parseLogLevel(value);
+  if (level === undefined)
+    warnings.push(`$.ipam.log_level: ${JSON.stringify(value)} is passed over: expected debug, verbose, error or panic`);
+  return level;
 }
 
 function lockOption(value: string): boolean {

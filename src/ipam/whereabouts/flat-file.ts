@@ -1,9 +1,9 @@
 import { CniError, code } from "../../cni/error.ts";
 import { JsonError } from "../../json/error.ts";
-import { parse } from "../../json/value.ts";
+import { isJsonObject, parse } from "../../json/value.ts";
 import { SystemError } from "../../libc/errno.ts";
 import { readTextIfExists, statusIfExists } from "../../libc/file.ts";
-import { decodeOptions, mergeOptions, type Options } from "./options.ts";
+import { decodeOptions, mergeOptions, misspelt, type Options } from "./options.ts";
 
 const fileName = "whereabouts.conf";
 /** Where whereabouts looks, in this order, behind `configuration_path`. */
@@ -13,10 +13,11 @@ const folders = [
   "/host/etc/cni/net.d/whereabouts.d",
 ];
 
-/** Options completed by the node's flat file, and which file that was; "" when there is none. */
+/** Options completed by the node's flat file, which file that was, "" when there is none, and what of it is worth a warning. */
 export interface Completed {
   readonly options: Options;
   readonly file: string;
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -28,9 +29,11 @@ export function completeOptions(own: Options): Completed {
   const named = own.configuration_path ?? "";
   for (const path of named === "" ? places : [fileAt(named), ...places]) {
     const text = read(path);
-    if (text !== undefined) return { options: mergeOptions(own, understand(text, path)), file: path };
+    if (text === undefined) continue;
+    const { options, warnings } = understand(text, path);
+    return { options: mergeOptions(own, options), file: path, warnings };
   }
-  return { options: own, file: "" };
+  return { options: own, file: "", warnings: [] };
 }
 
 const places = folders.map((folder) => `${folder}/${fileName}`);
@@ -48,9 +51,10 @@ function read(path: string): string | undefined {
   }
 }
 
-function understand(text: string, path: string): Options {
+function understand(text: string, path: string): Omit<Completed, "file"> {
   try {
-    return decodeOptions(parse(text).value, path);
+    const { value } = parse(text);
+    return { options: decodeOptions(value, path), warnings: isJsonObject(value) ? misspelt(value, path) : [] };
   } catch (cause) {
     if (!(cause instanceof JsonError)) throw cause;
     throw new CniError(code.invalidConfig, `whereabouts' flat file ${path}: ${cause.message}`, "", { cause });

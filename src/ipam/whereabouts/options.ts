@@ -4,6 +4,7 @@ import {
   decode,
   either,
   flag,
+  getField,
   type Infer,
   integer,
   optional,
@@ -11,7 +12,7 @@ import {
   struct,
   text,
 } from "../../json/struct.ts";
-import type { JsonObject, JsonValue } from "../../json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../json/value.ts";
 import { addressSchema } from "../static/config.ts";
 
 const word = () => optional(text());
@@ -64,6 +65,9 @@ export function decodeOptions(value: JsonValue, path: string): Options {
   return decode(optionsSchema, value, path);
 }
 
+/** What whereabouts has no such option for: what a network says of it counts, though Go would take a false or a 0 for nothing said. */
+const notOfGo = ["enable_l3", "exclude_gateway", "coexist", "release_delay_seconds"] as const;
+
 /**
  * The options of the network with those of the node's flat file where the network says nothing, or what means nothing in Go: "", 0, false,
  * an empty list. As in whereabouts the file has no say in `enable_overlapping_ranges`, so that all nodes agree on it.
@@ -75,8 +79,7 @@ export function mergeOptions(own: Options, file: Options): Options {
   const { kubeconfig } = own.kubernetes ?? {};
   if (own.kubernetes !== undefined) merged["kubernetes"] = isZero(kubeconfig) ? file.kubernetes : own.kubernetes;
   if (own.enable_overlapping_ranges !== undefined) merged["enable_overlapping_ranges"] = own.enable_overlapping_ranges;
-  // Said outright, though it is what Go takes for nothing said: whereabouts has no such options.
-  if (own.coexist !== undefined) merged["coexist"] = own.coexist;
+  for (const name of notOfGo) if (own[name] !== undefined) merged[name] = own[name];
   return merged;
 }
 
@@ -100,8 +103,19 @@ const hostLocalWords: Readonly<Record<string, string>> = {
   excludes: "exclude",
 };
 
-/** One line for each member of an object that is spelt as in host-local, which whereabouts passes over without a word. */
+/** One line for each member of options, or of one of their `ipRanges`, that is spelt as in host-local: whereabouts passes it over without a word. */
 export function misspelt(object: JsonObject, path: string): string[] {
+  const lines = misspeltMembers(object, path);
+  const ranges = getField(object, "ipRanges");
+  if (!Array.isArray(ranges)) return lines;
+  for (let index = 0; index < ranges.length; index++) {
+    const range: unknown = ranges[index];
+    if (isJsonObject(range)) lines.push(...misspeltMembers(range, `${path}.ipRanges[${index}]`));
+  }
+  return lines;
+}
+
+function misspeltMembers(object: JsonObject, path: string): string[] {
   const lines: string[] = [];
   for (const name of Object.keys(object)) {
     const meant = hostLocalWords[name.toLowerCase()];

@@ -4,9 +4,9 @@ import type { NetConf } from "../../cni/net-conf.ts";
 import type { Call } from "../../cni/plugin.ts";
 import type { Logger } from "../../log/logger.ts";
 import { defaultLogOptions, openLogger } from "../../log/open.ts";
-import { compile, ownOptions, type WhereaboutsConfig } from "./config.ts";
+import { compile, ipamOf, ownOptions, type WhereaboutsConfig } from "./config.ts";
 import { completeOptions } from "./flat-file.ts";
-import type { Options } from "./options.ts";
+import { misspelt, type Options } from "./options.ts";
 
 /** The config as the network has it, before the node's flat file has its say. */
 export interface ParsedConfig {
@@ -19,16 +19,19 @@ export interface ParsedConfig {
 /** Refuses what is wrong whatever the flat file says; touches no file. Throws `CniError` code 7 that names the JSON path, 4 for CNI_ARGS. */
 export function parseConfig(conf: NetConf, args: CniArgs): ParsedConfig {
   const own = ownOptions(conf);
-  return { own, args, alone: compile(conf, own, args) };
+  return { own, args, alone: compile(conf, own, args, { mayGrow: true }) };
 }
 
 /** The config of a call with everything that the node and the dispatcher add. Throws `CniError`. */
 export function settle({ conf, runtime }: Call, { own, args, alone }: ParsedConfig): WhereaboutsConfig {
-  const { options, file } = completeOptions(own);
+  const { options, file, warnings } = completeOptions(own);
   const { podAnnotations } = runtime;
-  const config = file === "" && podAnnotations === undefined ? alone : compile(conf, options, args, podAnnotations);
-  if (config.ranges.length > 0 || config.warnings.length === 0) return config;
-  throw new CniError(code.invalidConfig, "no range to give out addresses of (at $.ipam)", config.warnings.join("; "));
+  const isWhole = file === "" && podAnnotations === undefined && alone.unplaced.length === 0;
+  const config = isWhole ? alone : compile(conf, options, args, { podAnnotations, warnings });
+  if (config.ranges.length > 0) return config;
+  const meant = [...misspelt(ipamOf(conf), "$.ipam"), ...warnings];
+  if (meant.length === 0) return config;
+  throw new CniError(code.invalidConfig, "no range to give out addresses of (at $.ipam)", meant.join("; "));
 }
 
 /** The call with a log that also goes where the config says; whereabouts' levels are ours. */

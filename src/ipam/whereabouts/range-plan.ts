@@ -105,7 +105,8 @@ function excludedNetwork(text: string, path: string): Prefix {
   const ip = parseIp(plain);
   const prefix = ip === undefined ? parsePrefix(plain) : hostPrefix(ip);
   if (prefix !== undefined) return networkOf(prefix);
-  throw invalid(`could not parse exclude range: invalid CIDR address: ${text}`, path);
+  const hint = "expected a network such as 10.0.0.0/28, or an address";
+  throw invalid(`could not parse exclude range: invalid CIDR address: ${text}`, path, hint);
 }
 
 function requireName(pool: string, network: Prefix, path: string): void {
