@@ -13,9 +13,9 @@ export interface Conflict {
   readonly entry: Allocation;
 }
 
-/** A key of which the claim is missing, or the entry. */
+/** A key of which the claim is missing, or the entry; or the reservation, where an entry of Go in an overlapping pool should have one. */
 export type Unsettled =
-  | { readonly lacks: "claim"; readonly key: string }
+  | { readonly lacks: "claim" | "reservation"; readonly key: string }
   | { readonly lacks: "entry"; readonly key: string; readonly claim: Reservation };
 
 /** What makes a pool's map show the claims on its addresses. */

@@ -15,8 +15,11 @@ import {
   reservationOf,
   reservationSchema,
 } from "../pool/objects.ts";
+import { elsewhereAnnotation, heldElsewhere, mostElsewhere } from "../pool/held-elsewhere.ts";
+import { formatKeys } from "../pool/key-runs.ts";
 import { follow } from "./follow.ts";
 import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
+import { Overlaps } from "./overlaps.ts";
 import { PoolSchedule, timesFor } from "./pool-schedule.ts";
 import type { Restorer } from "./restorer.ts";
 import { usedAnnotation, usedText, writeIndex } from "./write-index.ts";
@@ -49,6 +52,7 @@ export class Indexer {
   readonly #client: KubeClient;
   readonly #options: IndexerOptions;
   readonly #pools = new Map<string, IpPool>();
+  readonly #overlaps = new Overlaps(this.#pools);
   readonly #claims = new Map<string, Map<string, Reservation>>();
   readonly #schedules = new Map<string, PoolSchedule>();
   readonly #known = new Set<string>();
@@ -99,20 +103,30 @@ export class Indexer {
     const before = [...this.#pools.keys()];
     this.#pools.clear();
     for (const pool of pools) this.#pools.set(pool.name, pool);
+    this.#overlaps.poolsChanged();
     this.#hasPools = true;
     for (const name of new Set([...before, ...this.#pools.keys(), ...this.#claims.keys()])) this.#mark(name);
   }
 
   #changePool(type: string, pool: IpPool): void {
-    if (type === "DELETED") this.#pools.delete(pool.name);
+    const neighbours = this.#overlaps.neighboursOf(pool.name);
+    if (type === "DELETED") this.#forget(pool.name);
     else this.#see(pool);
     this.#mark(pool.name);
+    // Those that were there before a pool went, and those that are there when it came.
+    for (const name of new Set([...neighbours, ...this.#overlaps.neighboursOf(pool.name)])) this.#mark(name);
+  }
+
+  #forget(name: string): void {
+    this.#pools.delete(name);
+    this.#overlaps.poolsChanged();
   }
 
   /** Takes in what a pool is now. */
   #see(pool: IpPool): void {
     const before = this.#pools.get(pool.name);
     this.#pools.set(pool.name, pool);
+    if (before?.uid !== pool.uid) this.#overlaps.poolsChanged();
     const { restorer } = this.#options;
     if (restorer === undefined || before?.uid !== pool.uid) return;
     for (const key of Object.keys(before.allocations)) {
@@ -125,6 +139,7 @@ export class Indexer {
   #listClaims(claims: readonly Reservation[]): void {
     const before = [...this.#claims.keys()];
     this.#claims.clear();
+    this.#overlaps.clear();
     this.#appearedAt.clear();
     for (const claim of claims) this.#put(claim);
     this.#hasClaims = true;
@@ -132,8 +147,9 @@ export class Indexer {
   }
 
   #changeClaim(type: string, claim: Reservation): void {
-    const { pool = "" } = claimFactsOf(claim) ?? {};
-    if (type === "DELETED" && claimFactsOf(claim) === undefined) this.#options.restorer?.reservationGone(claim);
+    const facts = claimFactsOf(claim);
+    if (facts === undefined) this.#changeOfGo(type, claim);
+    const { pool = "" } = facts ?? {};
     if (pool === "") return;
     if (type === "ADDED") this.#appearedAt.set(claim.name, performance.now());
     if (type === "DELETED") {
@@ -143,8 +159,17 @@ export class Indexer {
     this.#mark(pool);
   }
 
+  #changeOfGo(type: string, reservation: Reservation): void {
+    if (type === "DELETED") this.#overlaps.released(reservation);
+    else this.#overlaps.reserved(reservation);
+    if (type === "DELETED") this.#options.restorer?.reservationGone(reservation);
+    for (const name of this.#overlaps.poolsOf(reservation)) this.#mark(name);
+  }
+
   #put(claim: Reservation): void {
-    const { pool = "" } = claimFactsOf(claim) ?? {};
+    const facts = claimFactsOf(claim);
+    if (facts === undefined) this.#overlaps.reserved(claim);
+    const { pool = "" } = facts ?? {};
     if (pool === "") return;
     const claims = this.#claims.get(pool) ?? new Map<string, Reservation>();
     claims.set(claim.name, claim);
@@ -191,33 +216,55 @@ export class Indexer {
     if (pool === undefined) return true;
     const schedule = this.#schedule(name);
     const plan = planIndex(pool, claims.values(), (open) => schedule.isSettled(open) && !this.#isYoung(open));
-    schedule.waitFor(plan.unsettled);
+    const [elsewhere, awaited] = this.#elsewhere(pool, schedule);
+    const unsettled = [...plan.unsettled, ...awaited];
+    schedule.waitFor(unsettled);
     this.#tell(plan.conflicts);
-    const used = usedText(pool.range, plan.held);
+    const notes = { used: usedText(pool.range, plan.held), elsewhere, isLarge: isLarge(pool) };
     const changes = plan.changes.slice(0, largestBatch);
-    const isLast = changes.length === plan.changes.length && plan.unsettled.length === 0;
-    if (changes.length === 0 && pool.annotations[usedAnnotation] === used) return isLast;
-    if (changes.length === 0 && !this.#mayCount(pool)) return false;
-    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, {
-      used,
-      isLarge: isLarge(pool),
-    });
+    const isLast = changes.length === plan.changes.length && unsettled.length === 0;
+    if (changes.length === 0 && (pool.annotations[elsewhereAnnotation] ?? "") === elsewhere) {
+      if (pool.annotations[usedAnnotation] === notes.used) return isLast;
+      if (!this.#mayCount(pool)) return false;
+    }
+    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, notes);
     if (written === undefined) {
       // Somebody else has changed what we wanted to: look at it anew.
       const current = await this.#options.pools.getPool(name);
-      if (current === undefined) this.#pools.delete(name);
+      if (current === undefined) this.#forget(name);
       else this.#see(current);
       return false;
     }
     if (this.#pools.get(name) === pool) this.#see(written);
     this.#writtenAt.set(name, performance.now());
-    this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${used} used`);
+    this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${notes.used} used`);
     return isLast;
+  }
+
+  /**
+   * What the pool is to say of addresses that are held in others, and what of these is left for now: Go writes an entry first, and the reservation
+   * moments later.
+   */
+  #elsewhere(pool: IpPool, schedule: PoolSchedule): readonly [text: string, unsettled: readonly Unsettled[]] {
+    const all = this.#overlaps.unreserved(pool);
+    const told = heldElsewhere(pool);
+    const keys: string[] = [];
+    const unsettled: Unsettled[] = [];
+    for (const key of all.slice(0, mostElsewhere)) {
+      const open = { lacks: "reservation", key } as const;
+      if (told.has(key) || schedule.isSettled(open)) keys.push(key);
+      else unsettled.push(open);
+    }
+    if (all.length > mostElsewhere) {
+      const what = "addresses that overlapping pools show as held and that have no reservation";
+      this.#sayOnce(`pool ${pool.name}: of ${what} only the first ${mostElsewhere} are kept from being given out`);
+    }
+    return [formatKeys(keys), unsettled];
   }
 
   /** True while the claim's node may not have come to write the entry. */
   #isYoung(open: Unsettled): boolean {
-    if (open.lacks === "claim") return false;
+    if (open.lacks !== "entry") return false;
     const appeared = this.#appearedAt.get(open.claim.name);
     return appeared !== undefined && performance.now() - appeared < enterWithinMs;
   }
@@ -235,20 +282,23 @@ export class Indexer {
       // Nobody knows by which names the addresses of the pool that was here before are claimed.
       const pool = await this.#options.pools.createPool(name, range, claimScope("both"));
       this.#options.log.verbose(`made pool ${name} of ${range}`);
-      this.#pools.set(name, pool);
+      this.#see(pool);
       return pool;
     }
     return undefined;
   }
 
-  /** Each once. */
   #tell(conflicts: readonly Conflict[]): void {
-    for (const { pool, address, claim, entry } of conflicts) {
-      const text = `${address} of pool ${pool} is claimed by ${claim.podref} (${claim.ifName}), and the pool shows ${entry.podref} (${entry.ifname})`;
-      if (this.#known.has(text)) continue;
-      this.#known.add(text);
-      this.#options.log.error(`duplicate: ${text}`);
-    }
+    for (const { pool, address, claim, entry } of conflicts)
+      this.#sayOnce(
+        `duplicate: ${address} of pool ${pool} is claimed by ${claim.podref} (${claim.ifName}), and the pool shows ${entry.podref} (${entry.ifname})`,
+      );
+  }
+
+  #sayOnce(text: string): void {
+    if (this.#known.has(text)) return;
+    this.#known.add(text);
+    this.#options.log.error(text);
   }
 }
 

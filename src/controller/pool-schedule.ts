@@ -7,7 +7,10 @@ export interface IndexTimes {
    * longer.
    */
   readonly gapMs: number;
-  /** How long a claim may be missing from what is seen before its entry goes. */
+  /**
+   * How long a claim may be missing from what is seen before its entry goes; and the reservation behind an entry of Go, which writes the entry first,
+   * before other pools are told of it.
+   */
   readonly settleMs: number;
   /** How long an entry that its node writes may be missing before it is written here: as long as that node's DEL takes from the entry to the claim. */
   readonly entryMs?: number;
@@ -58,7 +61,7 @@ export class PoolSchedule {
   isSettled(unsettled: Unsettled): boolean {
     const { settleMs, entryMs = settleMs } = this.#times;
     const since = this.#unseenSince.get(nameOf(unsettled));
-    return since !== undefined && performance.now() - since >= (unsettled.lacks === "claim" ? settleMs : entryMs);
+    return since !== undefined && performance.now() - since >= (unsettled.lacks === "entry" ? entryMs : settleMs);
   }
 
   /** These are missing, and no others. */

@@ -7,7 +7,7 @@ import { pause } from "../libc/pause.ts";
 import { reservations } from "../kube/resource.ts";
 import type { Logger } from "../log/logger.ts";
 import { addressOfKey, parsePoolRange } from "../pool/key.ts";
-import { poolName, reservationName, scopedReservationName } from "../pool/names.ts";
+import { prefixOfPoolName, reservationName, scopedReservationName } from "../pool/names.ts";
 import { type Allocation, type IpPool, metadataSchema, poolApiVersion, type Reservation } from "../pool/objects.ts";
 import { addressInName } from "./holding.ts";
 import type { Surveyor } from "./survey.ts";
@@ -79,8 +79,7 @@ export class Restorer {
     const range = parsePoolRange(pool.range);
     const ip = range && addressOfKey(range, key);
     if (range === undefined || ip === undefined) return;
-    const common = poolName({ range, network: "" });
-    const network = pool.name.endsWith(`-${common}`) ? pool.name.slice(0, -common.length - 1) : "";
+    const network = prefixOfPoolName(pool.name, range) ?? "";
     const names = [reservationName(ip, network), scopedReservationName(pool.name, ip)];
     const restore = async () => await this.#enterAgain(pool.name, key, entry, names);
     const { podref, ifname: ifName } = entry;

@@ -5,13 +5,14 @@ import type { JsonObject, JsonValue } from "../json/value.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { KubeError } from "../kube/error.ts";
 import { ipPools } from "../kube/resource.ts";
+import { elsewhereAnnotation } from "../pool/held-elsewhere.ts";
 import { parsePoolRange } from "../pool/key.ts";
 import { type IpPool, metadataSchema } from "../pool/objects.ts";
 
 /** What kubectl shows in the column USED: "12 of 254". */
 export const usedAnnotation = "polynic.io/used";
 
-const annotationPath = "/metadata/annotations/polynic.io~1used";
+const annotationsPath = "/metadata/annotations";
 
 /**
  * Has the server forget which client manages which entry of the map. Nothing reads it, and on a pool of thousands of entries it makes every later
@@ -19,9 +20,18 @@ const annotationPath = "/metadata/annotations/polynic.io~1used";
  */
 const withoutManagers = { op: "add", path: "/metadata/managedFields", value: [{}] };
 
+/** What is written beside the map. */
+export interface IndexNotes {
+  /** The text of `usedAnnotation`. */
+  readonly used: string;
+  /** The text of `elsewhereAnnotation`; "" for no such annotation. */
+  readonly elsewhere: string;
+  /** Drops the records of who manages the entries. */
+  readonly isLarge: boolean;
+}
+
 /**
- * Makes the changes of a pool's map in one step, and writes beside them how many entries there are; `isLarge` drops the records of who manages
- * them. The pool as it is then, but for what others have changed meanwhile; undefined when a change's condition does not hold, and nothing is
+ * Makes the changes of a pool's map in one step, and writes beside them how many entries there are and what overlapping pools hold. The pool as it is then, but for what others have changed meanwhile; undefined when a change's condition does not hold, and nothing is
  * done then. Throws `KubeError`.
  */
 export async function writeIndex(
@@ -29,17 +39,20 @@ export async function writeIndex(
   namespace: string,
   pool: IpPool,
   changes: readonly PoolChange[],
-  { used, isLarge }: { readonly used: string; readonly isLarge: boolean },
+  { used, elsewhere, isLarge }: IndexNotes,
 ): Promise<IpPool | undefined> {
   const { name, uid } = pool;
   const body: JsonValue[] = [{ op: "test", path: "/metadata/uid", value: uid }];
   if (isLarge) body.push(withoutManagers);
   // What a pool of whereabouts' making lacks is the map of annotations itself.
   if (Object.keys(pool.annotations).length === 0) {
-    body.push({ op: "test", path: "/metadata/annotations", value: null });
-    body.push({ op: "add", path: "/metadata/annotations", value: {} });
+    body.push({ op: "test", path: annotationsPath, value: null });
+    body.push({ op: "add", path: annotationsPath, value: {} });
   }
-  body.push({ op: "add", path: annotationPath, value: used });
+  body.push({ op: "add", path: pathOf(usedAnnotation), value: used });
+  if (elsewhere !== "") body.push({ op: "add", path: pathOf(elsewhereAnnotation), value: elsewhere });
+  else if (pool.annotations[elsewhereAnnotation] !== undefined)
+    body.push({ op: "remove", path: pathOf(elsewhereAnnotation) });
   for (const change of changes) body.push(...patchOperations(change));
   const target = { verb: "patch", resource: ipPools, namespace, name } as const;
   const contentType = "application/json-patch+json";
@@ -52,6 +65,10 @@ export async function writeIndex(
     if (error instanceof KubeError && (error.status?.code === 422 || error.status?.code === 404)) return undefined;
     throw error;
   }
+}
+
+function pathOf(annotation: string): string {
+  return `${annotationsPath}/${annotation.replace("/", "~1")}`;
 }
 
 function changed(allocations: JsonObject, changes: readonly PoolChange[]): JsonObject {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { anyIp } from "../ip/arbitrary.test-data.ts";
 import { type Ip, parseIp } from "../ip/address.ts";
 import { type Prefix, parsePrefix } from "../ip/prefix.ts";
-import { isPoolName, poolName, reservationName, scopedReservationName } from "./names.ts";
+import { isPoolName, poolName, prefixOfPoolName, reservationName, scopedReservationName } from "./names.ts";
 
 const network = (text: string): Prefix => parsePrefix(text)!;
 const ip = (text: string): Ip => parseIp(text)!;
@@ -52,4 +52,15 @@ describe("the name of a reservation", () => {
       }),
     );
   });
+});
+
+test.each([
+  ["10.0.0.0-24", "10.0.0.0/24", ""],
+  ["blue-10.0.0.0-24", "10.0.0.0/24", "blue"],
+  ["blue-node-1-10.0.0.0-26", "10.0.0.0/26", "blue-node-1"],
+  ["2001-db8---64", "2001:db8::/64", ""],
+  ["10.0.0.0-25", "10.0.0.0/24", undefined],
+  ["mine", "10.0.0.0/24", undefined],
+])("before the range in the name of pool %s of %s stands %j", (name, range, want) => {
+  expect(prefixOfPoolName(name, network(range))).toBe(want);
 });

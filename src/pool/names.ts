@@ -20,6 +20,16 @@ export function poolName({ range, network, node }: PoolIdentity): string {
 }
 
 /**
+ * What stands before the range in the name of a pool: the network's name, and the node's if it is the pool of a slice; "" when nothing does. Undefined
+ * for a pool that is not named after its range.
+ */
+export function prefixOfPoolName(name: string, range: Prefix): string | undefined {
+  const text = poolName({ range, network: "" });
+  if (name === text) return "";
+  return name.endsWith(`-${text}`) ? name.slice(0, -text.length - 1) : undefined;
+}
+
+/**
  * The name of the reservation that holds an address in all overlapping pools of a network, as whereabouts makes it: the canonical
  * address with "-" for ":" (and a 0 behind a last one), behind the network's name.
  */

@@ -45,6 +45,7 @@ export class RangeClaimer {
   /** Claims that address. Throws `CniError` code 11 when somebody else has it. */
   async claimExactly(ip: Ip): Promise<Ip> {
     await this.#view.look(undefined);
+    if (this.#view.isHeldByEntry(this.#keyOf(ip))) await this.#view.checkElsewhere();
     if (await this.#claim(ip, this.#hints.read().window)) return ip;
     const held = await this.context.pools.getReservation(this.#view.namesOf(ip)[0]);
     throw new CniError(
@@ -99,8 +100,9 @@ export class RangeClaimer {
       }
       if (free.length === 0) {
         const { collectReleasable, exhausted } = await import("./exhausted.ts");
-        if (!mayCollect || !(await collectReleasable(this.context, this.range)))
-          throw await exhausted(this.context, this.range);
+        const isFreed =
+          mayCollect && ((await this.#view.checkElsewhere()) || (await collectReleasable(this.context, this.range)));
+        if (!isFreed) throw await exhausted(this.context, this.range, this.#view.heldElsewhere);
         mayCollect = false;
       }
       for (let ip = this.#takeFrom(free); ip !== undefined; ip = this.#takeFrom(free))

@@ -32,8 +32,8 @@ export async function collectReleasable(context: ClaimContext, range: RangePlan)
   return collected;
 }
 
-/** Code 50, and in the details who has the first few addresses. */
-export async function exhausted(context: ClaimContext, range: RangePlan): Promise<CniError> {
+/** Code 50, and in the details who has the first few addresses. `elsewhere`: how many only whereabouts' entries in overlapping pools hold. */
+export async function exhausted(context: ClaimContext, range: RangePlan, elsewhere: number): Promise<CniError> {
   const size = sizeOf(range.spans);
   const text = `Could not allocate IP in range: ${range.text}`;
   if (size === 0n) return new CniError(code.notAvailable, text, "nothing is left of the range");
@@ -41,7 +41,8 @@ export async function exhausted(context: ClaimContext, range: RangePlan): Promis
     (each) => addressOf(each, range, context) !== undefined,
   );
   const shown = holders.slice(0, shownHolders).map(({ name, podref }) => `${name} by ${podref}`);
-  const more = holders.length > shown.length ? "; and so on" : "";
+  if (elsewhere > 0) shown.push(`${elsewhere} by entries of whereabouts in pools that overlap it`);
+  const more = holders.length > shownHolders ? "; and so on" : "";
   const where = `${formatPrefix(range.network)} in ${context.pools.where}`;
   return new CniError(code.notAvailable, text, `its ${size} addresses are held (${where}): ${shown.join("; ")}${more}`);
 }

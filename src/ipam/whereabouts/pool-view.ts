@@ -3,6 +3,7 @@ import type { Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { type ClaimScope, claimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
 import type { Age } from "../../cluster/pools/port.ts";
+import { heldElsewhere } from "../../pool/held-elsewhere.ts";
 import type { IpPool } from "../../pool/objects.ts";
 import { type ClaimContext, isShared, namesOf, wantedScope } from "./claim-context.ts";
 import { makeOnce } from "./make-once.ts";
@@ -22,6 +23,9 @@ export class PoolView {
   #seen: SeenPool | undefined;
   #names: ReadonlySet<string> | undefined;
   #scope: ClaimScope | undefined;
+  /** Keys that whereabouts has entered users of in overlapping pools, as far as the controller has told. */
+  #elsewhere: ReadonlySet<string> = new Set();
+  #isElsewhereChecked = false;
   /** Keys that turned out to be taken. */
   readonly #refused = new Set<string>();
 
@@ -75,6 +79,28 @@ export class PoolView {
   #usePool(pool: IpPool): void {
     this.#pool = pool;
     this.#scope = claimScopeOf(pool);
+    if (this.context.config.isOverlapChecked && !this.#isElsewhereChecked) this.#elsewhere = heldElsewhere(pool);
+  }
+
+  /**
+   * Has the overlapping pools themselves say what they hold, since nobody may have kept what this one says of them; true when an address is not held there
+   * after all. Asks once, and only when this one names any.
+   */
+  async checkElsewhere(): Promise<boolean> {
+    const told = this.#elsewhere;
+    if (this.#isElsewhereChecked || told.size === 0 || this.#pool === undefined) return false;
+    const { foreignEntries } = await import("../../pool/foreign-entries.ts");
+    const held = new Set<string>();
+    for (const { key } of foreignEntries(this.#pool, await this.context.pools.listPools()))
+      if (told.has(key)) held.add(key);
+    this.#elsewhere = held;
+    this.#isElsewhereChecked = true;
+    return held.size < told.size;
+  }
+
+  /** How many addresses are held in overlapping pools alone. */
+  get heldElsewhere(): number {
+    return this.#elsewhere.size;
   }
 
   /** True for an address that is not worth trying. */
@@ -82,12 +108,13 @@ export class PoolView {
     const key = (ip.value - this.range.network.ip.value).toString();
     if (this.#refused.has(key)) return true;
     if (this.#names !== undefined) return this.#hasName(ip) || this.isHeldByEntry(key);
-    return this.#pool === undefined ? this.#seen?.keys.has(key) === true : Object.hasOwn(this.#pool.allocations, key);
+    if (this.#pool === undefined) return this.#seen?.keys.has(key) === true;
+    return Object.hasOwn(this.#pool.allocations, key) || this.#elsewhere.has(key);
   }
 
-  /** True when whereabouts has entered a user of the address, who may hold no reservation. */
+  /** True when whereabouts has entered a user of the address, in whichever pool, who may hold no reservation. */
   isHeldByEntry(key: string): boolean {
-    return this.#pool !== undefined && isHeldByEntry(this.#pool, key);
+    return this.#elsewhere.has(key) || (this.#pool !== undefined && isHeldByEntry(this.#pool, key));
   }
 
   /** Somebody else was faster. */

@@ -41,6 +41,11 @@ test("the keys of a map are read as they were written, whatever they are", () =>
   );
 });
 
+test("what overlapping pools hold is kept from being tried as well", () => {
+  writeSeen(folder, { ...poolOf(["1"]), annotations: { "polynic.io/held-elsewhere": "3-4" } }, "network");
+  expect(readSeen(folder, name)?.keys).toEqual(new Set(["1", "3", "4"]));
+});
+
 test("a full pool takes little room", async () => {
   writeSeen(folder, poolOf(Array.from({ length: 2000 }, (_, index) => String(index + 1))), "pool");
   expect((await Bun.file(join(folder, "seen", name)).text()).split(" ").slice(1)).toEqual(["42", "pool", "1-2000"]);

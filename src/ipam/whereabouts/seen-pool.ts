@@ -1,6 +1,8 @@
 import { SystemError } from "../../libc/errno.ts";
 import { makeDirectories, readTextIfExists, replaceFile, statusIfExists } from "../../libc/file.ts";
 import type { ClaimScope } from "../../pool/claim.ts";
+import { heldElsewhere } from "../../pool/held-elsewhere.ts";
+import { formatKeys, parseKeys } from "../../pool/key-runs.ts";
 import type { IpPool } from "../../pool/objects.ts";
 
 /** How long a look at the pool is good for where what stands in it decides nothing. */
@@ -11,7 +13,7 @@ export interface SeenPool {
   readonly ageMs: number;
   readonly resourceVersion: string;
   readonly scope: ClaimScope;
-  /** Those of its map. */
+  /** Those of its map, and of addresses held elsewhere. */
   readonly keys: ReadonlySet<string>;
 }
 
@@ -23,53 +25,22 @@ export function readSeen(dataDir: string, pool: string, now = Date.now()): SeenP
   const text = unlessBroken(() => readTextIfExists(pathOf(dataDir, pool)));
   const [time, resourceVersion = "", scope, runs] = (text ?? "").split(" ");
   if (runs === undefined) return undefined;
-  return { ageMs: now - Number(time), resourceVersion, scope: scope as ClaimScope, keys: keysOf(runs) };
+  return { ageMs: now - Number(time), resourceVersion, scope: scope as ClaimScope, keys: parseKeys(runs) };
 }
 
 /** To be called with the pool as it was read just now. */
-export function writeSeen(dataDir: string, { name, resourceVersion, allocations }: IpPool, scope: ClaimScope): void {
+export function writeSeen(dataDir: string, pool: IpPool, scope: ClaimScope): void {
+  const { name, resourceVersion, allocations } = pool;
+  const keys = [...Object.keys(allocations), ...heldElsewhere(pool)];
   unlessBroken(() => {
     if (statusIfExists(`${dataDir}/seen`) === undefined) makeDirectories(`${dataDir}/seen`, 0o700);
-    const text = `${Date.now()} ${resourceVersion} ${scope} ${runsOf(Object.keys(allocations))}`;
+    const text = `${Date.now()} ${resourceVersion} ${scope} ${formatKeys(keys)}`;
     replaceFile(pathOf(dataDir, name), text, 0o600, `${dataDir}/seen/.${crypto.randomUUID()}`, false);
   });
 }
 
 function pathOf(dataDir: string, pool: string): string {
   return `${dataDir}/seen/${pool}`;
-}
-
-/** Keys of a map come in the order of their numbers, so that those of a full pool make few runs. */
-function runsOf(keys: readonly string[]): string {
-  const runs: string[] = [];
-  let first = Number.NaN;
-  let last = Number.NaN;
-  const end = (): void => {
-    if (first === last) runs.push(`${first}`);
-    else if (first < last) runs.push(`${first}-${last}`);
-  };
-  for (const key of keys) {
-    // Whoever writes other keys, and what can't be counted exactly: by itself, as it stands.
-    const number = /^\d{1,15}$/.test(key) ? Number(key) : Number.NaN;
-    if (number === last + 1) last = number;
-    else {
-      end();
-      first = last = number;
-    }
-    if (Number.isNaN(number) && !/[\s,-]/.test(key)) runs.push(key);
-  }
-  end();
-  return runs.join(",");
-}
-
-function keysOf(runs: string): Set<string> {
-  const keys = new Set<string>();
-  for (const run of runs.split(",")) {
-    const [first = "", last] = run.split("-");
-    if (last === undefined) keys.add(first);
-    else for (let key = Number(first); key <= Number(last); key++) keys.add(`${key}`);
-  }
-  return keys;
 }
 
 function unlessBroken<T>(work: () => T): T | undefined {
