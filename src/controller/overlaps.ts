@@ -1,5 +1,6 @@
 import { containsIp } from "../ip/prefix.ts";
 import { foreignEntries, goEntries, type GoEntry, placeOfPool, type PoolPlace } from "../pool/foreign-entries.ts";
+import { sortedKeys } from "../pool/key-runs.ts";
 import type { IpPool, Reservation } from "../pool/objects.ts";
 import { addressInName } from "./holding.ts";
 
@@ -65,10 +66,10 @@ export class Overlaps {
       const other = this.#pools.get(name);
       if (other !== undefined) others.push(other);
     }
-    const keys = new Set<bigint>();
+    const keys: string[] = [];
     for (const { key, reservation, podref } of foreignEntries(pool, others, (other) => this.#entriesOf(other)))
-      if (this.#holders.get(reservation) !== podref) keys.add(BigInt(key));
-    return [...keys].toSorted((a, b) => (a < b ? -1 : 1)).map(String);
+      if (this.#holders.get(reservation) !== podref) keys.push(key);
+    return sortedKeys(keys);
   }
 
   #entriesOf(pool: IpPool): readonly GoEntry[] {

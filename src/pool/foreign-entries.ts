@@ -50,7 +50,7 @@ export function goEntries(pool: IpPool): GoEntry[] {
 
 /** Entries of Go's in those of the others that belong to the same network, for addresses that the pool has too; in no order. */
 export function foreignEntries(
-  pool: IpPool,
+  pool: Pick<IpPool, "name" | "range">,
   others: Iterable<IpPool>,
   entriesOf: (other: IpPool) => readonly GoEntry[] = goEntries,
 ): ForeignEntry[] {

@@ -24,6 +24,11 @@ export function formatKeys(keys: readonly string[]): string {
   return runs.join(",");
 }
 
+/** Each once, in the order of their numbers. They have to be keys as `keyOf` gives them. */
+export function sortedKeys(keys: Iterable<string>): string[] {
+  return [...new Set(keys)].toSorted((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+}
+
 /** The keys again. What is no run is a key of that text, which no address has. */
 export function parseKeys(text: string): Set<string> {
   const keys = new Set<string>();

@@ -11,6 +11,8 @@ export interface IpamCall {
   readonly range: string;
   /** Keys of `ipam` besides the range. */
   readonly over?: Json;
+  /** Keys of the CNI config besides `ipam`. */
+  readonly more?: Json;
   readonly sandbox: string;
   readonly podUid?: string;
   readonly pod?: string;
@@ -45,9 +47,9 @@ export class IpamSide {
   /** ADD or DEL of one sandbox: a process, as a runtime would start it. */
   async call(
     command: "ADD" | "DEL",
-    { range, over = {}, sandbox, node = "node-1", ...more }: IpamCall,
+    { range, over = {}, more = {}, sandbox, node = "node-1", ...rest }: IpamCall,
   ): Promise<CniOutcome> {
-    const { pod = sandbox, podUid = `uid-${sandbox}`, deadlineMs = 150_000, network = "lan" } = more;
+    const { pod = sandbox, podUid = `uid-${sandbox}`, deadlineMs = 150_000, network = "lan" } = rest;
     const own = this.name === "go" ? {} : { data_dir: join(this.folder, node) };
     const ipam = {
       type: "whereabouts",
@@ -60,7 +62,7 @@ export class IpamSide {
     return await callCni({
       executable: join(this.name === "go" ? peerTools("whereabouts").bin : polynicBin, "whereabouts"),
       command,
-      config: { cniVersion: "1.0.0", name: network, type: "macvlan", ipam },
+      config: { cniVersion: "1.0.0", name: network, type: "macvlan", ...more, ipam },
       containerId: sandbox,
       ifName: "net1",
       netns: "/proc/self/ns/net",

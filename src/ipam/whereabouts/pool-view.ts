@@ -1,14 +1,13 @@
 import { CniError, code } from "../../cni/error.ts";
 import type { Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
-import { type ClaimScope, claimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
+import { type ClaimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
 import type { Age } from "../../cluster/pools/port.ts";
 import { heldElsewhere } from "../../pool/held-elsewhere.ts";
 import type { IpPool } from "../../pool/objects.ts";
-import { type ClaimContext, isShared, namesOf, wantedScope } from "./claim-context.ts";
+import { type ClaimContext, isShared, namesOf } from "./claim-context.ts";
 import { makeOnce } from "./make-once.ts";
 import type { RangePlan } from "./range-plan.ts";
-import { addressOfName } from "./reservation-address.ts";
 import { freshMs, readSeen, type SeenPool, writeSeen } from "./seen-pool.ts";
 
 /** Reading a pool of so many entries costs more than asking whether it has changed. */
@@ -131,24 +130,13 @@ export class PoolView {
   async #existingPool(age: Age): Promise<IpPool> {
     const { pools, config } = this.context;
     const { pool, network } = this.range;
-    const make = async () => pools.createPool(pool, formatPrefix(network), claimScope(await this.#scopeOfNewPool()));
+    const make = async () => {
+      const { annotationsOfNewPool } = await import("./new-pool.ts");
+      return await pools.createPool(pool, formatPrefix(network), await annotationsOfNewPool(this.context, this.range));
+    };
     const found = await pools.getPool(pool, age);
     if (found !== undefined) return found;
     return pools.hasCheapNames ? await make() : await makeOnce(config.dataDir, pool, () => pools.getPool(pool), make);
-  }
-
-  /** Of a pool that somebody has deleted, and that is made anew, addresses may be claimed by the other name: then both are taken from now on. */
-  async #scopeOfNewPool(): Promise<ClaimScope> {
-    const wanted = wantedScope(this.context);
-    const { networkName } = this.context.config;
-    for (const name of await this.context.pools.reservationNames()) {
-      const isOther =
-        wanted === "network"
-          ? name.startsWith(`${this.range.pool}.`)
-          : addressOfName(name, networkName, this.range.network) !== undefined;
-      if (isOther) return "both";
-    }
-    return wanted;
   }
 
   /** A pool that somebody made by hand may count its keys from another address. */
