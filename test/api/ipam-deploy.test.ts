@@ -122,7 +122,10 @@ const may: readonly Right[] = [
   ["polynic-ipam", "patch", "ippools"],
   ["polynic-ipam", "update", "leases", "polynic-ipam"],
   ["polynic-ipam", "list", "pods", "", "default"],
+  ["polynic-ipam", "create", "nodeslicepools"],
+  ["polynic-ipam", "get", "pods", "", "default"],
   ["polynic-ipam", "list", "nodes", "", ""],
+  ["polynic-ipam", "watch", "nodes", "", ""],
   ["polynic-ipam", "create", "events", "", "default"],
 ];
 const mayNot: readonly Right[] = [
@@ -132,6 +135,10 @@ const mayNot: readonly Right[] = [
   ["polynic", "list", "nodes", "", ""],
   ["polynic", "create", "overlappingrangeipreservations", "", "default"],
   ["polynic", "update", "leases", "polynic-ipam"],
+  ["polynic-ipam", "delete", "ippools"],
+  ["polynic-ipam", "delete", "nodeslicepools"],
+  ["polynic-ipam", "watch", "pods", "", "default"],
+  ["polynic-ipam", "get", "nodes", "", ""],
   ["polynic-ipam", "patch", "pods", "", "default"],
   ["polynic-ipam", "delete", "pods", "", "default"],
   ["polynic-ipam", "patch", "ippools", "", "default"],
