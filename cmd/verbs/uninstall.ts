@@ -1,4 +1,5 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { serviceAccountFolder } from "../../src/kube/in-cluster.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { absolute } from "../absolute.ts";
 import { seconds } from "../option-values.ts";
@@ -9,6 +10,7 @@ interface Options {
   readonly cniDir: string;
   readonly wait: number;
   readonly detach: boolean;
+  readonly serviceAccount: string;
 }
 
 /** Runtimes watch the folder and read it again within milliseconds; on a node under load that takes longer. */
@@ -32,8 +34,10 @@ export const command: VerbModule["command"] = (terminal, finish) =>
     .option("--cni-dir <dir>", "where the dispatcher keeps its journal", "/var/lib/cni/multus")
     .option("--wait <seconds>", "how long to wait for pods that hold networks", seconds, 60)
     .option("--detach", "take the networks of running pods away", false)
+    .addOption(new Option("--service-account <dir>", "credentials of the pod").default(serviceAccountFolder).hideHelp())
     .addHelpText("after", help)
     .action(async (options: Options) => {
+      const { KUBERNETES_SERVICE_HOST = "", KUBERNETES_SERVICE_PORT = "" } = process.env;
       const { uninstall } = await import("../../src/install/uninstall.ts");
       await uninstall({
         executable: process.execPath,
@@ -44,6 +48,12 @@ export const command: VerbModule["command"] = (terminal, finish) =>
         settleMs,
         drainTimeoutMs: options.wait * 1000,
         detaches: options.detach,
+        credentials: {
+          account: options.serviceAccount,
+          host: KUBERNETES_SERVICE_HOST,
+          port: KUBERNETES_SERVICE_PORT,
+          skipsVerification: false,
+        },
         say: (line) => void terminal.error(`polynic: ${line}\n`),
       });
       finish(0);

@@ -18,6 +18,7 @@ import {
   installCredentials,
   installExecutable,
   type InstallOptions,
+  makeFolders,
   repairExecutable,
   waitForConf,
 } from "./install.ts";
@@ -57,6 +58,7 @@ const uninstallOptions = (): UninstallOptions => ({
   settleMs: 0,
   drainTimeoutMs: 0,
   detaches: false,
+  credentials: options().credentials,
   say: (line) => said.push(line),
 });
 
@@ -121,6 +123,16 @@ describe("the executable", () => {
     expect(read("bin", "macvlan")).toBe("theirs");
   });
 
+  test("needs a folder that can be made: the line says which, and what names it", () => {
+    folder.write("file", "");
+    expect(() => makeFolders(options({ binDir: path("file/bin") }))).toThrow(
+      expect.objectContaining({
+        code: "folder",
+        message: expect.stringMatching(/file\/bin can't be made.*--cni-bin-dir/),
+      }),
+    );
+  });
+
   test("comes back when its folder was emptied, but not in place of a newer one", async () => {
     await installExecutable(options());
     for (const name of readdirSync(path("bin"))) rmSync(path("bin", name));
@@ -183,6 +195,11 @@ describe("the config", () => {
     expect(read("net.d/00-multus.conf")).toBe(text);
     const wrong = folder.write("wrong.conf", bridge);
     await expect(installConf(options({ confFile: wrong }))).rejects.toMatchObject({ code: "config" });
+    await expect(installConf(options({ confFile: path("none") }))).rejects.toMatchObject({
+      code: "config",
+      message: expect.stringContaining(`${path("none")}: ENOENT`),
+    });
+    expect(read("net.d/00-multus.conf")).toBe(text);
   });
 });
 
@@ -246,6 +263,40 @@ describe("uninstall", () => {
     await uninstall(uninstallOptions());
     expect(names("net.d")).toEqual(["10-primary.conflist"]);
     expect(JSON.parse(read("net.d/10-primary.conflist"))).toEqual(bridge);
+  });
+
+  test("refuses a folder that is not there before anything is changed", async () => {
+    await installConf(options());
+    const before = names("net.d");
+    await expect(uninstall({ ...uninstallOptions(), binDir: path("nowhere") })).rejects.toMatchObject({
+      code: "folder",
+      message: expect.stringContaining(`open ${path("nowhere")}: no such file or directory; `),
+    });
+    expect(names("net.d")).toEqual(before);
+  });
+
+  test("goes on with credentials of its own, since those of the pod that installed end with it", async () => {
+    folder.write("account/token", "installer's");
+    folder.write("account/ca.crt", "CA");
+    await installExecutable(options());
+    await installConf(options());
+    await installCredentials(options());
+    folder.write("own/token", "own");
+    folder.write("own/ca.crt", "CA");
+    folder.write("cni/abc", "not a journal");
+    const credentials = { ...options().credentials, account: path("own") };
+    await expect(uninstall({ ...uninstallOptions(), credentials })).rejects.toMatchObject({ code: "busy" });
+    expect(read("net.d/multus.d/token")).toBe("own");
+    rmSync(path("cni/abc"));
+    await uninstall({ ...uninstallOptions(), credentials });
+    expect(names("net.d")).toEqual(["10-bridge.conflist"]);
+  });
+
+  test("makes no credentials where an install has made none", async () => {
+    folder.write("own/token", "own");
+    folder.write("own/ca.crt", "CA");
+    await uninstall({ ...uninstallOptions(), credentials: { ...options().credentials, account: path("own") } });
+    expect(names("net.d")).toEqual(["10-bridge.conflist"]);
   });
 
   test("says which pods still hold networks, with the runtime's own config in force already; called again it goes on", async () => {

@@ -142,9 +142,22 @@ export async function removeConf({ confDir, say }: InstallOptions): Promise<void
   }
 }
 
-/** Makes the folders that are ours to make: on a node without any CNI plugin yet they may be missing. */
+/**
+ * Makes the folders that are ours to make: on a node without any CNI plugin yet they may be missing. Throws `InstallError` "folder" where
+ * that can't be done.
+ */
 export function makeFolders({ binDir, confDir, plugins }: InstallOptions): void {
-  for (const folder of plugins.length > 0 ? [binDir, confDir] : [confDir]) mkdirSync(folder, { recursive: true });
+  for (const folder of plugins.length > 0 ? [binDir, confDir] : [confDir]) makeFolder(folder);
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const cure = "--cni-bin-dir and --cni-conf-dir name the container runtime's bin_dir and conf_dir";
+    throw new InstallError("folder", `${path} can't be made: ${reason}; ${cure}`, { cause });
+  }
 }
 
 function copyConf(options: InstallOptions): readonly string[] {
@@ -160,9 +173,14 @@ function readConfFile(path: string): string {
   try {
     const text = readFileSync(path, "utf8");
     if (namesDispatcher(parse(text).value)) return text;
-    throw new InstallError("config", `${path}: expected a config of type multus`);
+    throw new InstallError("config", `--multus-conf-file ${path}: expected a config of type multus`);
   } catch (cause) {
     if (cause instanceof InstallError) throw cause;
-    throw new InstallError("config", `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InstallError(
+      "config",
+      `--multus-conf-file ${path}: ${reason}; name a config of type multus, or "auto" to have one generated`,
+      { cause },
+    );
   }
 }

@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { dispatcherConfs, hiddenSuffix, restorePrimaries } from "./conf-file.ts";
-import { credentialsFolder, kubeconfigName, tokenName } from "./credentials.ts";
+import {
+  type CredentialOptions,
+  credentialsFolder,
+  hasAccount,
+  kubeconfigName,
+  tokenName,
+  writeCredentials,
+} from "./credentials.ts";
 import { isExecutableName } from "./executable.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { InstallError } from "./install-error.ts";
@@ -28,6 +35,8 @@ export interface UninstallOptions {
   readonly drainTimeoutMs: number;
   /** Takes the networks of running pods away as well. */
   readonly detaches: boolean;
+  /** Of the pod that uninstalls: those of the installing one ended with it, and giving back some addresses takes an API server. */
+  readonly credentials: CredentialOptions;
   readonly say: (line: string) => void;
 }
 
@@ -41,6 +50,8 @@ const pollMs = 200;
  */
 export async function uninstall(options: UninstallOptions): Promise<void> {
   const { binDir, confDir, say } = options;
+  await requireFolder(binDir);
+  await renewCredentials(options);
   const conf = await removeConf(options);
   await Bun.sleep(options.settleMs);
   do {
@@ -63,6 +74,22 @@ export async function uninstall(options: UninstallOptions): Promise<void> {
   rmSync(join(confDir, keptConfName), { force: true });
   removeState(options.cniDir);
   rmSync(options.stateDir, { recursive: true, force: true });
+}
+
+/** Before anything is changed: a wrong name must not leave half of polynic on the node. Throws `InstallError` "folder". */
+async function requireFolder(path: string): Promise<void> {
+  using _ = await lockFolder(path);
+}
+
+/**
+ * Puts this pod's own credentials in place of those that an install has left, and follows kubelet when it rotates the token. Where there are
+ * none, or this is no pod, nothing is written.
+ */
+async function renewCredentials({ confDir, credentials }: UninstallOptions): Promise<void> {
+  const folder = join(confDir, credentialsFolder);
+  if (!hasAccount(credentials) || !existsSync(join(folder, kubeconfigName))) return;
+  using _ = await lockFolder(confDir);
+  writeCredentials(folder, credentials);
 }
 
 /** What the config said while it was in force, for releasing; hidden from runtimes. */
@@ -131,6 +158,7 @@ async function drain(options: UninstallOptions, conf: string): Promise<void> {
   let said = -1;
   for (;;) {
     let failure = "";
+    await renewCredentials(options);
     for (const holder of holders(cniDir)) {
       if (holder.isRunning && !detaches) continue;
       const trouble = await releaseHolder({ executable, binDir, conf }, holder);

@@ -26,7 +26,7 @@ const dryRun = ["apply", "--server-side", "--force-conflicts", "--dry-run=server
 describe("the server takes", () => {
   test.each([
     "base/polynic.yaml",
-    "uninstall.yaml",
+    "uninstall/base/uninstall.yaml",
     "gke-multinet/multinet.yaml",
     "rbac.yaml",
     "rbac-claims.yaml",
@@ -65,7 +65,7 @@ interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: readonly string[];
-  readonly volumeMounts?: readonly object[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
   readonly resources?: { readonly requests?: object; readonly limits?: object };
   readonly securityContext?: {
     readonly privileged?: boolean;
@@ -90,7 +90,7 @@ function podSpec(file: string): PodSpec {
   return spec.template.spec;
 }
 
-describe.each(["base/polynic.yaml", "uninstall.yaml", "gke-multinet/multinet.yaml"])(
+describe.each(["base/polynic.yaml", "uninstall/base/uninstall.yaml", "gke-multinet/multinet.yaml"])(
   "the pods of deploy/%s",
   (name) => {
     const spec = podSpec(join(deploy, name));
@@ -169,11 +169,56 @@ describe("the agent that an overlay adds", () => {
   });
 });
 
-test("an overlay's folders are those of its mounts and those that the config names", () => {
-  const rendered = kubectl("kustomize", join(deploy, "overlays", "k3s"));
-  const file = cache().write("k3s.yaml", rendered);
-  const { containers, volumes } = podSpec(file);
-  const [bin, conf] = volumes.map(({ hostPath }) => hostPath?.path);
-  expect(containers[0]?.args).toContain(`--additional-bin-dir=${bin}`);
-  expect(containers[0]?.args).toContain(`--multus-kubeconfig-file-host=${conf}/multus.d/multus.kubeconfig`);
+/** The rows of docs/operations.md's table of systems: name, folder of plugins, folder of configs. */
+function documentedPaths(): [string, string, string][] {
+  const page = readFileSync(join(deploy, "..", "docs", "operations.md"), "utf8");
+  const rows = page.matchAll(/^\| [^|]+ \| `(\/[^`]+)` \| `(\/[^`]+)` \| overlay `([^`]+)`/gm);
+  return [...rows].map(([, bin = "", conf = "", name = ""]) => [name, bin, conf]);
+}
+
+describe("the folders of a system are those of docs/operations.md", () => {
+  const containerPaths = ["/host/opt/cni/bin", "/host/etc/cni/net.d"];
+  const usual = { bin: "/opt/cni/bin", conf: "/etc/cni/net.d" };
+
+  test("which has every overlay", () => {
+    expect(documentedPaths().map(([name]) => name)).toEqual(
+      expect.arrayContaining(overlays.filter((name) => name !== "agent")),
+    );
+  });
+
+  test.each(documentedPaths())("%s: in what is mounted, and in what the config names", (name, bin, conf) => {
+    const spec = podSpec(cache().write(`${name}.yaml`, kubectl("kustomize", join(deploy, "overlays", name))));
+    expect(foldersOf(spec, spec.initContainers[0]?.volumeMounts)).toMatchObject({
+      [containerPaths[0] ?? ""]: bin,
+      [containerPaths[1] ?? ""]: conf,
+    });
+    const args = spec.containers[0]?.args ?? [];
+    expect(args.filter((arg) => arg.startsWith("--additional-bin-dir="))).toEqual(
+      bin === usual.bin ? [] : [`--additional-bin-dir=${bin}`],
+    );
+    expect(args.filter((arg) => arg.startsWith("--multus-kubeconfig-file-host="))).toEqual(
+      conf === usual.conf ? [] : [`--multus-kubeconfig-file-host=${conf}/multus.d/multus.kubeconfig`],
+    );
+  });
+
+  test.each(documentedPaths())("%s: in what takes polynic off, under the node's own names", (name, bin, conf) => {
+    const isUsual = bin === usual.bin && conf === usual.conf;
+    const folder = join(deploy, "uninstall", isUsual ? "base" : name);
+    expect(kubectl(...dryRun, "-k", folder)).toContain("daemonset.apps/polynic-uninstall");
+    const spec = podSpec(cache().write(`no-${name}.yaml`, kubectl("kustomize", folder)));
+    const { args, volumeMounts } = spec.initContainers[0] ?? {};
+    expect(foldersOf(spec, volumeMounts)).toEqual({
+      [bin]: bin,
+      [conf]: conf,
+      "/var/lib/cni": "/var/lib/cni",
+      "/run/netns": "/run/netns",
+    });
+    expect(args).toEqual(["uninstall", "--wait=86400", `--cni-bin-dir=${bin}`, `--cni-conf-dir=${conf}`]);
+  });
 });
+
+/** Which folder of the node stands where in a container. */
+function foldersOf({ volumes }: PodSpec, mounts: Container["volumeMounts"] = []): Record<string, string | undefined> {
+  const paths = new Map(volumes.map(({ name, hostPath }) => [name, hostPath?.path]));
+  return Object.fromEntries(mounts.map(({ name, mountPath }) => [mountPath, paths.get(name)]));
+}

@@ -129,8 +129,10 @@ export class KubeNode implements AsyncDisposable {
     const bin = this.cri.path("bin");
     const folders = { "/opt/cni/bin": bin, "/home/kubernetes/bin": bin, "/etc/cni/net.d": this.cri.path("net.d") };
     let text = JSON.stringify({ ...template.spec, nodeName });
+    // As an overlay has it: the node's folders, and where a container has them under the node's own names.
     for (const [path, folder] of Object.entries(folders))
-      text = text.replaceAll(`"path":"${path}"`, `"path":"${folder}"`);
+      for (const before of ['"path":"', '"mountPath":"', "-dir="])
+        text = text.replaceAll(`${before}${path}"`, `${before}${folder}"`);
     const spec = JSON.parse(text) as { containers: { args: string[] }[] };
     spec.containers[0]?.args.push(...args);
     const metadata = { name, namespace: "kube-system" };

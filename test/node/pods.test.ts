@@ -9,7 +9,7 @@ import { useKubeNode } from "./use-node.ts";
 
 const deploy = join(import.meta.dirname, "..", "..", "deploy");
 const manifest = join(deploy, "base", "polynic.yaml");
-const uninstallManifest = join(deploy, "uninstall.yaml");
+const uninstallManifest = join(deploy, "uninstall", "base", "uninstall.yaml");
 const node = useKubeNode();
 
 const lan = { cniVersion: "1.0.0", type: "bridge", bridge: "br-lan" };
@@ -26,6 +26,7 @@ function network(name: string, config: object): KubeJson {
 beforeAll(async () => {
   const ipam = { type: "host-local", ranges: [[{ subnet: "10.78.0.0/16" }]] };
   await node().admin.create(network("lan", { ...lan, ipam }));
+  await node().admin.create(network("claimed", { ...lan, ipam: { type: "whereabouts", range: "10.79.0.0/16" } }));
 });
 
 test("the DaemonSet's pod puts executable, config and credentials into place, without any capability", async () => {
@@ -145,7 +146,7 @@ test("kubelet swaps the folder of credentials for a new CA: the kubeconfig follo
 
 test("taken off by its manifest: running pods keep their networks, new ones do without, and at the end there is no trace", async () => {
   const here = node();
-  await here.createPod("staying", "lan");
+  await here.createPod("staying", "lan,claimed");
   await here.ready("staying");
   await here.deletePod("polynic-2", "kube-system");
   await here.runDaemonSet(uninstallManifest, "polynic-uninstall", []);
@@ -156,6 +157,9 @@ test("taken off by its manifest: running pods keep their networks, new ones do w
   expect(existsSync(here.cri.path("bin/multus"))).toBe(true);
   await here.deletePod("staying");
   await here.ready("polynic-uninstall", "kube-system");
+  // The token of the pod that installed is no token any more: the address went back with that of the pod that uninstalls.
+  const path = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
+  expect(((await here.admin.send("GET", path)) as unknown as { items: unknown[] }).items).toEqual([]);
   expect(readdirSync(here.cri.path("net.d"))).toEqual(["10-primary.conflist"]);
   expect(readdirSync(here.cri.path("bin")).sort()).toEqual(primaryPlugins);
   expect(existsSync("/var/lib/cni/multus")).toBe(false);
