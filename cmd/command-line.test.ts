@@ -17,11 +17,32 @@ test.each([
   [["versoin"], "unknown command 'versoin' (Did you mean version?)"],
   [["help", "bogus"], "unknown command 'bogus'"],
   [["version", "--bogus"], "unknown option '--bogus'"],
-  [["version", "more"], "too many arguments for 'version'"],
   [["--bogus"], "unknown option '--bogus'"],
   [["ipam"], "ipam: name one of its commands: show, who, check, release, hand-over"],
   [["controller"], "controller: name one of its commands: ipam"],
   [["ipam", "chekc"], "unknown command 'chekc' (Did you mean check?)"],
+  [
+    ["version", "more"],
+    "too many arguments for 'version'. Expected 0 arguments but got 1: more; polynic version --help",
+  ],
+  [["install", "--operation", "move"], "option '--operation <what>' argument 'move' is invalid: Allowed choices are"],
+  [["install", "--timeout", "soon"], "option '--timeout <seconds>' argument 'soon' is invalid: expected a number"],
+  [["install", "--watch=maybe"], "option '--watch [bool]' argument 'maybe' is invalid: expected true or false"],
+  [["install", "--cni-version", "1.9"], "option '--cni-version <version>' argument '1.9' is invalid: expected one of"],
+  [
+    ["install", "--multus-log-level", "loud"],
+    "option '--multus-log-level <level>' argument 'loud' is invalid: expected",
+  ],
+  [["install", "--plugins", "bogus"], "--plugins: bogus is not built in; there are bridge, "],
+  [["uninstall", "--wait", "long"], "option '--wait <seconds>' argument 'long' is invalid: expected a number"],
+  [["check", "multi"], "check NETWORK needs the path of a network namespace too"],
+  [["check", "-o", "xml"], "option '-o, --output <format>' argument 'xml' is invalid: Allowed choices are"],
+  [
+    ["play", "-f", "x", "--pod-cidr", "10.0.0.0"],
+    "option '--pod-cidr <cidr>' argument '10.0.0.0' is invalid: expected",
+  ],
+  [["plan", "-f", "x", "--pod-cidr", "any"], "option '--pod-cidr <cidr>' argument 'any' is invalid: expected"],
+  [["agent", "--workers", "many"], "--workers many: expected a number"],
 ])("%j is bad input: one line and exit code 2", async (args, want) => {
   const { exitCode, out, error } = await capture(...args);
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: "" });

@@ -64,7 +64,7 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     else if (args.length === 1) requireVerbOf(program, args[0]!);
     if (args.length > 0) await program.parseAsync([...args], { from: "user" });
   } catch (error) {
-    exitCode = await report(error, terminal);
+    exitCode = await report(error, args, terminal);
   }
   try {
     await Promise.all(output);
@@ -124,16 +124,21 @@ function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
-async function report(error: unknown, terminal: Terminal): Promise<number> {
+async function report(error: unknown, args: readonly string[], terminal: Terminal): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    await sayProblem(
-      terminal,
-      `${explain(error)
-        .replace(/^error: /, "")
-        .replace("; (Did", " (Did")}; polynic --help shows how`,
-    );
+    const verb = args[0] !== undefined && args[0] in verbs ? ` ${args[0]}` : "";
+    await sayProblem(terminal, `${problemOf(error)}; polynic${verb} --help shows how`);
     return exitUsage;
   }
   return reportFailure(error, terminal);
+}
+
+/** Commander's own words as one sentence without an end. */
+function problemOf(error: CommanderError): string {
+  return explain(error)
+    .replace(/^error: /, "")
+    .replace("; (Did", " (Did")
+    .replace(" is invalid. ", " is invalid: ")
+    .replace(/\.$/, "");
 }

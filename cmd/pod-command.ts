@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { defaultPodCidr } from "../src/play/default-conf.ts";
+import { cidr } from "./option-values.ts";
 import { collect, outputOption, type OutputFormat } from "./output.ts";
 
 /** What the options of `podCommand` say. */
@@ -25,6 +26,6 @@ export function podCommand(verb: string): Command {
       "look pods and networks up in a cluster; otherwise what the config, $KUBECONFIG or ~/.kube/config says",
       "",
     )
-    .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
+    .option("--pod-cidr <cidr>", "addresses of the built-in default network", cidr, defaultPodCidr)
     .addOption(outputOption());
 }

@@ -6,7 +6,7 @@ import { pluginNames } from "../builtins.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { absolute } from "../absolute.ts";
 import { untilTold } from "../daemon.ts";
-import { flag, seconds } from "../option-values.ts";
+import { cniVersion, flag, logLevel, seconds } from "../option-values.ts";
 import type { Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
 import { version } from "../version.ts";
@@ -102,7 +102,7 @@ function addMultusFlags(command: Command): Command {
   return command
     .option("--cni-bin-dir <dir>", "folder of CNI plugins", defaultBinDir)
     .option("--cni-conf-dir <dir>", "folder of CNI configs", defaultConfDir)
-    .option("--cni-version <version>", "of the config that is generated (default: the primary's)", "")
+    .option("--cni-version <version>", "of the config that is generated (default: the primary's)", cniVersion, "")
     .option("--multus-conf-file <file>", "a ready config to put into place; auto generates it", "auto")
     .option("--multus-bin-file <file>", "accepted: this executable installs itself")
     .option("--multus-cni-conf-dir <dir>", "where networks are looked up by name (the config's confDir)", "")
@@ -113,7 +113,7 @@ function addMultusFlags(command: Command): Command {
     .option("--global-namespaces <names>", "namespaces whose networks every pod may use all the same", "")
     .option("--multus-autoconfig-dir <dir>", "where the primary is looked for (default: --cni-conf-dir)", "")
     .option("--multus-log-to-stderr [bool]", "the dispatcher also logs to standard error", flag, true)
-    .option("--multus-log-level <level>", "debug, verbose, error or panic", "")
+    .option("--multus-log-level <level>", "debug, verbose, error or panic", logLevel, "")
     .option("--multus-log-file <file>", "the dispatcher's log", "")
     .option("--override-network-name [bool]", "the network keeps the primary's name", flag, false)
     .option("--cleanup-config-on-exit [bool]", "with --watch: take the config away at the end", flag, false)

@@ -8,6 +8,7 @@ import type { PlayReport } from "../../src/play/report.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { collect, formatValue, outputOption, type OutputFormat } from "../output.ts";
 import { absolute } from "../absolute.ts";
+import { cidr } from "../option-values.ts";
 import { type Column, formatTable } from "../table.ts";
 import type { Colours, Terminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
@@ -47,7 +48,7 @@ export const command: VerbModule["command"] = (terminal, finish) =>
     .option("--root <dir>", "folder for what is kept between calls", defaultRoot)
     .option("--node <netns>", "network namespace that stands for the node (a path, or a name under /run/netns)", "")
     .option("--conf <file>", "CNI configuration in place of the built-in default network", "")
-    .option("--pod-cidr <cidr>", "addresses of the built-in default network", defaultPodCidr)
+    .option("--pod-cidr <cidr>", "addresses of the built-in default network", cidr, defaultPodCidr)
     .option("--dry-run", "print the plan and change nothing", false)
     .addOption(outputOption())
     .addHelpText("after", examples)
