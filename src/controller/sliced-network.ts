@@ -4,33 +4,31 @@ import { parseConfigText, parseNetConf } from "../cni/net-conf.ts";
 import { readNetwork } from "../cni/network-list.ts";
 import type { NetworkAttachmentDefinition } from "../cluster/port.ts";
 import { compile, ownOptions } from "../ipam/whereabouts/config.ts";
-import { formatPrefix, type Prefix } from "../ip/prefix.ts";
+import { equalPrefix, type Prefix } from "../ip/prefix.ts";
 import { getField } from "../json/struct.ts";
 import { JsonError } from "../json/error.ts";
 import { isJsonObject } from "../json/value.ts";
 import { isPoolName, poolName } from "../pool/names.ts";
-import { sizeOf, type Spans, spansWithin } from "../pool/spans.ts";
-import type { SliceAllocation } from "./slice-plan.ts";
+import { formatLayout, type SliceAllocation, type SliceLayout } from "./free-slices.ts";
 
-/** A network whose range is divided among nodes (`node_slice_size`). */
+/** A network whose ranges are divided among nodes (`node_slice_size`). */
 export interface SlicedNetwork {
   /** Of the NodeSlicePool: `network_name`, or else the network's own. */
   readonly name: string;
   /** `network_name`; "" for none. */
   readonly networkName: string;
-  readonly range: Prefix;
-  readonly sliceBits: number;
-  readonly spans: Spans;
+  /** `node_slice_size` as it is written: Go's controller divides anew what differs from it by one character. */
+  readonly sliceSize: string;
+  /** The first is the one that Go divides too. */
+  readonly layouts: readonly [SliceLayout, ...SliceLayout[]];
   /** namespace/name of the object that says so. */
   readonly source: string;
 }
 
-/** More held addresses than any slice is asked for. */
-const most = 2n ** 40n;
-
 /**
- * The sliced networks among network definitions, by the name of their NodeSlicePool. Of two that would share one and differ the first in the
- * order of sources counts; what can't be read, and the conflict, goes to `tell`. Definitions of other plugins are passed over.
+ * The sliced networks among network definitions, by the name of their NodeSlicePool. Definitions that share one have the same first range, and each may
+ * add further ones; of two that differ in how a range is divided the first in the order of sources counts. What can't be read, and the conflict, goes to
+ * `tell`. Definitions of other plugins are passed over.
  */
 export function slicedNetworks(
   definitions: readonly NetworkAttachmentDefinition[],
@@ -40,21 +38,10 @@ export function slicedNetworks(
   for (const definition of definitions.toSorted((a, b) => (sourceOf(a) < sourceOf(b) ? -1 : 1))) {
     for (const network of networksOf(definition, tell)) {
       const first = found.get(network.name);
-      if (first === undefined) found.set(network.name, network);
-      else if (layoutOf(first) !== layoutOf(network))
-        tell(
-          `${network.source}: network ${network.name} is ${layoutOf(network)}, and ${layoutOf(first)} in ${first.source}, which counts: ` +
-            `give one of them a "network_name" of its own`,
-        );
+      found.set(network.name, first === undefined ? network : joined(first, network, tell));
     }
   }
   return [...found.values()];
-}
-
-/** How many addresses of a slice pods may have. */
-export function usableIn({ spans }: SlicedNetwork, slice: Prefix): number {
-  const size = sizeOf(spansWithin(spans, slice));
-  return Number(size > most ? most : size);
 }
 
 /** The IPPool of a node's slice, as whereabouts names it; a former node's is still that of its name. */
@@ -75,14 +62,17 @@ function networksOf(definition: NetworkAttachmentDefinition, tell: (problem: str
       if (!isJsonObject(ipam) || getField(ipam, "type") !== "whereabouts") return [];
       const own = { ...config, name: list.name, cniVersion: list.cniVersion };
       const { conf } = parseNetConf(own, "DEL");
-      const { sliceBits, ranges, networkName } = compile(conf, ownOptions(conf), noArgs);
-      const [first, ...more] = ranges;
-      if (sliceBits === undefined || first === undefined) return [];
-      if (more.length > 0)
-        tell(`${source}: only the first range, ${formatPrefix(first.network)}, is divided into slices`);
+      const options = ownOptions(conf);
+      const { ranges, networkName } = compile(conf, options, noArgs);
+      const [first, ...more] = ranges.flatMap(({ network: range, sliceBits, spans, isL3 }) =>
+        sliceBits === undefined ? [] : { range, sliceBits, spans, isL3 },
+      );
+      if (first === undefined) return [];
+      const size = options.node_slice_size ?? "";
+      const sliceSize = typeof size === "string" ? size : `/${size}`;
       const poolsName = networkName || conf.name;
       if (isPoolName(poolsName))
-        return [{ name: poolsName, networkName, range: first.network, sliceBits, spans: first.spans, source }];
+        return [{ name: poolsName, networkName, sliceSize, layouts: [first, ...withoutTwins(first, more)], source }];
       tell(
         `${source}: ${JSON.stringify(poolsName)} can't be the name of a NodeSlicePool; set "network_name" in lower case`,
       );
@@ -95,8 +85,33 @@ function networksOf(definition: NetworkAttachmentDefinition, tell: (problem: str
   }
 }
 
-function layoutOf({ range, sliceBits }: SlicedNetwork): string {
-  return `${formatPrefix(range)} in slices of /${sliceBits}`;
+/** A pod may have two addresses of one range, which is divided once. */
+function withoutTwins(first: SliceLayout, more: readonly SliceLayout[]): SliceLayout[] {
+  const found: SliceLayout[] = [];
+  for (const layout of more)
+    if (![first, ...found].some(({ range }) => equalPrefix(range, layout.range))) found.push(layout);
+  return found;
+}
+
+/** With the further ranges of another definition, provided that both divide the first one alike. */
+function joined(network: SlicedNetwork, other: SlicedNetwork, tell: (problem: string) => void): SlicedNetwork {
+  const differs = (layout: SliceLayout, known: SliceLayout): void =>
+    tell(
+      `${other.source}: network ${other.name} is ${formatLayout(layout)}, and ${formatLayout(known)} in ${network.source}, which counts: ` +
+        `give one of them a "network_name" of its own`,
+    );
+  const [first] = network.layouts;
+  if (formatLayout(other.layouts[0]) !== formatLayout(first)) {
+    differs(other.layouts[0], first);
+    return network;
+  }
+  const layouts: [SliceLayout, ...SliceLayout[]] = [...network.layouts];
+  for (const layout of other.layouts) {
+    const known = layouts.find(({ range }) => equalPrefix(range, layout.range));
+    if (known === undefined) layouts.push(layout);
+    else if (known.sliceBits !== layout.sliceBits) differs(layout, known);
+  }
+  return { ...network, layouts };
 }
 
 function sourceOf({ namespace, name }: NetworkAttachmentDefinition): string {

@@ -15,11 +15,12 @@ import {
   nodeSlicePoolSchema,
   poolApiVersion,
 } from "../pool/objects.ts";
+import { isSliceOf, type SliceAllocation } from "./free-slices.ts";
 import { type NodeFacts, nodeFactsOf, nodeFactsSchema } from "./facts.ts";
 import { Mirror } from "./mirror.ts";
 import { PoolSchedule } from "./pool-schedule.ts";
-import { planSlices, type SliceAllocation } from "./slice-plan.ts";
-import { type SlicedNetwork, slicedNetworks, slicePoolName, usableIn } from "./sliced-network.ts";
+import { planSlices } from "./slice-plan.ts";
+import { type SlicedNetwork, slicedNetworks, slicePoolName } from "./sliced-network.ts";
 
 export interface SlicerOptions {
   /** Of the pools. */
@@ -103,11 +104,9 @@ export class Slicer {
       try {
         isDone = (await this.#divide(network)) && isDone;
       } catch (error) {
-        if (error instanceof RangeError) this.#tell(`${network.source}: ${error.message}`);
-        else if (error instanceof KubeError) {
-          this.#options.log.error(`slices of ${network.name}: ${error.message}`);
-          isDone &&= !isUnavailable(error);
-        } else throw error;
+        if (!(error instanceof KubeError)) throw error;
+        this.#options.log.error(`slices of ${network.name}: ${error.message}`);
+        isDone &&= !isUnavailable(error);
       }
     }
     return isDone;
@@ -122,17 +121,16 @@ export class Slicer {
       vacatedMs: noted(current, vacatedAnnotation, vacatedSchema),
       nowMs: Date.now(),
     };
-    const layout = { ...network, usable: usableOf(network) };
-    const plan = planSlices(layout, [...this.#nodes.values()], before);
-    for (const name of plan.without)
-      this.#tell(`${network.source}: no slice of ${formatPrefix(network.range)} is left for node ${name}`);
-    const taken = plan.allocations.filter(({ nodeName }) => nodeName !== "").length;
+    const { layouts } = network;
+    const plan = planSlices(layouts, [...this.#nodes.values()], before);
+    for (const { node, range } of plan.without)
+      this.#tell(`${network.source}: no slice of ${formatPrefix(range)} is left for node ${node}`);
     const annotations = {
       [ownersAnnotation]: JSON.stringify(plan.owners),
       [vacatedAnnotation]: JSON.stringify(plan.vacatedMs),
-      [usedAnnotation]: `${taken} of ${plan.allocations.length}`,
+      [usedAnnotation]: useOf(network, plan.allocations),
     };
-    const spec = { range: formatPrefix(network.range), sliceSize: `/${network.sliceBits}` };
+    const spec = { range: formatPrefix(layouts[0].range), sliceSize: network.sliceSize };
     const wanted = { annotations, spec, status: { allocations: plan.allocations } };
     if (current !== undefined && isSame(current, wanted)) return Object.keys(plan.vacatedMs).length === 0;
     return (await this.#write(network.name, current, wanted)) && Object.keys(plan.vacatedMs).length === 0;
@@ -189,8 +187,17 @@ interface Wanted {
   readonly status: { readonly allocations: readonly SliceAllocation[] };
 }
 
-function usableOf(network: SlicedNetwork) {
-  return (slice: Parameters<typeof usableIn>[1]): number => usableIn(network, slice);
+/** "3 of 4 taken", and of each further range, whose free slices are not listed: "3 of fd00::/64". */
+function useOf({ layouts: [, ...further] }: SlicedNetwork, allocations: readonly SliceAllocation[]): string {
+  let rest = allocations;
+  const uses: string[] = [];
+  for (const layout of further) {
+    const others = rest.filter((allocation) => !isSliceOf(layout, allocation));
+    uses.push(`${rest.length - others.length} of ${formatPrefix(layout.range)}`);
+    rest = others;
+  }
+  const taken = rest.filter(({ nodeName }) => nodeName !== "").length;
+  return [`${taken} of ${rest.length}`, ...uses].join(", ");
 }
 
 /** What was written down in an annotation; nothing in what Go's controller has made. */
@@ -199,13 +206,11 @@ function noted<T>(pool: NodeSlicePool | undefined, name: string, schema: Schema<
   return annotation === undefined ? {} : decode(schema, JSON.parse(annotation));
 }
 
-/** Go writes the size as the config has it: "26" is "/26". */
 function isSame({ annotations, range, sliceSize, slices }: NodeSlicePool, wanted: Wanted): boolean {
-  const size = sliceSize.startsWith("/") ? sliceSize : `/${sliceSize}`;
   return (
     Object.entries(wanted.annotations).every(([key, value]) => annotations[key] === value) &&
     range === wanted.spec.range &&
-    size === wanted.spec.sliceSize &&
+    sliceSize === wanted.spec.sliceSize &&
     Bun.deepEquals(slices, [...wanted.status.allocations])
   );
 }

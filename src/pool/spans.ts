@@ -12,6 +12,8 @@ export interface SpanRules {
   readonly exclude: readonly IpRange[];
   /** The network's first and last address too, and networks of one or two addresses (`enable_l3`). */
   readonly isL3: boolean;
+  /** Addresses are given out of slices of the network, whose own first addresses their keys are counted from. */
+  readonly isSliced?: boolean;
 }
 
 /** The addresses that may be given out, in order and without overlap; none when nothing is left. */
@@ -31,13 +33,13 @@ export function spansOf(rules: SpanRules): Spans {
 }
 
 /** The first and the last address before exclusions; undefined for a network too small to have any. */
-export function boundsOf({ network, start, end, isL3 }: SpanRules): IpRange | undefined {
+export function boundsOf({ network, start, end, isL3, isSliced = false }: SpanRules): IpRange | undefined {
   const { family } = network.ip;
   const margin = isL3 ? 0n : 1n;
   const base = networkOf(network).ip.value;
   let first = base + margin;
   let last = lastIp(network).value - margin;
-  if (last - base > largestKey) last = base + largestKey;
+  if (!isSliced && last - base > largestKey) last = base + largestKey;
   if (last < first) return undefined;
   if (start !== undefined && isWithin({ family, value: first }, { family, value: last }, start)) first = start.value;
   if (end !== undefined && isWithin({ family, value: first }, { family, value: last }, end)) last = end.value;
@@ -68,6 +70,22 @@ export function spansWithin(spans: Spans, network: Prefix): Spans {
     const to = last.value > high ? high : last.value;
     if (first.family === family && from <= to)
       found.push({ first: { family, value: from }, last: { family, value: to } });
+  }
+  return found;
+}
+
+/**
+ * What a node may give out of its slice of a range with these spans: of the slice's own first and last address neither, as in whereabouts, unless
+ * `isL3`.
+ */
+export function spansOfSlice(spans: Spans, slice: Prefix, isL3: boolean): Spans {
+  const hosts = boundsOf({ network: slice, exclude: [], isL3 });
+  const found: IpRange[] = [];
+  if (hosts === undefined) return found;
+  for (const { first, last } of spansWithin(spans, slice)) {
+    const from = first.value < hosts.first.value ? hosts.first : first;
+    const to = last.value > hosts.last.value ? hosts.last : last;
+    if (from.value <= to.value) found.push({ first: from, last: to });
   }
   return found;
 }

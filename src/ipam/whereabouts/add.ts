@@ -14,6 +14,7 @@ import { isStillHeld } from "./held.ts";
 import { Journal } from "./journal.ts";
 import { nodeName } from "./node-name.ts";
 import { type ParsedConfig, settle, withLog } from "./parse.ts";
+import type { OwnSlices } from "./own-slices.ts";
 import type { RangePlan } from "./range-plan.ts";
 import { releaseAll } from "./release.ts";
 import { openStore } from "./store.ts";
@@ -50,14 +51,15 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
     owner: crypto.randomUUID(),
     log: call.log,
   };
+  const slices = config.isSliced ? await slicesFor(context) : undefined;
   const claim = async () => {
-    for (const ip of config.heldStatics) await claimStatic(context, ip);
-    return await claimRanges(context);
+    for (const ip of config.heldStatics) await claimStatic(context, slices, ip);
+    return await claimRanges(context, slices);
   };
   const identity = `${podref}/${call.containerId}/${call.ifName}`;
   const ips = config.takesLease ? await pools.underLease(identity, call.log, claim) : await claim();
   journal.complete();
-  if (config.sliceBits !== undefined && !config.isOverlapChecked) await indexOwn(call, config.dataDir);
+  if (config.isSliced && !config.isOverlapChecked) await indexOwn(call, config.dataDir);
   return resultOf(config, ips);
 }
 
@@ -102,36 +104,45 @@ async function stillHeld(
 }
 
 /** A static address that a range could give to somebody else is claimed too. */
-async function claimStatic(context: ClaimContext, ip: Ip): Promise<void> {
+async function claimStatic(context: ClaimContext, slices: OwnSlices | undefined, ip: Ip): Promise<void> {
   const range = context.config.ranges.find(({ spans }) => spansContain(spans, ip));
   if (range === undefined) return;
-  const claimer = await claimerOf(context, range, context.config.ranges.indexOf(range), -1);
+  const claimer = await claimerOf(context, slices, range, -1);
   await claimer.claimExactly(ip);
 }
 
-/** Slices divide the first range only, as in whereabouts. `index` is what the journal is to say. */
+/** What this node has of the ranges that are divided. */
+async function slicesFor(context: ClaimContext): Promise<OwnSlices> {
+  const { config, network } = context;
+  const [{ OwnSlices: Slices }, { SliceFolder }] = await Promise.all([
+    import("./own-slices.ts"),
+    import("./slice-folder.ts"),
+  ]);
+  return new Slices(context, new SliceFolder(config.dataDir, config.networkName || network));
+}
+
+/** `index` is what the journal is to say. */
 async function claimerOf(
   context: ClaimContext,
+  slices: OwnSlices | undefined,
   range: RangePlan,
-  place: number,
-  index = place,
+  index: number,
 ): Promise<Pick<RangeClaimer, "claimAny" | "claimExactly">> {
-  const { config } = context;
   // Two ranges may share addresses: what one of them has made must not look like the other's own.
   const own = { ...context, owner: `${context.owner}-${index}` };
-  if (config.sliceBits === undefined || place !== 0) return new RangeClaimer(own, range, index);
+  if (slices === undefined || range.sliceBits === undefined) return new RangeClaimer(own, range, index);
   const { SliceClaimer } = await import("./slice-claimer.ts");
-  return new SliceClaimer(own, range, index, config.networkName || context.network);
+  return new SliceClaimer(own, range, index, slices);
 }
 
 /** All ranges at once, and all to the end, so that nothing is still being claimed when the failure of one is taken back. */
-async function claimRanges(context: ClaimContext): Promise<ResultIp[]> {
+async function claimRanges(context: ClaimContext, slices: OwnSlices | undefined): Promise<ResultIp[]> {
   const { ranges } = context.config;
   const open = [...context.config.required];
   const claims: Promise<Ip>[] = [];
   for (let index = 0; index < ranges.length; index++) {
     const range = ranges[index]!;
-    const claimer = await claimerOf(context, range, index);
+    const claimer = await claimerOf(context, slices, range, index);
     const wanted = open.findIndex((ip) => spansContain(range.spans, ip));
     const [ip] = wanted < 0 ? [] : open.splice(wanted, 1);
     claims.push(ip === undefined ? claimer.claimAny() : claimer.claimExactly(ip));

@@ -337,15 +337,20 @@ test("options that hold unless a config says otherwise", () => {
     coexists: true,
     takesLease: false,
     releaseDelayMs: 0,
-    sliceBits: undefined,
+    isSliced: false,
     networkName: "",
     dataDir: "/var/lib/cni/polynic/whereabouts",
   });
-  expect(configOf({ node_slice_size: "/26" }).sliceBits).toBe(26);
   expect(
-    configOf({ node_slice_size: 26, coexist: false, coexist_lock: "lease", release_delay_seconds: 2 }),
+    configOf({
+      range: "10.0.0.0/24",
+      node_slice_size: 26,
+      coexist: false,
+      coexist_lock: "lease",
+      release_delay_seconds: 2,
+    }),
   ).toMatchObject({
-    sliceBits: 26,
+    isSliced: true,
     coexists: false,
     takesLease: true,
     releaseDelayMs: 2000,

@@ -39,8 +39,8 @@ export interface WhereaboutsConfig {
   /** Every claim is also made under whereabouts' own Lease. */
   readonly takesLease: boolean;
   readonly releaseDelayMs: number;
-  /** Prefix length of the nodes' slices; undefined when all nodes share the ranges. */
-  readonly sliceBits: number | undefined;
+  /** Ranges are divided among the nodes (`node_slice_size`); each range says whether it is. */
+  readonly isSliced: boolean;
   readonly kubeconfig: string;
   /** The directory that the pools are in, in place of an API server; "" for none. */
   readonly manifests: string;
@@ -138,7 +138,7 @@ export function compile(
     coexists: options.coexist ?? true,
     takesLease: lockOption(options.coexist_lock ?? ""),
     releaseDelayMs: (options.release_delay_seconds ?? 0) * 1000,
-    sliceBits: sliceOption(options.node_slice_size ?? ""),
+    isSliced: ranges.some(({ sliceBits }) => sliceBits !== undefined),
     kubeconfig: options.kubernetes?.kubeconfig ?? "",
     manifests: options.manifests ?? "",
     dataDir: options.data_dir || defaultDataDir,
@@ -187,13 +187,17 @@ function plannedRanges(
     networkName: options.network_name ?? "",
     isL3: options.enable_l3 ?? false,
     without,
+    sliceSize: options.node_slice_size,
     warn: (line: string) => void warnings.push(line),
   };
   const ranges: RangePlan[] = [];
-  if ((options.range ?? "") !== "") ranges.push(planRange(ownRange(options), "$.ipam", false, context));
-  (options.ipRanges ?? []).forEach((each, index) =>
-    ranges.push(planRange(each, `$.ipam.ipRanges[${index}]`, true, context)),
-  );
+  if ((options.range ?? "") !== "") {
+    ranges.push(planRange(ownRange(options), { path: "$.ipam", isStrict: false, isFirst: true }, context));
+  }
+  (options.ipRanges ?? []).forEach((each, index) => {
+    const place = { path: `$.ipam.ipRanges[${index}]`, isStrict: true, isFirst: ranges.length === 0 };
+    ranges.push(planRange(each, place, context));
+  });
   const given = gateway !== undefined && ranges.some(({ spans }) => spansContain(spans, gateway));
   if (given) {
     const cure = `"exclude_gateway": true keeps it`;
@@ -284,16 +288,5 @@ function lockOption(value: string): boolean {
   throw new CniError(
     code.invalidConfig,
     `$.ipam.coexist_lock: expected "lease" or "none", found ${JSON.stringify(value)}`,
-  );
-}
-
-/** "/26", "26" or 26. */
-function sliceOption(value: string | number): number | undefined {
-  if (value === "" || value === 0) return undefined;
-  const digits = /^\/?(\d{1,3})$/.exec(String(value))?.[1];
-  if (digits !== undefined && Number(digits) <= 128) return Number(digits);
-  throw new CniError(
-    code.invalidConfig,
-    `$.ipam.node_slice_size: expected a prefix length such as "/26", found ${JSON.stringify(value)}`,
   );
 }

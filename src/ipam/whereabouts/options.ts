@@ -24,6 +24,8 @@ const rangeSchema = struct({
   range_end: word(),
   exclude: optional(stringList()),
   enable_l3: truth(),
+  // Ours alone.
+  node_slice_size: optional(either(integer(), text())),
 });
 
 const optionsSchema = struct({

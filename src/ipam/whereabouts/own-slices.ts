@@ -1,11 +1,12 @@
 import { CniError, code } from "../../cni/error.ts";
 import { formatIp } from "../../ip/address.ts";
-import { formatPrefix, type Prefix, parsePrefix } from "../../ip/prefix.ts";
+import { containsIp, formatPrefix, overlaps, type Prefix, parsePrefix } from "../../ip/prefix.ts";
 import { allocationOf, isIndexId, isSliceId } from "../../pool/claim.ts";
 import { addressOfKey } from "../../pool/key.ts";
 import { poolName } from "../../pool/names.ts";
 import type { NodeSlicePool } from "../../pool/objects.ts";
 import type { ClaimContext } from "./claim-context.ts";
+import type { RangePlan } from "./range-plan.ts";
 import type { SliceFolder } from "./slice-folder.ts";
 
 /**
@@ -14,22 +15,57 @@ import type { SliceFolder } from "./slice-folder.ts";
  */
 const trustMs = 60_000;
 
-/** The slices that this node has now: as the store said in the last minute, or, when it is longer ago or `isForced`, as it says now. */
-export async function ownSlices(context: ClaimContext, folder: SliceFolder, isForced: boolean): Promise<Prefix[]> {
-  const known = folder.facts();
-  const isFresh = known !== undefined && Math.abs(Date.now() - known.atMs) < trustMs && known.node === context.node;
-  if (isFresh && !isForced) return prefixes(known.slices);
-  const { pools, node, config } = context;
-  const atMs = Date.now();
-  const object = await pools.getNodeSlicePool(folder.name);
-  if (object === undefined) throw missing(`there is no nodeslicepool ${folder.name} in ${pools.where}`);
-  const slices = slicesOf(object, node);
-  if (slices.length === 0) throw missing(`node ${node} has no slice in nodeslicepool ${folder.name} (${pools.where})`);
-  const found = prefixes(slices);
-  // Before the slices are used: what Go has given out of them on this node.
-  for (const slice of found) await adoptEntries(context, folder, slice);
-  folder.setFacts({ source: pools.source, node, networkName: config.networkName, slices, atMs });
-  return found;
+/**
+ * The slices that this node has of a network's ranges. The store is asked once per ADD at most, whatever the number of ranges: one object lists the slices
+ * of all of them.
+ */
+export class OwnSlices {
+  #asked: Promise<Prefix[]> | undefined;
+
+  constructor(
+    readonly context: ClaimContext,
+    readonly folder: SliceFolder,
+  ) {}
+
+  /**
+   * Those of a range, as the store said in the last minute, or, when it is longer ago, named none, or `isForced`, as it says now. Throws `CniError` code 11
+   * when there is none.
+   */
+  async of({ network }: RangePlan, isForced = false): Promise<Prefix[]> {
+    const known = isForced ? undefined : this.#known();
+    let found = within(network, known ?? (await this.#ask()));
+    if (found.length === 0) found = within(network, await this.#ask());
+    if (found.length > 0) return found;
+    const { node, pools } = this.context;
+    const where = `nodeslicepool ${this.folder.name} (${pools.where})`;
+    throw missing(`node ${node} has no slice of ${formatPrefix(network)} in ${where}`);
+  }
+
+  #known(): Prefix[] | undefined {
+    const facts = this.folder.facts();
+    const isFresh =
+      facts !== undefined && Math.abs(Date.now() - facts.atMs) < trustMs && facts.node === this.context.node;
+    return isFresh ? prefixes(facts.slices) : undefined;
+  }
+
+  #ask(): Promise<Prefix[]> {
+    this.#asked ??= this.#read();
+    return this.#asked;
+  }
+
+  async #read(): Promise<Prefix[]> {
+    const { pools, node, config } = this.context;
+    const atMs = Date.now();
+    const object = await pools.getNodeSlicePool(this.folder.name);
+    if (object === undefined) throw missing(`there is no nodeslicepool ${this.folder.name} in ${pools.where}`);
+    const slices = slicesOf(object, node);
+    if (slices.length === 0) return [];
+    const found = prefixes(slices);
+    // Before the slices are used: what has been given out of them without files of this node.
+    if (pools.mayBeShared) await adoptEntries(this.context, this.folder, found);
+    this.folder.setFacts({ source: pools.source, node, networkName: config.networkName, slices, atMs });
+    return found;
+  }
 }
 
 /** The pool of a slice, as whereabouts names it. */
@@ -47,26 +83,44 @@ function slicesOf({ slices }: NodeSlicePool, node: string): string[] {
   return isOne ? near.map(({ sliceRange }) => sliceRange) : [];
 }
 
-/** Entries that Go has made are holders until they are gone. */
-async function adoptEntries({ pools, config, node }: ClaimContext, folder: SliceFolder, slice: Prefix): Promise<void> {
-  if (!pools.mayBeShared) return;
-  const pool = await pools.getPool(slicePool(slice, config.networkName, node));
+/**
+ * Entries are holders until they are gone: those that Go has made in the pools of the slices, and all that stand in the ranges' own pools, which all nodes
+ * shared before the ranges were divided.
+ */
+async function adoptEntries(context: ClaimContext, folder: SliceFolder, slices: readonly Prefix[]): Promise<void> {
+  const { pools, config, node } = context;
   const entered = new Set<string>();
-  for (const key of Object.keys(pool?.allocations ?? {})) {
-    const entry = pool && allocationOf(pool.allocations, key);
-    const ip = addressOfKey(slice, key);
-    if (entry === undefined || ip === undefined || isIndexId(entry.id) || isSliceId(entry.id)) continue;
-    entered.add(formatIp(ip));
-    folder.take(formatIp(ip), {
-      owner: "",
-      containerId: entry.id,
-      ifName: entry.ifname,
-      podref: entry.podref,
-      isReserved: false,
-    });
-  }
+  const adopt = async (name: string, network: Prefix, isOthers: (id: string) => boolean): Promise<void> => {
+    const pool = await pools.getPool(name);
+    for (const key of Object.keys(pool?.allocations ?? {})) {
+      const entry = pool && allocationOf(pool.allocations, key);
+      const ip = addressOfKey(network, key);
+      if (entry === undefined || ip === undefined || !isOthers(entry.id)) continue;
+      if (!slices.some((slice) => containsIp(slice, ip))) continue;
+      entered.add(formatIp(ip));
+      folder.take(formatIp(ip), {
+        owner: "",
+        containerId: entry.id,
+        ifName: entry.ifname,
+        podref: entry.podref,
+        isReserved: false,
+      });
+    }
+  };
+  const reads: Promise<void>[] = [];
+  for (const slice of slices)
+    reads.push(adopt(slicePool(slice, config.networkName, node), slice, (id) => !isIndexId(id) && !isSliceId(id)));
+  for (const { pool, network, sliceBits } of config.ranges)
+    if (sliceBits !== undefined) reads.push(adopt(pool, network, () => true));
+  await Promise.all(reads);
   for (const address of folder.addresses())
     if (folder.holderOf(address)?.owner === "" && !entered.has(address)) folder.release(address, "");
+}
+
+function within(network: Prefix, slices: readonly Prefix[]): Prefix[] {
+  const found: Prefix[] = [];
+  for (const slice of slices) if (overlaps(network, slice)) found.push(slice);
+  return found;
 }
 
 function prefixes(texts: readonly string[]): Prefix[] {

@@ -4,6 +4,7 @@ import { containsIp, formatPrefix, hostPrefix, networkOf, type Prefix, parsePref
 import { isPoolName, poolName } from "../../pool/names.ts";
 import { boundsOf, excludedRange, type Spans, spansOf } from "../../pool/spans.ts";
 import type { RangeOptions } from "./options.ts";
+import { sliceBitsOf, type SliceOption } from "./slice-size.ts";
 
 /** One address is given out of each of these. */
 export interface RangePlan {
@@ -13,6 +14,8 @@ export interface RangePlan {
   readonly pool: string;
   readonly spans: Spans;
   readonly isL3: boolean;
+  /** Prefix length of the nodes' slices; undefined when all nodes share the range. */
+  readonly sliceBits: number | undefined;
   /** For messages, as whereabouts has it: "ip: 10.0.0.1 / - 10.0.0.254 / range: 10.0.0.0/24 / excludeRanges: []". */
   readonly text: string;
 }
@@ -24,14 +27,29 @@ export interface RangeContext {
   readonly isL3: boolean;
   /** Addresses never to be given out, whatever the range says. */
   readonly without: readonly Ip[];
+  /** `node_slice_size` of `ipam`. */
+  readonly sliceSize: SliceOption;
   readonly warn: (line: string) => void;
+}
+
+/** Where a range stands in the config. */
+export interface RangePlace {
+  /** "$.ipam", "$.ipam.ipRanges[0]". */
+  readonly path: string;
+  /** Whereabouts refuses in `ipRanges` what it passes over in `ipam` itself. */
+  readonly isStrict: boolean;
+  readonly isFirst: boolean;
 }
 
 /**
  * A range with everything decided: `range` is a network, or "first-last/length" whose first address and last address stand for
  * `range_start` and `range_end`. Leading zeros pass, as in whereabouts. Throws `CniError` code 7 that names `path`.
  */
-export function planRange(options: RangeOptions, path: string, isStrict: boolean, context: RangeContext): RangePlan {
+export function planRange(
+  options: RangeOptions,
+  { path, isStrict, isFirst }: RangePlace,
+  context: RangeContext,
+): RangePlan {
   const parsed = parseRange(options.range ?? "", `${path}.range`);
   const { network } = parsed;
   const start = parsed.start ?? bound(options.range_start, `${path}.range_start`, isStrict, context);
@@ -39,7 +57,10 @@ export function planRange(options: RangeOptions, path: string, isStrict: boolean
   const isL3 = options.enable_l3 ?? context.isL3;
   const excluded = (options.exclude ?? []).map((text, index) => excludedNetwork(text, `${path}.exclude[${index}]`));
   const exclude = [...excluded, ...context.without.map(hostPrefix)].map(excludedRange);
-  const bounds = boundsOf({ network, start, end, exclude, isL3 });
+  const { sliceSize: size, warn } = context;
+  const sliceBits = sliceBitsOf({ network, isL3, size, own: options.node_slice_size, isFirst, path, warn });
+  const rules = { network, start, end, exclude, isL3, isSliced: sliceBits !== undefined };
+  const bounds = boundsOf(rules);
   if (bounds === undefined) {
     const hint = `"enable_l3": true gives out the first and the last address of a network too`;
     throw invalid(`net mask is too short, must be 2 or more: ${formatPrefix(network)}`, `${path}.range`, hint);
@@ -51,8 +72,9 @@ export function planRange(options: RangeOptions, path: string, isStrict: boolean
   return {
     network,
     pool,
-    spans: spansOf({ network, start, end, exclude, isL3 }),
+    spans: spansOf(rules),
     isL3,
+    sliceBits,
     text: `ip: ${formatIp(bounds.first)} / - ${formatIp(bounds.last)} / range: ${formatPrefix(network)} / excludeRanges: [${list}]`,
   };
 }

@@ -3,13 +3,13 @@ import { formatIp, type Ip } from "../../ip/address.ts";
 import { containsIp, networkOf, type Prefix } from "../../ip/prefix.ts";
 import { keyOf } from "../../pool/key.ts";
 import { reservationName } from "../../pool/names.ts";
-import { firstFree, type Spans, spansContain, spansOf, spansWithin } from "../../pool/spans.ts";
+import { firstFree, type Spans, spansContain, spansOfSlice } from "../../pool/spans.ts";
 import { type ClaimContext, isShared } from "./claim-context.ts";
 import { createClaim } from "./create-claim.ts";
 import { Journal, type JournalClaim } from "./journal.ts";
-import { listSlices, ownSlices, slicePool } from "./own-slices.ts";
+import { listSlices, type OwnSlices, slicePool } from "./own-slices.ts";
 import type { RangePlan } from "./range-plan.ts";
-import { SliceFolder } from "./slice-folder.ts";
+import type { SliceFolder } from "./slice-folder.ts";
 
 /** How many free addresses are looked for at a time. */
 const window = 16;
@@ -26,15 +26,14 @@ export class SliceClaimer {
     readonly range: RangePlan,
     /** Its place in the config; -1 for static addresses. */
     readonly index: number,
-    /** The NodeSlicePool. */
-    name: string,
+    readonly slices: OwnSlices,
   ) {
-    this.#folder = new SliceFolder(context.config.dataDir, name);
+    this.#folder = slices.folder;
   }
 
   /** Claims that address. Throws `CniError` code 11 when somebody else has it, or the slice is another node's. */
   async claimExactly(ip: Ip): Promise<Ip> {
-    const slices = await ownSlices(this.context, this.#folder, false);
+    const slices = await this.slices.of(this.range);
     const slice = slices.find((each) => containsIp(each, ip));
     const wanted = `requested IP address ${formatIp(ip)} is not available`;
     if (slice === undefined)
@@ -50,9 +49,9 @@ export class SliceClaimer {
 
   /** Claims any address. When the slices that are known are full the store is asked for further ones; throws `CniError` code 50 in the end. */
   async claimAny(): Promise<Ip> {
-    const known = await this.#claimFrom(await ownSlices(this.context, this.#folder, false));
+    const known = await this.#claimFrom(await this.slices.of(this.range));
     if (known !== undefined) return known;
-    const slices = await ownSlices(this.context, this.#folder, true);
+    const slices = await this.slices.of(this.range, true);
     this.#releaseOrphans();
     const found = await this.#claimFrom(slices);
     if (found !== undefined) return found;
@@ -87,17 +86,9 @@ export class SliceClaimer {
     return undefined;
   }
 
-  /** Of a slice's own first and last address neither is given out, as in whereabouts; what the range excludes is not either. */
+  /** What the range excludes is not given out of its slices either. */
   #spansOf(slice: Prefix): Spans {
-    const { isL3, spans } = this.range;
-    const hosts = spansOf({ network: slice, exclude: [], isL3 })[0];
-    if (hosts === undefined) return [];
-    const within = spansWithin(spans, slice);
-    return within.flatMap(({ first, last }) => {
-      const from = first.value < hosts.first.value ? hosts.first : first;
-      const to = last.value > hosts.last.value ? hosts.last : last;
-      return from.value <= to.value ? [{ first: from, last: to }] : [];
-    });
+    return spansOfSlice(this.range.spans, slice, this.range.isL3);
   }
 
   async #claim(ip: Ip, slice: Prefix): Promise<boolean> {
@@ -133,7 +124,8 @@ export class SliceClaimer {
     const { owner, config, node } = this.context;
     const address = formatIp(ip);
     return {
-      name: `slice ${address}`,
+      // Two ranges may share addresses: what one of them tries must not look like the other's own.
+      name: `slice ${address} of range ${this.index}`,
       owner,
       address: `${address}/${this.range.network.bits}`,
       range: this.index,

@@ -1,5 +1,5 @@
 // Slices of nodes: each gives out addresses of its own part of a range.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ManifestPools } from "../../cluster/pools/manifests.ts";
@@ -99,4 +99,97 @@ test("slices of a node that has none say what is missing", async () => {
 test("PR 703: slices are found by a name with or without its domain", async () => {
   assign({ "10.0.0.0/29": "a.example.com" });
   expect(await site.add("c1", sliced)).toEqual(["10.0.0.1/24"]);
+});
+
+const dual = { ...sliced, ipRanges: [{ range: "fd00::/64" }] };
+
+test("dual stack: an ADD takes an address of each range's slice, asks the store for nothing, and a DEL gives both back", async () => {
+  assign({ "10.0.0.0/29": "a", "10.0.0.8/29": "b", "fd00::/125": "a", "fd00::8/125": "b" });
+  expect(await site.add("c1", dual, { node: "b" })).toEqual(["10.0.0.9/24", "fd00::9/64"]);
+  expect(await site.add("c2", dual, { node: "a" })).toEqual(["10.0.0.1/24", "fd00::1/64"]);
+  expect(Object.keys((await entriesOf("b-10.0.0.8-29")) ?? {})).toEqual(["1"]);
+  expect(Object.keys((await entriesOf("b-fd00--8-125")) ?? {})).toEqual(["1"]);
+  rmSync(folder(), { recursive: true });
+  expect(await site.add("c3", dual, { node: "a" })).toEqual(["10.0.0.2/24", "fd00::2/64"]);
+  expect(await site.add("c3", dual, { node: "a" })).toEqual(["10.0.0.2/24", "fd00::2/64"]);
+  await site.call("CHECK", "c3", dual, {
+    node: "a",
+    config: { prevResult: { cniVersion: "1.1.0", ips: [{ address: "10.0.0.2/24" }, { address: "fd00::2/64" }] } },
+  });
+  await site.call("DEL", "c2", dual, { node: "a" });
+  expect(Object.keys((await entriesOf("a-fd00---125")) ?? {})).toEqual(["2"]);
+  expect(await site.add("c4", dual, { node: "a" })).toEqual(["10.0.0.1/24", "fd00::1/64"]);
+  expect(site.reservations()).toEqual([]);
+});
+
+test("dual stack: a range whose slice is full takes nothing of the others", async () => {
+  assign({ "10.0.0.0/29": "a", "fd00::/126": "a" });
+  const ipam = { ...sliced, ipRanges: [{ range: "fd00::/64", node_slice_size: "/126" }] };
+  await site.add("c1", ipam);
+  await site.add("c2", ipam);
+  await expect(site.add("c3", ipam)).rejects.toMatchObject({
+    code: 50,
+    details: "this node's slices fd00::/126 are full",
+  });
+  expect(site.journals()).toHaveLength(2);
+  assign({ "10.0.0.0/29": "a", "fd00::/126": "a", "fd00::4/126": "a" });
+  expect(await site.add("c3", ipam)).toEqual(["10.0.0.3/24", "fd00::5/64"]);
+});
+
+test("a range that was added to the network waits for its slices; nothing is given out of what other nodes have", async () => {
+  assign({ "10.0.0.0/29": "a", "fd00::/125": "b" });
+  await site.add("c1", sliced);
+  await expect(site.add("c2", dual)).rejects.toMatchObject({
+    code: 11,
+    message: expect.stringContaining("node a has no slice of fd00::/64 in nodeslicepool net") as string,
+  });
+  assign({ "10.0.0.0/29": "a", "fd00::/125": "b", "fd00::8/125": "a" });
+  expect(await site.add("c2", dual)).toEqual(["10.0.0.2/24", "fd00::9/64"]);
+});
+
+test("ranges that share addresses give each out once, and a DEL gives all back", async () => {
+  assign({ "10.0.0.0/29": "a" });
+  const twice = { ...sliced, ipRanges: [{ range: "10.0.0.0/24" }], pick_addresses: ["10.0.0.5"] };
+  const found = await Promise.all(["c1", "c2", "c3"].map((id) => site.add(id, twice)));
+  expect(new Set(found.flat()).size).toBe(6);
+  await expect(site.add("c4", twice)).rejects.toMatchObject({ code: 50 });
+  for (const id of ["c1", "c2", "c3"]) await site.call("DEL", id, twice);
+  expect(readdirSync(join(site.dataDir(), "slices/net")).filter((name) => !name.startsWith("."))).toEqual([]);
+});
+
+test("an ADD that was killed after any of its steps leaves nothing behind its DEL", async () => {
+  assign({ "10.0.0.0/29": "a", "fd00::/125": "a" });
+  await site.add("c1", dual);
+  const files = () => readdirSync(join(site.dataDir(), "slices/net")).filter((name) => !name.startsWith("."));
+  const journal = join(site.dataDir(), "journal/c1:net1");
+  const lines = readFileSync(journal, "utf8").trimEnd().split("\n");
+  await site.call("DEL", "c1", dual);
+  for (let kept = 1; kept <= lines.length; kept++) {
+    await site.add("c1", dual);
+    // What the last line that was written announces may have been done or not.
+    const steps = readFileSync(journal, "utf8").trimEnd().split("\n").slice(0, kept);
+    writeFileSync(journal, `${steps.join("\n")}\n`);
+    const announced = new Set(
+      steps.flatMap((step) => /"slice":\{"folder":"net","address":"([^"]+)"/.exec(step)?.[1] ?? []),
+    );
+    for (const file of files()) if (!announced.has(file)) rmSync(join(site.dataDir(), "slices/net", file));
+    await site.call("DEL", "c1", dual);
+    expect(files(), `after ${kept} lines`).toEqual([]);
+    expect(site.journals()).toEqual([]);
+  }
+});
+
+test("a further range that the size does not divide, or that says so, is shared by all nodes as before", async () => {
+  assign({ "10.0.0.0/29": "a", "10.0.0.8/29": "b" });
+  const small = { ...sliced, ipRanges: [{ range: "fd00::/126" }] };
+  const shared = { ...sliced, ipRanges: [{ range: "fd00:1::/64", node_slice_size: "none" }] };
+  expect(await site.add("c1", small, { node: "a" })).toEqual(["10.0.0.1/24", "fd00::1/126"]);
+  expect(await site.add("c2", small, { node: "b" })).toEqual(["10.0.0.9/24", "fd00::2/126"]);
+  expect(await site.add("c3", shared, { node: "a" })).toEqual(["10.0.0.2/24", "fd00:1::1/64"]);
+  expect(await site.add("c4", shared, { node: "b" })).toEqual(["10.0.0.10/24", "fd00:1::2/64"]);
+});
+
+test("IPv6 slices behind the lower half of their range's first /64 are given out too", async () => {
+  assign({ "fd00:0:0:1::/64": "a" });
+  expect(await site.add("c1", { ...sliced, range: "fd00::/56", node_slice_size: "/64" })).toEqual(["fd00:0:0:1::1/56"]);
 });
