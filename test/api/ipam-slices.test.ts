@@ -1,10 +1,12 @@
 // Ranges that are divided among nodes, by our controller; Go whereabouts gives out addresses of the slices that it assigns.
+import { rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Slicer } from "../../src/controller/slicer.ts";
 import { loggerTo } from "../../src/log/logger.ts";
 import { type ApiServer, startApiServer } from "../kit/api-server.ts";
 import { prepareCluster } from "../kit/cluster.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
+import type { CniOutcome } from "../kit/cni-caller.ts";
 import { addressesOf, IpamSide } from "../kit/ipam-side.ts";
 import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
 
@@ -100,4 +102,80 @@ test("a range that is changed leaves held slices where they are", async () => {
   const wanted = ["a 10.72.0.0/26", "a 10.71.0.0/26"];
   const ofA = async () => (await assigned("moved")).filter((each) => each.startsWith("a "));
   expect(await eventually(ofA, wanted)).toEqual(wanted);
+});
+
+/** A network of both families in which a slice has 14 addresses of IPv4 and 2 of IPv6. */
+const dual = {
+  ipRanges: [{ range: "10.73.0.0/25" }, { range: "fd00:73::/64", node_slice_size: "/126" }],
+  node_slice_size: "28",
+  enable_overlapping_ranges: false,
+};
+
+test("dual stack: each node gets a slice of each range, another one of the range that is full, and Go sees the first range as ever", async () => {
+  await world.admin.create(nad("dual", dual));
+  const mine = (node: string) => async () => (await assigned("dual")).filter((each) => each.startsWith(`${node} `));
+  const inFour = async (node: string) => (await mine(node)()).filter((each) => each.includes("10.73."));
+  await eventually(async () => (await mine("a")()).length, 2);
+  const [four, six] = await mine("a")();
+  expect([four, six]).toEqual(["a 10.73.0.0/28", "a fd00:73::/126"]);
+  expect(await mine("c")()).toHaveLength(2);
+  const ours = await IpamSide.make("ours", world, `${folder().path}/ours`);
+  const call = (sandbox: string, node: string) => ({ range: "", over: dual, network: "dual", sandbox, node }) as const;
+  const add = async (sandbox: string, node: string): Promise<CniOutcome> => await ours.call("ADD", call(sandbox, node));
+  expect(addressesOf(await add("d1", "a"))).toEqual(["10.73.0.1", "fd00:73::1"]);
+  const onC = addressesOf(await add("d2", "c"));
+  expect(onC).toHaveLength(2);
+  expect(onC[0]).not.toMatch(/^10\.73\.0\.([0-9]|1[0-5])$/);
+  expect(addressesOf(await add("d3", "a"))).toEqual(["10.73.0.2", "fd00:73::2"]);
+  // Its slice of IPv6 is full now, the one of IPv4 is not.
+  await eventually(async () => (await mine("a")()).length, 3);
+  expect(await inFour("a")).toEqual([four]);
+  const third = addressesOf(await add("d4", "a"));
+  expect(third[0]).toBe("10.73.0.3");
+  expect(third[1]).toMatch(/^fd00:73::[0-9a-f]*[1-9a-f]$/);
+
+  // A node goes back to Go when nothing of ours runs there any more, and its pools show what is held.
+  const keys = async () => Object.keys((await world.pools.getPool("a-10.73.0.0-28"))?.allocations ?? {});
+  expect(await eventually(keys, ["1", "2", "3"])).toEqual(["1", "2", "3"]);
+  // Go's plugin takes the first slice under its node's name.
+  const go = await IpamSide.make("go", world, `${folder().path}/go-dual`);
+  const first = { range: "10.73.0.0/25", over: { node_slice_size: "28", enable_overlapping_ranges: false } };
+  expect(addressesOf(await go.call("ADD", { ...first, network: "dual", sandbox: "g1", node: "a" }))).toEqual([
+    "10.73.0.4",
+  ]);
+  // Ours adopts what Go has entered there, once it has asked again.
+  rmSync(`${folder().path}/ours/a/slices/dual/.slices`);
+  expect(addressesOf(await add("d5", "a"))[0]).toBe("10.73.0.5");
+
+  // The node is gone while its addresses are held: nobody gets its slices of either range.
+  const before = await mine("c")();
+  await world.deleteNode("c");
+  await world.node("e");
+  await eventually(async () => (await mine("e")()).length, 2);
+  expect(await mine("c")()).toEqual(before);
+  const others = (await assigned("dual")).filter((each) => !each.startsWith("c "));
+  const ofC = new Set(before.map((each) => each.replace("c ", "")));
+  expect(others.filter((each) => ofC.has(each.replace(/^\S+ /, "")))).toEqual([]);
+  // It comes back as another machine, and gets slices of its own.
+  await world.node("c");
+  const former = async () => (await assigned("dual")).filter((each) => each.startsWith("c~")).length;
+  expect(await eventually(former, 2)).toBe(2);
+  expect(await mine("c")()).toHaveLength(2);
+  expect((await mine("c")()).filter((each) => before.includes(each))).toEqual([]);
+
+  for (const [sandbox, node] of [
+    ["d1", "a"],
+    ["d2", "c"],
+    ["d3", "a"],
+    ["d4", "a"],
+    ["d5", "a"],
+  ] as const)
+    expect(await ours.call("DEL", call(sandbox, node))).toMatchObject({ exitCode: 0 });
+  const entries = async () => {
+    const pools = (await world.pools.listPools()).filter(
+      ({ range }) => range.startsWith("10.73.") || range.startsWith("fd00:73:"),
+    );
+    return pools.flatMap(({ name, allocations }) => Object.keys(allocations).map((key) => `${name} ${key}`));
+  };
+  expect(await eventually(entries, ["a-10.73.0.0-28 4"])).toEqual(["a-10.73.0.0-28 4"]);
 });

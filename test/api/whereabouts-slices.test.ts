@@ -54,7 +54,8 @@ test("the node gives out its slice without a request, the pool follows in batche
   };
   counted();
   expect(await add()).toMatchObject({ ips: [{ address: `${net}.66/24` }] });
-  expect(counted().calls).toEqual(["get nodeslicepools", "get ippools"]);
+  // The slice's pool, and that of the range, which all nodes may have shared before.
+  expect(counted().calls).toEqual(["get nodeslicepools", "get ippools", "get ippools"]);
   expect(await Promise.all([add(), add(), add()])).toHaveLength(3);
   await follows(pool, ["1", "2", "3", "4", "5"]);
   const { calls, writer } = counted();
@@ -66,4 +67,42 @@ test("the node gives out its slice without a request, the pool follows in batche
     expect(await callIpam(site(), "DEL", pod, conf, { NODENAME: node })).toMatchObject({ exitCode: 0 });
   await follows(pool, ["1"]);
   expect(counted().calls).toEqual([]);
+});
+
+test("dual stack: addresses that nodes took while they shared the ranges are passed over, and then no ADD or DEL makes a request", async () => {
+  const { net, range, pool: shared } = freshRange();
+  const node = "node-1";
+  const name = `dual-${net.replaceAll(".", "-")}`;
+  const six = `fd00:${net.replaceAll(".", ":")}::`;
+  const allocations = [
+    { nodeName: node, sliceRange: `${net}.0/28` },
+    { nodeName: node, sliceRange: `${six}/124` },
+  ];
+  const over = { kubernetes: { kubeconfig: site().kubeconfigPath }, enable_overlapping_ranges: false };
+  const undivided: Json = { ...objects.config(name, range, { ...over, ipRanges: [{ range: `${six}/64` }] }), name };
+  const env = { NODENAME: node };
+  const old = await site().pod();
+  expect((await callIpam(site(), "ADD", old, undivided, env)).result).toMatchObject({
+    ips: [{ address: `${net}.1/24` }, { address: `${six}1/64` }],
+  });
+  await objects.makeNodeSlicePool(name, range, "/28", allocations);
+  const sliced: Json = { ...undivided, ipam: { ...(undivided["ipam"] as Json), node_slice_size: "/28" } };
+  const pods = [await site().pod(), await site().pod()];
+  counted();
+  expect((await callIpam(site(), "ADD", pods[0]!, sliced, env)).result).toMatchObject({
+    ips: [{ address: `${net}.2/24` }, { address: `${six}2/64` }],
+  });
+  // Two pools of slices, two of ranges.
+  expect(counted().calls).toEqual(["get nodeslicepools", ...Array<string>(4).fill("get ippools")]);
+  expect((await callIpam(site(), "ADD", pods[1]!, sliced, env)).result).toMatchObject({
+    ips: [{ address: `${net}.3/24` }, { address: `${six}3/64` }],
+  });
+  await follows(`${node}-${net}.0-28`, ["2", "3"]);
+  await follows(`${node}-${six.replaceAll(":", "-")}-124`, ["2", "3"]);
+  for (const pod of pods) expect(await callIpam(site(), "DEL", pod, sliced, env)).toMatchObject({ exitCode: 0 });
+  await follows(`${node}-${six.replaceAll(":", "-")}-124`, []);
+  expect(counted().calls).toEqual([]);
+  expect(await callIpam(site(), "DEL", old, sliced, env)).toMatchObject({ exitCode: 0 });
+  expect(await objects.allocations(shared)).toEqual({});
+  expect(await objects.reservations(net)).toEqual([]);
 });
