@@ -1,6 +1,10 @@
 // Nodes and pods as network namespaces, pinned under /run/netns as container runtimes pin theirs.
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { threadId } from "node:worker_threads";
+import { Netns } from "../../src/netns/netns.ts";
+import { createNetns, deleteNetns } from "../../src/netns/pin.ts";
+import { writeSysctl, writeSysctls } from "../../src/netns/sysctl.ts";
+import { setLink } from "../../src/rtnl/link-change.ts";
 import { runCommand } from "./command.ts";
 
 const folder = "/run/netns";
@@ -20,7 +24,8 @@ export class PinnedNetns implements Disposable {
     // Names say which process made them, so that a later run can tell leftovers of a dead one from a neighbour's.
     this.name = `${prefix}-${process.pid}-${threadId}-${count++}-${role}`;
     this.path = `${folder}/${this.name}`;
-    runCommand(["ip", "netns", "add", this.name]);
+    // Not by a program: tests make thousands, and in a guest each program costs as much as twenty namespaces.
+    createNetns(this.path)[Symbol.dispose]();
   }
 
   /** Runs a command inside and returns its output; throws with its standard error when it fails. */
@@ -45,7 +50,7 @@ export class PinnedNetns implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.exists()) runCommand(["ip", "netns", "del", this.name]);
+    deleteNetns(this.path);
   }
 }
 
@@ -55,8 +60,10 @@ export class NodeNetns extends PinnedNetns {
 
   constructor() {
     super("node");
+    using netns = Netns.open(this.path);
+    netns.rtnl.run(setLink("lo", { up: true }));
     // A new namespace takes IPv4's switch after the machine, and many machines forward.
-    this.run("sh", "-c", "ip link set lo up && echo 0 > /proc/sys/net/ipv4/ip_forward");
+    writeSysctl(netns, "net/ipv4/ip_forward", "0");
   }
 
   /** A fresh pod sandbox: an empty namespace with loopback down, as runtimes hand it to CNI. */
@@ -99,9 +106,16 @@ export class Lan implements Disposable {
         `link set port${index} master lan0 up`,
       ]),
     ];
-    const script = `cd /proc/sys/net/ipv6/conf; echo 1 > all/disable_ipv6; echo 1 > default/disable_ipv6; exec ip -batch -`;
-    runCommand(["sh", "-c", script], { netns: this.#switch.path, stdin: `${links.join("\n")}\n` });
-    for (const node of this.nodes) node.ip("link set eth0 up");
+    using netns = Netns.open(this.#switch.path);
+    writeSysctls(netns, [
+      ["net/ipv6/conf/all/disable_ipv6", "1"],
+      ["net/ipv6/conf/default/disable_ipv6", "1"],
+    ]);
+    this.#switch.ip(...links);
+    for (const node of this.nodes) {
+      using own = Netns.open(node.path);
+      own.rtnl.run(setLink("eth0", { up: true }));
+    }
   }
 
   /** The node at this position; throws when the LAN has fewer. */
@@ -124,7 +138,7 @@ function sweepOnce(): void {
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) {
     const owner = new RegExp(`^${prefix}-(\\d+)-`).exec(name)?.[1];
-    if (owner !== undefined && !isAlive(Number(owner))) runCommand(["ip", "netns", "del", name]);
+    if (owner !== undefined && !isAlive(Number(owner))) deleteNetns(`${folder}/${name}`);
   }
 }
 

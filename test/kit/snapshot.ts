@@ -1,5 +1,10 @@
 // What a network namespace holds, as a plain value: taken with iproute2, nft and iptables-save, which know nothing of our own code.
+import { existsSync, readdirSync } from "node:fs";
+import { readTextIfExists } from "../../src/libc/file.ts";
+import { Netns } from "../../src/netns/netns.ts";
 import { runCommand } from "./command.ts";
+
+const sysctlRoot = "/proc/sys/net";
 
 /** One object of the kernel: its properties by name. */
 export type KernelObject = Readonly<Record<string, unknown>>;
@@ -29,7 +34,8 @@ export interface Snapshot {
   readonly iptables: Readonly<Record<string, readonly string[]>>;
 }
 
-// One shell for everything, and as few programs as do: a test takes dozens of snapshots, and in a guest each program costs 40 ms.
+// One shell for everything, and as few programs as do: a test takes dozens of snapshots, and in a guest each program costs 40 ms. VLANs are
+// those of bridges and their ports.
 const objects = `
 part() { printf '\\n@@%s\\n' "$1"; }
 family='addr show
@@ -37,38 +43,37 @@ neigh show nud permanent
 neigh show proxy
 route show table all
 rule show'
-part ip4; ip -force -4 -j -d -batch - 2>/dev/null <<END || true
+links=$(ip -force -4 -j -d -batch - 2>/dev/null <<END || true
 link show
 $family
 END
+)
+part ip4; printf '%s\\n' "$links"
 part ip6; ip -force -6 -j -d -batch - 2>/dev/null <<END || true
 $family
 END
-part vlans; bridge -j vlan show 2>/dev/null || true
-cd /proc/sys/net
+case $links in *'"bridge"'*) part vlans; bridge -j vlan show 2>/dev/null || true;; esac
 `;
-const thorough = `
-part sysctls; grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
+/** Either kind of iptables has its rules where nft sees them, or its tables by name in files: nobody has any where both are empty. */
+const filters = `
+part sysctls; cd ${sysctlRoot} && grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
 part qdiscs; tc -j qdisc show
-part nft; nft -s -n list ruleset 2>/dev/null
+rules=$(nft -s -n list ruleset 2>/dev/null)
+part nft; printf '%s\\n' "$rules"
+tables=; read tables 2>/dev/null </proc/net/ip_tables_names || read tables 2>/dev/null </proc/net/ip6_tables_names || true
+[ -n "$rules$tables" ] || exit 0
 part iptables4; iptables-save 2>/dev/null
 part iptables6; ip6tables-save 2>/dev/null
 true
 `;
-const quick = `
-part sysctls; grep -s . ipv4/ip_forward ${usualSysctls().join(" ")} || true
-`;
 
-/** Those that any plugin sets by itself, as patterns of paths below /proc/sys/net. */
-function usualSysctls(): string[] {
-  const own = {
-    ipv4: ["arp_notify", "arp_filter", "arp_announce", "arp_ignore", "forwarding", "route_localnet", "rp_filter"],
-    ipv6: "disable_ipv6 accept_dad accept_ra addr_gen_mode autoconf enhanced_dad forwarding keep_addr_on_down ndisc_notify".split(
-      " ",
-    ),
-  };
-  return Object.entries(own).flatMap(([family, names]) => names.map((name) => `${family}/conf/*/${name}`));
-}
+/** Those that any plugin sets by itself, of each interface. */
+const usualSysctls: Readonly<Record<string, readonly string[]>> = {
+  ipv4: ["arp_notify", "arp_filter", "arp_announce", "arp_ignore", "forwarding", "route_localnet", "rp_filter"],
+  ipv6: "disable_ipv6 accept_dad accept_ra addr_gen_mode autoconf enhanced_dad forwarding keep_addr_on_down ndisc_notify".split(
+    " ",
+  ),
+};
 
 type Json = Record<string, unknown>;
 
@@ -79,7 +84,7 @@ export interface SnapshotOptions {
 
 /** The state of the namespace at `netns`; of the caller's own when that is undefined. */
 export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions = {}): Snapshot {
-  const script = `${objects}${withFilters ? thorough : quick}`;
+  const script = `${objects}${withFilters ? filters : ""}`;
   const output = runCommand(["sh", "-c", script], netns === undefined ? {} : { netns });
   const parts = new Map(
     output
@@ -122,7 +127,7 @@ export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions
       (row) => `${text(row, "dev")} ${text(row, "parent") || text(row, "kind")}`,
       dropped.qdisc,
     ),
-    sysctls: sysctlObjects(parts.get("sysctls") ?? ""),
+    sysctls: sysctlObjects(withFilters ? (parts.get("sysctls") ?? "").split("\n") : usualSysctlLines(netns)),
     nft: nftChains(parts.get("nft") ?? ""),
     iptables: { ...savedTables("4", parts.get("iptables4") ?? ""), ...savedTables("6", parts.get("iptables6") ?? "") },
   };
@@ -243,9 +248,9 @@ function keyed(rows: readonly Json[], nameOf: (row: Json) => string, drop: reado
 }
 
 /** Lines such as `ipv4/conf/eth0/arp_notify:1`. */
-function sysctlObjects(text: string): KernelObjects {
+function sysctlObjects(lines: readonly string[]): KernelObjects {
   const objects: Record<string, Record<string, string>> = {};
-  for (const line of text.split("\n")) {
+  for (const line of lines) {
     const colon = line.indexOf(":");
     const path = line.slice(0, colon).split("/");
     const [family = "", folder = "", device = "", name = ""] = path;
@@ -255,6 +260,24 @@ function sysctlObjects(text: string): KernelObjects {
     objects[object] = { ...objects[object], [property]: line.slice(colon + 1) };
   }
   return objects;
+}
+
+/** The same lines of the usual ones alone, read here: so few cost less than a program. */
+function usualSysctlLines(path: string | undefined): string[] {
+  using netns = path === undefined ? Netns.current() : Netns.open(path);
+  return netns.enter(() => {
+    const files = Object.entries(usualSysctls).flatMap(([family, names]) => {
+      const folder = `${family}/conf`;
+      if (!existsSync(`${sysctlRoot}/${folder}`)) return [];
+      return readdirSync(`${sysctlRoot}/${folder}`).flatMap((device) =>
+        names.map((name) => `${folder}/${device}/${name}`),
+      );
+    });
+    return ["ipv4/ip_forward", ...files].flatMap((file) => {
+      const value = readTextIfExists(`${sysctlRoot}/${file}`);
+      return value === undefined ? [] : [`${file}:${value.trimEnd()}`];
+    });
+  });
 }
 
 /** `nft list ruleset` by "table ip x / chain y" (or set, map, …); the lines of a table itself under its own name. */

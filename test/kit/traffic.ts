@@ -13,7 +13,9 @@ const SOCK_DGRAM = 2;
 const answerBytesMax = 256;
 /** Nothing here is further away than a few virtual wires; only address resolution of a fresh interface takes a moment. */
 const answerTimeoutMs = 500;
+const connectTimeoutMs = 1;
 const attemptsMax = 3;
+const nobody = "nothing";
 
 export type Protocol = "tcp" | "udp";
 
@@ -57,6 +59,28 @@ export function ask(netns: Place, question: Question, attempts = attemptsMax): s
   return asker.ask(attempts);
 }
 
+/** What came of each question, in order. They are asked at the same time: those that nobody answers cost one wait together. */
+export function askAll(
+  questions: readonly (readonly [netns: Place, question: Question])[],
+  attempts: number,
+): string[] {
+  using askers = new DisposableStack();
+  const all = questions.map(([netns, question]) => askers.use(new Asker(netns, question)));
+  const answers = all.map(() => nobody);
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const waiting: number[] = [];
+    for (const [index, asker] of all.entries()) {
+      if (answers[index] !== nobody) continue;
+      const known = asker.begin();
+      if (known === undefined) waiting.push(index);
+      else answers[index] = known;
+    }
+    const deadline = performance.now() + answerTimeoutMs;
+    for (const index of waiting) answers[index] = all[index]?.end(deadline - performance.now()) ?? nobody;
+  }
+  return answers;
+}
+
 /** One socket that may ask again and again: to the kernel all of it is one connection. */
 export class Asker implements Disposable {
   #fd: Fd | undefined;
@@ -69,17 +93,42 @@ export class Asker implements Disposable {
   /** As `ask`. Over TCP each time is a new connection. */
   ask(attempts = attemptsMax): string {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      if (this.question.protocol === "tcp") this[Symbol.dispose]();
-      try {
-        this.#fd ??= open(this.netns, this.question);
-        return converse(this.#fd, this.question);
-      } catch (error) {
-        if (isErrno(error, "ECONNREFUSED", "ECONNRESET")) return "refused";
-        if (!isTimeout(error) && !isErrno(error, "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "EALREADY", "E115"))
-          throw error;
-      }
+      const answer = this.begin() ?? this.end(answerTimeoutMs);
+      if (answer !== nobody) return answer;
     }
-    return "nothing";
+    return nobody;
+  }
+
+  /** Asks once. Returns what came of it where that is known at once. */
+  begin(): string | undefined {
+    const { protocol, address, port } = this.question;
+    if (protocol === "tcp") this[Symbol.dispose]();
+    return reactionTo(() => {
+      const fd = (this.#fd ??= open(this.netns, this.question));
+      // A connection that is not there soon goes on being made while the answer is waited for.
+      setTimeouts(fd, connectTimeoutMs);
+      try {
+        connect(fd, socketAddress(parse(address), port));
+      } catch (error) {
+        if (!isErrno(error, "E115")) throw error;
+      }
+      if (protocol === "udp") send(fd, Uint8Array.of(63));
+      return undefined;
+    });
+  }
+
+  /** What comes of it in that time. */
+  end(waitMs: number): string {
+    const fd = this.#fd;
+    if (fd === undefined) return nobody;
+    const answer = reactionTo(() => {
+      // None at all would mean for ever.
+      setTimeouts(fd, Math.max(1, waitMs));
+      const memory = new Uint8Array(answerBytesMax);
+      const length = receive(fd, memory);
+      return new TextDecoder().decode(memory.subarray(0, length));
+    });
+    return answer ?? nobody;
   }
 
   [Symbol.dispose](): void {
@@ -88,23 +137,25 @@ export class Asker implements Disposable {
   }
 }
 
+/** Runs a step of a conversation. An error is an answer too, or says that nobody is there. */
+function reactionTo(step: () => string | undefined): string | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (isErrno(error, "ECONNREFUSED", "ECONNRESET")) return "refused";
+    if (isTimeout(error) || isErrno(error, "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", "EALREADY", "ENOTCONN"))
+      return nobody;
+    throw error;
+  }
+}
+
 /** A socket stays in the namespace where it was made; everything else can happen outside. */
 function open(netns: Place, { protocol, address }: Question): Fd {
   const isV4 = parse(address).family === 4;
   using namespace = Netns.open(netns.path);
-  const fd = namespace.enter(() =>
+  return namespace.enter(() =>
     socket(isV4 ? AF_INET : AF_INET6, protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0, `${protocol} socket`),
   );
-  setTimeouts(fd, answerTimeoutMs);
-  return fd;
-}
-
-function converse(fd: Fd, { protocol, address, port }: Question): string {
-  connect(fd, socketAddress(parse(address), port));
-  if (protocol === "udp") send(fd, Uint8Array.of(63));
-  const memory = new Uint8Array(answerBytesMax);
-  const length = receive(fd, memory);
-  return new TextDecoder().decode(memory.subarray(0, length));
 }
 
 function parse(address: string): Ip {

@@ -6,7 +6,7 @@ import { callCni, polynicBin } from "../kit/cni-caller.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { peerTools } from "../kit/peer-tools.ts";
 import { addresses, both, type Mapping, PortSite, type SitePod } from "../kit/port-site.ts";
-import { ask, type Protocol } from "../kit/traffic.ts";
+import { askAll, type Protocol, type Question } from "../kit/traffic.ts";
 import { describeCases } from "./describe-cases.ts";
 import type { ExpectedDifference } from "./compare.ts";
 
@@ -74,26 +74,26 @@ async function call(side: Side, command: string, subject: Case, pod: "a" | "b", 
   return exitCode === 0 ? "" : stdout;
 }
 
+/** Who asks what on a side. */
+type Conversation = (side: Side) => readonly [PinnedNetns, Question];
+
 /** Every conversation that may matter for the case, by what it is. */
-function conversations(side: Side, subject: Case): [string, (attempts: number) => string][] {
-  const ports = [...new Set([...subject.mappings, ...(subject.second ?? [])].map(({ hostPort }) => hostPort))];
+function conversations({ mappings, second = [] }: Case): Map<string, Conversation> {
+  const ports = [...new Set([...mappings, ...second].map(({ hostPort }) => hostPort))];
   const some = ports.length > 3 ? [ports[0] ?? 0, ports.at(-1) ?? 0] : ports;
-  const { site, a, b } = side;
-  const askers: [string, PinnedNetns, string[]][] = [
-    ["client", site.client, [node4, node6, other4]],
-    ["stranger", site.stranger, [node4, node6]],
-    ["node", site.node, [node4, node6, "127.0.0.1"]],
-    ["pod a", a.netns, [node4, node6]],
-    ["pod b", b.netns, [node4, node6]],
+  const askers: [string, (side: Side) => PinnedNetns, string[]][] = [
+    ["client", ({ site }) => site.client, [node4, node6, other4]],
+    ["stranger", ({ site }) => site.stranger, [node4, node6]],
+    ["node", ({ site }) => site.node, [node4, node6, "127.0.0.1"]],
+    ["pod a", ({ a }) => a.netns, [node4, node6]],
+    ["pod b", ({ b }) => b.netns, [node4, node6]],
   ];
-  const all: [string, (attempts: number) => string][] = [];
+  const all = new Map<string, Conversation>();
   for (const [who, from, targets] of askers) {
     for (const address of targets) {
       for (const port of who.startsWith("pod") ? some.slice(0, 1) : some) {
-        for (const protocol of ["tcp", "udp"] satisfies Protocol[]) {
-          const name = `${who} → ${address}:${port}/${protocol}`;
-          all.push([name, (attempts) => ask(from, { protocol, address, port }, attempts)]);
-        }
+        for (const protocol of ["tcp", "udp"] satisfies Protocol[])
+          all.set(`${who} → ${address}:${port}/${protocol}`, (side) => [from(side), { protocol, address, port }]);
       }
     }
   }
@@ -102,21 +102,31 @@ function conversations(side: Side, subject: Case): [string, (attempts: number) =
 
 /** Where the two sides differ. A question that may just have been lost is asked again, unless the answer is one that was expected. */
 function differences(subject: Case, expected: readonly ExpectedDifference[] = []): string[] {
-  const mine = new Map(conversations(ours, subject));
   const lines: string[] = [];
-  for (const [name, askThem] of conversations(theirs, subject)) {
-    const askUs = mine.get(name);
-    if (askUs === undefined) continue;
-    for (const attempts of [1, 3]) {
-      const [them, us] = [askThem(attempts), askUs(attempts)];
-      if (them === us) break;
-      const line = `${name}: ${them} | ${us}`;
+  let open = conversations(subject);
+  for (const attempts of [1, 3]) {
+    const differing = new Map<string, Conversation>();
+    for (const [name, conversation, line] of compared(open, attempts)) {
       const isExpected = expected.some((each) => each.line.test(line));
       if (isExpected || attempts > 1) lines.push(line);
-      if (isExpected) break;
+      else differing.set(name, conversation);
     }
+    open = differing;
   }
   return lines;
+}
+
+/** Those that end otherwise on one side than on the other, and how. */
+function compared(all: ReadonlyMap<string, Conversation>, attempts: number): [string, Conversation, string][] {
+  const answersOf = (side: Side) =>
+    askAll(
+      [...all.values()].map((conversation) => conversation(side)),
+      attempts,
+    );
+  const [them, us] = [answersOf(theirs), answersOf(ours)];
+  return [...all].flatMap(([name, conversation], index) =>
+    them[index] === us[index] ? [] : [[name, conversation, `${name}: ${them[index]} | ${us[index]}`]],
+  );
 }
 
 /** Rules and chains of pods on the node. */
