@@ -96,7 +96,7 @@ const rows: readonly Row[] = [
     want: ["pod default/a is gone"],
   },
   {
-    name: "on a node that is gone too (issue 75)",
+    name: "on a node that is gone too (WHEREABOUTS 75)",
     holdings: [claim("10.0.0.5", "a")],
     nodes: [],
     want: ["pod default/a is gone, and so is node node-1"],
@@ -109,7 +109,7 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: "of a pod whose name another one bears (issue 176)",
+    name: "of a pod whose name another one bears (WHEREABOUTS 176)",
     holdings: [claim("10.0.0.5", "a")],
     pods: [pod("a", { uid: "other" })],
     want: ["pod default/a is another one now"],
@@ -121,7 +121,7 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: "of a pod that has ended (issue 550)",
+    name: "of a pod that has ended (WHEREABOUTS 550)",
     holdings: [claim("10.0.0.5", "a"), claim("10.0.0.6", "b")],
     pods: [pod("a", { phase: "Succeeded" }), pod("b", { phase: "Failed", hasSandbox: false })],
     want: ["pod default/a has ended (Succeeded)", "pod default/b has ended (Failed)"],
@@ -133,7 +133,7 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: "of a pod that has been pending for long, without a status (issues 162, 207)",
+    name: "of a pod that has been pending for long, without a status (WHEREABOUTS 162, 207)",
     holdings: [claim("10.0.0.5", "a"), pool({ "6": "a" })],
     pods: [pod("a", { phase: "Pending" })],
     want: [],
@@ -142,6 +142,15 @@ const rows: readonly Row[] = [
     name: "of a pod whose status says something else: text alone proves nothing",
     holdings: [claim("10.0.0.5", "a"), pool({ "6": "b" })],
     pods: [pod("a", { addresses: status("10.9.9.9") }), pod("b", { addresses: status("10.9.9.9") })],
+    want: [],
+  },
+  {
+    name: "of a pod whose default network has them: its status tells of it alone (WHEREABOUTS 638)",
+    holdings: [claim("10.0.0.5", "a"), pool({ "6": "b" }), reservation("10.0.0.6", "b")],
+    pods: [
+      pod("a", { addresses: addressesOf(JSON.stringify([{ interface: "eth0", default: true, ips: ["10.0.0.5"] }])) }),
+      pod("b", { addresses: addressesOf(JSON.stringify([{ interface: "eth0", default: true, ips: ["10.0.0.6"] }])) }),
+    ],
     want: [],
   },
   {
@@ -169,14 +178,14 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: "an entry of whereabouts whose pod is gone, where nodes can't be read (issues 546, 388)",
+    name: "an entry of whereabouts whose pod is gone, where nodes can't be read (WHEREABOUTS 546)",
     holdings: [pool({ "5": "a", "6": "b" })],
     pods: [pod("b")],
     nodes: "unknown",
     want: ["pod default/a is gone"],
   },
   {
-    name: "a reservation of whereabouts whose entry is missing, of a pod that uses it (issue 712)",
+    name: "a reservation of whereabouts whose entry is missing, of a pod that uses it (WHEREABOUTS 712)",
     holdings: [reservation("10.0.0.5", "a")],
     pods: [pod("a", { addresses: status("10.0.0.5") })],
     want: [],

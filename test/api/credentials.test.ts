@@ -222,7 +222,7 @@ describe("under a client that runs on", () => {
     expect(await asks(cluster)).toContain(":multus");
   });
 
-  test("the token in the kubeconfig is replaced after the server has refused the old one", async () => {
+  test("the token in the kubeconfig is replaced after the server has refused the old one (WHEREABOUTS 459)", async () => {
     site().useUser({ token: expiredToken() }, local());
     using cluster = connect();
     await expect(cluster.getPod(pod.namespace, pod.name)).rejects.toMatchObject({ code: "unauthorized" });

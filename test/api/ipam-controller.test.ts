@@ -96,7 +96,7 @@ test("a dry run tells and releases nothing", async () => {
 
 describe("ip-control-loop", () => {
   test(
-    "runs with the arguments and the rights of GKE's manifest, which allow no election",
+    "runs with the arguments and the rights of GKE's manifest, which allow no election, and without NODENAME (WHEREABOUTS 332)",
     { timeout: 150_000 },
     async () => {
       await world.claim({ range, address: "10.0.0.2", podref: `default/${prefix}-gone` });

@@ -51,7 +51,7 @@ async function assigned(name: string): Promise<string[]> {
   );
 }
 
-test("nodes get slices when they come, Go allocates from them, and keeps them while addresses are held", async () => {
+test("nodes get slices when they come, Go allocates from them, and keeps them while addresses are held (WHEREABOUTS 504)", async () => {
   await world.node("a");
   await world.node("b");
   await world.admin.create(nad("sliced", { range: "10.70.0.0/24", node_slice_size: "/26", exclude: ["10.70.0.0/26"] }));
@@ -75,7 +75,7 @@ test("nodes get slices when they come, Go allocates from them, and keeps them wh
   expect(await world.pools.getNodeSlicePool("sliced")).toMatchObject({ range: "10.70.0.0/24", sliceSize: "/26" });
 });
 
-test("a conflist without a name, IPv6, another one's definition that can't be read: none stops the others", async () => {
+test("a conflist without a name, IPv6, another one's definition that can't be read: none stops the others (WHEREABOUTS 518)", async () => {
   await world.admin.create(nad("broken", {}, '{"cniVersion": "1.0.0", "node_slice_size": '));
   await world.admin.create(nad("other", {}, JSON.stringify({ cniVersion: "1.0.0", name: "x", type: "bridge" })));
   const ipam = { type: "whereabouts", range: "fd00:70::/62", node_slice_size: "64" };

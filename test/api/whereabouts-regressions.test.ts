@@ -1,5 +1,4 @@
-// What whereabouts is known for, and does not happen here. Numbers without a word are issues of k8snetworkplumbingwg/whereabouts; "loop" is a bug of
-// its storage loop.
+// What whereabouts is known for, and does not happen here: test/unit/known-whereabouts-bugs.test.ts lists it.
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { ApiProxy, type Mischief } from "../kit/api-proxy.ts";
 import { inWords } from "../kit/audit-log.ts";
@@ -37,7 +36,7 @@ const deleted = async (pod: SitePod, conf: Json) =>
   expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
 
 test.each([409, 422, 500])(
-  "loop, 305, 409, 712: a pod whose entry the pool refuses with %i gets no address that is in no pool",
+  "a pod whose entry the pool refuses with %i gets no address that is in no pool, and its DEL succeeds (WHEREABOUTS loop 1, 305, 409, 712, 70, 275)",
   async (status) => {
     const { net, range, pool } = freshRange();
     await objects.makePool(pool, range);
@@ -52,7 +51,7 @@ test.each([409, 422, 500])(
   60_000,
 );
 
-test("loop: an address is given back when its link is gone, not before", async () => {
+test("an address is given back when its link is gone, not before (WHEREABOUTS loop 7)", async () => {
   const { net, range } = freshRange();
   await objects.network("late", range);
   proxy.plan(() => pass);
@@ -70,7 +69,7 @@ test("loop: an address is given back when its link is gone, not before", async (
   expect(await objects.reservations(net)).toEqual([]);
 });
 
-test("the cliff: 40 addresses that overlapping ranges hold ahead of the first free one cost a few requests", async () => {
+test("40 addresses that overlapping ranges hold ahead of the first free one cost a few requests (WHEREABOUTS cliff)", async () => {
   const { net, range } = freshRange();
   const held = Array.from({ length: 40 }, (_, index) => `${net}.${index + 1}`);
   await Promise.all(held.map((name) => objects.makeReservation(name, "default/foreign")));
@@ -105,7 +104,7 @@ test("a pool of 7,000 entries serves an ADD at the cost of one read and one crea
   for (const { pod } of [first, second]) await deleted(pod, conf);
 });
 
-test("403: the last address whose key Go can read is given out, and none behind it", async () => {
+test("the last address whose key Go can read is given out, and none behind it (WHEREABOUTS 403)", async () => {
   const conf = config("fd00:403::/64", { range_start: "fd00:403::7fff:ffff:ffff:fffe" });
   const held = [await added(conf), await added(conf)];
   expect(held.map(({ address }) => address)).toEqual([
@@ -117,7 +116,7 @@ test("403: the last address whose key Go can read is given out, and none behind 
   for (const { pod } of held) await deleted(pod, conf);
 });
 
-test("303: a Lease that a dead process holds is waited for, and then taken", async () => {
+test("a Lease that a dead process holds is waited for, and then taken (WHEREABOUTS 303)", async () => {
   const { range } = freshRange();
   const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
   await site().admin.send("DELETE", `${path}/whereabouts`, {}, [404]);
@@ -131,18 +130,16 @@ test("303: a Lease that a dead process holds is waited for, and then taken", asy
   await deleted(pod, conf);
 });
 
-test("97, 103, 110: 40 pods on four nodes at once, on two overlapping ranges, all get addresses of their own", async () => {
-  const { net } = freshRange();
-  const confs = Array.from({ length: 4 }, (_, node) =>
-    config(`${net}.0/${node % 2 === 0 ? 24 : 26}`, { data_dir: site().local.path(`node-${node}`) }),
-  );
-  const pods = await Promise.all(Array.from({ length: 40 }, () => site().pod()));
-  const call = async (verb: string) =>
-    await Promise.all(pods.map((pod, index) => callIpam(site(), verb, pod, confs[index % 4]!)));
-  const addresses = (await call("ADD")).map(({ result }) => addressOf(result));
-  expect(addresses).not.toContain(undefined);
-  expect(new Set(addresses).size).toBe(40);
-  expect(await objects.reservations(net)).toHaveLength(40);
-  for (const outcome of await call("DEL")) expect(outcome).toMatchObject({ exitCode: 0 });
+test("a definition that is not installed is told with its cure, and the DEL that follows succeeds (WHEREABOUTS 507, network-operator 1685)", async () => {
+  const { net, range } = freshRange();
+  const conf = config(range);
+  proxy.plan((step) => (step === `create ${reservations}` ? { kind: "answer", status: 404 } : pass));
+  const pod = await site().pod();
+  expect(errorOf(await callIpam(site(), "ADD", pod, conf))).toMatchObject({
+    msg: expect.stringContaining(`the API server knows no ${reservations}.whereabouts.cni.cncf.io (404)`) as string,
+    details: expect.stringContaining("kubectl apply -f deploy/crds/") as string,
+  });
+  proxy.plan(() => pass);
+  await deleted(pod, conf);
   expect(await objects.reservations(net)).toEqual([]);
-}, 120_000);
+});

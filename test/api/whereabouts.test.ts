@@ -233,7 +233,7 @@ test("a pool whose range has host bits is refused", async () => {
   await deleted(pod);
 });
 
-test("the address that the pod's annotation prefers is given, and another one when somebody has it", async () => {
+test("the address that the pod's annotation prefers is given, and another one when somebody has it (WHEREABOUTS 621, 168, 500)", async () => {
   const { net, range } = freshRange();
   await objects.network("preferred", range);
   const annotations = { "whereabouts.cni.cncf.io/preferred-ip": `${net}.77` };
@@ -242,7 +242,7 @@ test("the address that the pod's annotation prefers is given, and another one wh
   for (const pod of pods) await deleted(pod);
 });
 
-test("an address that was given back is kept from others for release_delay_seconds, unless nothing else is left", async () => {
+test("an address that was given back is kept from others for release_delay_seconds, unless nothing else is left (WHEREABOUTS 288)", async () => {
   const { net, range } = freshRange(30);
   await objects.network("slow", range, { release_delay_seconds: 3600 });
   const first = await added("slow");

@@ -43,6 +43,11 @@ export class DuplicateDetector {
 export async function disagreements(pools: ApiPools): Promise<string[]> {
   const [all, claims] = await Promise.all([pools.listPools(), pools.listReservations()]);
   const found: string[] = [];
+  const known = new Set(all.map(({ name }) => name));
+  for (const claim of claims) {
+    const name = claimFactsOf(claim)?.pool ?? "";
+    if (name !== "" && !known.has(name)) found.push(`${name}: there is no such pool, but claim ${claim.name}`);
+  }
   for (const pool of all) {
     const own = claims.filter((claim) => claimFactsOf(claim)?.pool === pool.name);
     const { changes, conflicts } = planIndex(pool, own);

@@ -150,9 +150,8 @@ describe("ranges", () => {
 
 describe("what is passed over is told", () => {
   test.each<[string, JsonObject, string]>([
-    // Issue 601: whereabouts drops these without a word.
     [
-      "host-local's words",
+      "host-local's words (WHEREABOUTS 601)",
       { range: "10.0.0.0/24", rangeStart: "10.0.0.9" },
       "$.ipam.rangeStart: whereabouts has no such option; it calls it range_start",
     ],
@@ -251,7 +250,7 @@ describe("the flat file", () => {
     expect(configOf({ enable_overlapping_ranges: false }).isOverlapChecked).toBe(false);
   });
 
-  test("may be a folder that holds it, and need not be there", () => {
+  test("may be a folder that holds it, and need not be there (WHEREABOUTS 465)", () => {
     writeFileSync(join(folder, "whereabouts.conf"), JSON.stringify({ range: "10.9.0.0/30" }));
     expect(rangesOf(configOf({ configuration_path: folder }))).toEqual(["10.9.0.0-30 10.9.0.1-10.9.0.2"]);
     expect(configOf({ configuration_path: join(folder, "none") }).ranges).toEqual([]);

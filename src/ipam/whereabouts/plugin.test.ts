@@ -18,7 +18,7 @@ const dual = { range: "10.0.0.0/29", ipRanges: [{ range: "fd00::/125" }] };
 const pod = (name: string, uid = "") =>
   `IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name};K8S_POD_UID=${uid}`;
 
-test("ADD gives the lowest free address of each range, with the range's length and the gateway of its family", async () => {
+test("ADD gives the lowest free address of each range, with the range's length and the gateway of its family (WHEREABOUTS 107, 290)", async () => {
   const result = await site.call("ADD", "c1", { ...dual, gateway: "10.0.0.6", routes: [{ dst: "0.0.0.0/0" }] });
   const ips = result!.ips.map(
     ({ address, gateway }) => `${formatPrefix(address)} ${gateway ? formatIp(gateway) : "-"}`,
@@ -30,7 +30,7 @@ test("ADD gives the lowest free address of each range, with the range's length a
   expect(await site.add("c3", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
 });
 
-test("two nodes share a pool", async () => {
+test("two nodes share a pool (WHEREABOUTS 103, multus-cni 645)", async () => {
   expect(await site.add("c1", small, { node: "a" })).toEqual(["10.0.0.1/29"]);
   expect(await site.add("c1", small, { node: "b" })).toEqual(["10.0.0.2/29"]);
   await site.call("DEL", "c1", small, { node: "a" });
@@ -94,20 +94,20 @@ test("two ranges of one network that overlap give two addresses", async () => {
 });
 
 describe("bugs of whereabouts' storage loop that are not repeated", () => {
-  test("2: a second range gets its reservation after a repeated ADD of the first", async () => {
+  test("a second range gets its reservation after a repeated ADD of the first (WHEREABOUTS loop 2)", async () => {
     expect(await site.add("c1", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
     expect(await site.add("c1", dual)).toEqual(["10.0.0.1/29", "fd00::1/125"]);
     expect(site.reservations()).toEqual(["10.0.0.1", "fd00--1"]);
   });
 
-  test("3: DEL gives back the later ranges when nothing of the first is there any more", async () => {
+  test("DEL gives back the later ranges when nothing of the first is there any more (WHEREABOUTS loop 3)", async () => {
     await site.add("c1", dual);
     rmSync(join(site.manifests, ".state/whereabouts/overlappingrangeipreservations/10.0.0.1.json"));
     await site.call("DEL", "c1", dual);
     expect(site.reservations()).toEqual([]);
   });
 
-  test("4: an ADD whose second range is full leaves nothing of the first", async () => {
+  test("an ADD whose second range is full leaves nothing of the first (WHEREABOUTS loop 4)", async () => {
     const tight = { range: "10.0.0.0/29", ipRanges: [{ range: "10.1.0.0/30" }] };
     await site.add("c1", tight);
     await site.add("c2", tight);
@@ -116,7 +116,7 @@ describe("bugs of whereabouts' storage loop that are not repeated", () => {
     expect(site.journals()).toEqual(["c1:net1", "c2:net1"]);
   });
 
-  test("5: a failed ADD deletes nobody else's reservation", async () => {
+  test("a failed ADD deletes nobody else's reservation (WHEREABOUTS loop 5)", async () => {
     await site.add("c1", small);
     await expect(
       site.call("ADD", "c2", small, { config: { runtimeConfig: { ips: ["10.0.0.1/29"] } } }),
@@ -128,7 +128,7 @@ describe("bugs of whereabouts' storage loop that are not repeated", () => {
     expect(site.reservations()).toEqual(["10.0.0.1"]);
   });
 
-  test("6: an entry of the pool whose address somebody else holds does not make a pod spin", async () => {
+  test("an entry of the pool whose address somebody else holds does not make a pod spin (WHEREABOUTS loop 6)", async () => {
     const pools = new ManifestPools(site.manifests);
     await site.add("other", small, { args: pod("other") });
     const entry = { id: "old", podref: "shop/web", ifname: "net1" };
@@ -138,7 +138,7 @@ describe("bugs of whereabouts' storage loop that are not repeated", () => {
 });
 
 describe("complaints about whereabouts", () => {
-  test("#291: the restarted sandbox of a pod that owns the last address gets one", async () => {
+  test("the restarted sandbox of a pod that owns the last address gets one (WHEREABOUTS 291, PR 296)", async () => {
     const tiny = { range: "10.0.0.0/30" };
     await site.add("old", tiny, { args: pod("web", "u1") });
     await site.add("other", tiny, { args: pod("other", "u2") });
@@ -149,23 +149,23 @@ describe("complaints about whereabouts", () => {
     expect(site.reservations()).toEqual(["10.0.0.1", "10.0.0.2"]);
   });
 
-  test("#42: range_end is given out", async () => {
+  test("range_end is given out (WHEREABOUTS 35, 42)", async () => {
     const ipam = { range: "10.0.0.0/24", range_start: "10.0.0.5", range_end: "10.0.0.6" };
     expect([await site.add("c1", ipam), await site.add("c2", ipam)]).toEqual([["10.0.0.5/24"], ["10.0.0.6/24"]]);
   });
 
-  test("#601: a gateway that is excluded is not handed to a pod", async () => {
+  test("a gateway that is excluded is not handed to a pod (WHEREABOUTS 601)", async () => {
     expect(await site.add("c1", { ...small, gateway: "10.0.0.1", exclude_gateway: true })).toEqual(["10.0.0.2/29"]);
   });
 
-  test("#293: an IPv6 address that ends with :: has a name that the store takes", async () => {
+  test("an IPv6 address that ends with :: has a name that the store takes (WHEREABOUTS 293)", async () => {
     expect(await site.add("c1", { range: "fd00:0:0:1::/124", enable_l3: true })).toEqual(["fd00:0:0:1::/124"]);
     expect(site.reservations()).toEqual(["fd00-0-0-1--0"]);
   });
 });
 
 describe("DEL", () => {
-  test("finds what it needs in the journal when the config can't be used any more", async () => {
+  test("finds what it needs in the journal when the config can't be used any more (WHEREABOUTS 70, 275)", async () => {
     await site.add("c1", small);
     await site.call("DEL", "c1", { range: "broken" });
     expect([site.reservations(), site.journals()]).toEqual([[], []]);

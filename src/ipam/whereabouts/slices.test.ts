@@ -54,7 +54,7 @@ test("slices need no store for an ADD or DEL while what it said is fresh", async
   expect(await site.add("c3", sliced)).toEqual(["10.0.0.2/24"]);
 });
 
-test("slices that are full make the node ask for another one; #666: exclusions and bounds hold in them", async () => {
+test("slices that are full make the node ask for another one; exclusions and bounds hold in them (WHEREABOUTS 666)", async () => {
   assign({ "10.0.0.0/29": "a" });
   const ipam = { ...sliced, exclude: ["10.0.0.1", "10.0.0.4/30"] };
   expect([await site.add("c1", ipam), await site.add("c2", ipam)]).toEqual([["10.0.0.2/24"], ["10.0.0.3/24"]]);
@@ -66,7 +66,7 @@ test("slices that are full make the node ask for another one; #666: exclusions a
   expect(await site.add("c3", ipam)).toEqual(["10.0.0.9/24"]);
 });
 
-test("slices serve all that start at once", async () => {
+test("slices serve all that start at once (WHEREABOUTS 558)", async () => {
   assign({ "10.0.0.0/27": "a" });
   const claims = Array.from({ length: 30 }, (_, index) => site.add(`c${index}`, sliced));
   expect(new Set((await Promise.all(claims)).flat()).size).toBe(30);
@@ -96,7 +96,7 @@ test("slices of a node that has none say what is missing", async () => {
   });
 });
 
-test("PR 703: slices are found by a name with or without its domain", async () => {
+test("slices are found by a name with or without its domain (WHEREABOUTS PR 703)", async () => {
   assign({ "10.0.0.0/29": "a.example.com" });
   expect(await site.add("c1", sliced)).toEqual(["10.0.0.1/24"]);
 });
