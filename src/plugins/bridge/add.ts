@@ -87,17 +87,18 @@ async function configureAddresses(call: AddCall<BridgeConfig>, { pod, bridge, pa
   undo.push(`link ${ifName}`, () => deleteIfExists(pod, ifName));
   if (given.ips.length === 0) throw new CniError(code.internal, "IPAM plugin returned missing IP config");
   const { ips, routes, gateways } = completeAddressing(given, config);
-  setDetection(pod, ifName, config.detectDuplicates, log);
-  const interfaces = [{ name: bridge.name }, { name: pair.host.name }, { name: pair.pod.name }];
-  configureInterface(pod, pair.pod, { interfaces, ips, routes }, podInterface, {
-    log,
-    undo,
-    announce: true,
-    detectDuplicates: config.detectDuplicates,
-    setEarly,
+  const vlanGateway = await addMasquerade(call, ips, () => {
+    setDetection(pod, ifName, config.detectDuplicates, log);
+    const interfaces = [{ name: bridge.name }, { name: pair.host.name }, { name: pair.pod.name }];
+    configureInterface(pod, pair.pod, { interfaces, ips, routes }, podInterface, {
+      log,
+      undo,
+      announce: true,
+      detectDuplicates: config.detectDuplicates,
+      setEarly,
+    });
+    return gateways.length === 0 ? undefined : standForGateways(call, bridge, gateways);
   });
-  const vlanGateway = gateways.length === 0 ? undefined : standForGateways(call, bridge, gateways);
-  await addMasquerade(call, ips);
   return { ips, routes, dns: given.dns, vlanGateway };
 }
 

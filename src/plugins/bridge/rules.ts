@@ -20,12 +20,26 @@ export async function addSpoofCheck(call: AddCall<BridgeConfig>, ends: RuleEnds)
   setupSpoofCheck(call.host, spoofCheckOf(call, ends), call.undo);
 }
 
-/** `ipMasq`: what the pod sends to other networks has the node's address. `undo` gets the removal. Throws `CniError`. */
-export async function addMasquerade(call: AddCall<BridgeConfig>, ips: readonly ResultIp[]): Promise<void> {
-  if (!call.config.ipMasq) return;
-  const addresses = ips.map(({ address }) => address);
+/**
+ * `ipMasq`: what the pod sends to other networks has the node's address. By iptables that is a process that somebody has to wait for, so
+ * `meanwhile` is done while it runs. Comes back when both are done; `undo` gets the removal. Throws `CniError`, or what `meanwhile` throws.
+ */
+export async function addMasquerade<T>(
+  call: AddCall<BridgeConfig>,
+  ips: readonly ResultIp[],
+  meanwhile: () => T,
+): Promise<T> {
+  if (!call.config.ipMasq) return meanwhile();
+  const addresses: Prefix[] = [];
+  for (const { address } of ips) addresses.push(address);
   const { setupMasquerade } = await import("../filter/masquerade.ts");
-  await setupMasquerade(call.host, masqueradeOf(call, addresses), call.undo, call.log);
+  const masqueraded = setupMasquerade(call.host, masqueradeOf(call, addresses), call.undo, call.log);
+  try {
+    return meanwhile();
+  } finally {
+    // Whatever happened: nothing may be taken back while it is still being made.
+    await masqueraded;
+  }
 }
 
 /** Throws `CniError` unless the rules that the config asks for are there. */

@@ -1,3 +1,4 @@
+import { contentOf, openMemoryFile } from "../../libc/memory-file.ts";
 import type { Netns } from "../../netns/netns.ts";
 
 /** How long to wait for the xtables lock; upstream waits without limit, and then the runtime's own deadline strikes. */
@@ -63,33 +64,41 @@ function executable(version: 4 | 6, variant: Variant, suffix: string): string {
   return `${version === 4 ? "iptables" : "ip6tables"}${variant === "legacy" ? "-legacy" : ""}${suffix}`;
 }
 
-/** The standard output of a command that succeeds. The child is born in `host`; this thread comes back at once. */
+/**
+ * The standard output of a command that succeeds. The child is born in `host`, before this comes back to its caller for the first time; this
+ * thread is where it was by then. What it prints goes into files: reading pipes costs this process several milliseconds, and a
+ * garbage collection for their buffers.
+ */
 async function run(host: Netns, [name = "", ...args]: readonly string[], stdin: string): Promise<string> {
   const path = searchPath();
   const file = Bun.which(name, { PATH: path });
   if (file === null) throw new IptablesError("missing", `${name} is not on this host (looked in ${path})`);
+  using stdout = openMemoryFile(`what ${name} says`);
+  using stderr = openMemoryFile(`errors of ${name}`);
   const child = host.enter(() =>
     Bun.spawn([file, ...args], {
       env: { PATH: path, LC_ALL: "C" },
       stdin: new TextEncoder().encode(stdin),
-      stdout: "pipe",
-      stderr: "pipe",
+      stdout: stdout.number,
+      stderr: stderr.number,
       timeout: processLimitMs,
       killSignal: "SIGKILL",
     }),
   );
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  if (child.exitCode === 0) return stdout;
+  await child.exited;
+  if (child.exitCode === 0) return contentOf(stdout);
   if (child.signalCode !== null) throw new IptablesError("busy", `${name} did not end within ${processLimitMs} ms`);
-  const reason = complaint(stderr);
+  const reason = complaint(contentOf(stderr));
   const errorCode = busyWords.test(reason) ? "busy" : "refused";
   throw new IptablesError(errorCode, `${name} ended with exit status ${child.exitCode}: ${reason}`);
 }
 
 /** Only folders that are named in full: an empty or relative part would mean wherever the runtime happens to be. */
 function searchPath(): string {
-  const folders = `${process.env["PATH"] ?? ""}:${usualPath}`.split(":");
-  return [...new Set(folders.filter((folder) => folder.startsWith("/")))].join(":");
+  const folders: string[] = [];
+  for (const folder of `${process.env["PATH"] ?? ""}:${usualPath}`.split(":"))
+    if (folder.startsWith("/") && !folders.includes(folder)) folders.push(folder);
+  return folders.join(":");
 }
 
 /** What the binary complained about, as one line: warnings and the pointer to its help are left out. */
