@@ -1,3 +1,4 @@
+import type { Pod } from "../cluster/port.ts";
 import { CniError } from "../cni/error.ts";
 import type { AddCall } from "../cni/plugin.ts";
 import type { Result } from "../cni/result.ts";
@@ -20,11 +21,18 @@ export async function add(call: AddCall<MultusConf>): Promise<Result> {
     // Before anything is looked up: no network can be attached to a namespace that is not there.
     call.netns.open();
     await waitForReadiness(session.conf.readinessIndicatorFile, session.log);
-    using lock = await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested);
     const cluster = await openCluster(session);
-    const lookup = findPod(cluster, identity);
-    // Should something else fail first, nobody would look at it any more.
-    lookup.catch(() => {});
+    const ask = (): Promise<Pod | undefined> => {
+      const lookup = findPod(cluster, identity);
+      // Should something else fail first, nobody would look at it any more.
+      lookup.catch(() => {});
+      return lookup;
+    };
+    // As early as can be: nothing else takes as long. Where the lock has to be waited for, the answer is too old by then.
+    const early = ask();
+    const free = ContainerLock.tryTake(session.conf.cniDir, call.containerId);
+    using lock = free ?? (await ContainerLock.take(session.conf.cniDir, call.containerId, session.isNested));
+    const lookup = free === undefined ? ask() : early;
     // Loaded while the question is on its way: that takes as long as an API server takes to answer.
     const { attachNetworks } = await import("./attach.ts");
     return await attachNetworks(underLock(session, lock), call, subject, { cluster, lookup });

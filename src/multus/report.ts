@@ -36,18 +36,20 @@ export async function reportSuccess(
   attached: readonly Attached[],
 ): Promise<void> {
   if (cluster === undefined || pod === undefined) return;
-  for (const { attachment, result } of attached) {
-    if (result.interfaces.length + result.ips.length === 0) continue;
-    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
-  }
   const statuses: NetworkStatus[] = [];
   for (const { attachment, result } of attached) {
     if (attachment.isAuxiliary) continue;
     const deviceInfo = readDeviceInfo(attachment, session.log);
     statuses.push(...networkStatuses(attachment.name, attachment.isDefault, result, deviceInfo));
   }
+  // On its way first: the ADD waits for it longest, and events are made while it is.
+  const written = cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
+  for (const { attachment, result } of attached) {
+    if (result.interfaces.length + result.ips.length === 0) continue;
+    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
+  }
   try {
-    await cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
+    await written;
   } catch (error) {
     const isUncertain = isClusterError(error, "unavailable");
     await Promise.all([deliver(session, cluster), isUncertain ? retractStatus(session, { cluster, pod }) : undefined]);
