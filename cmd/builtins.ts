@@ -1,7 +1,8 @@
 import type { Plugin } from "../src/cni/plugin.ts";
 import { builtin, builtinNames, isBuiltin } from "../src/plugins/table.ts";
 
-const dispatcher = "multus";
+/** The name of the plugin that calls the others. */
+export const dispatcher = "multus";
 
 /** Every name that the executable answers to as a CNI plugin, sorted. */
 export function pluginNames(): readonly string[] {

@@ -23,10 +23,11 @@ type RuntimeOpener = (environment: Environment) => Runtime;
 
 /**
  * Acts as the CNI plugin of that name, or, for "", as the one that the config's "type" names, and ends the process with the exit code;
- * what went wrong is on stdout as the specification has it. Comes back, with the code, only where no system calls can be made.
+ * what went wrong is on stdout as the specification has it. `begun` is what was read of standard input before. Comes back, with the code, only
+ * where no system calls can be made.
  */
-export async function callPlugin(name: string): Promise<number> {
-  const status = await answer(name, processEdges());
+export async function callPlugin(name: string, begun?: Uint8Array): Promise<number> {
+  const status = await answer(name, processEdges(Bun.env, begun));
   try {
     return exitNow(status);
   } catch (error) {

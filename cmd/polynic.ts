@@ -1,5 +1,5 @@
 import { versionAnswer } from "../src/cni/version.ts";
-import { isPluginName } from "./builtins.ts";
+import { dispatcher, isPluginName } from "./builtins.ts";
 
 process.exitCode = await main(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
 
@@ -16,8 +16,13 @@ async function main(name: string): Promise<number> {
         return sayLost();
       }
     }
+    let begun: Uint8Array | undefined;
+    if (command === "DEL" && name === dispatcher) {
+      const { endIfSettled } = await import("../src/multus/settled-del.ts");
+      begun = endIfSettled(Bun.env);
+    }
     const { callPlugin } = await import("./plugin-call.ts");
-    return callPlugin(isPlugin ? name : "");
+    return callPlugin(isPlugin ? name : "", begun);
   }
   const { commandWords } = await import("./aliases.ts");
   const { plainWords } = await import("./plain-words.ts");

@@ -20,8 +20,8 @@ const core = [
   "src/plugins/common/netns-lock.ts",
 ];
 
-/** What has to stay without it: for a caller that an agent does its call for, this is all there is. */
-const lean = ["cmd/agent-call.ts"];
+/** What has to stay without it: for a caller that an agent does its call for, or a DEL that finds nothing, this is all there is. */
+const lean = ["cmd/agent-call.ts", "src/multus/settled-del.ts"];
 
 const root = dirname(import.meta.dirname);
 const [version, buildId, outfile, base] = process.argv.slice(2);

@@ -24,12 +24,12 @@ export interface Edges {
 /**
  * The edges of this process, or of a call with that environment that has this process's streams for its own: plain system calls, which start
  * none of the runtime's own machinery. Where system calls can't be made at all, that is what has to be said, and the runtime's slower way says
- * it.
+ * it. `begun` is what was read of standard input before.
  */
-export function processEdges(environment: Environment = Bun.env): Edges {
+export function processEdges(environment: Environment = Bun.env, begun?: Uint8Array): Edges {
   return {
     environment,
-    readStdin: async () => readStandardInput(),
+    readStdin: async () => readStandardInput(begun),
     writeStdout: async (text) =>
       orSlowly(
         () => writeStandardOutput(text),

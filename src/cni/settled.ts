@@ -8,8 +8,7 @@ import {
   writeFile,
 } from "../libc/file.ts";
 import type { Logger } from "../log/logger.ts";
-
-const hourMs = 3_600_000;
+import { hourOf, marksFolder } from "./settled-mark.ts";
 
 /**
  * Remembers that nothing of a container is attached: its DEL has succeeded, or its ADD has taken back everything. Runtimes call DEL several
@@ -19,7 +18,7 @@ const hourMs = 3_600_000;
  */
 export function markSettled(cniDir: string, containerId: string, log: Logger, now = Date.now()): void {
   const hour = hourOf(now);
-  const folder = folderOf(cniDir, hour);
+  const folder = marksFolder(cniDir, hour);
   try {
     if (statusIfExists(folder) === undefined) {
       removeMarks(cniDir, (markedIn) => markedIn >= hour - 1);
@@ -53,16 +52,7 @@ export function forgetSettled(cniDir: string, living: ReadonlySet<string>): void
 
 function marks(cniDir: string, containerId: string, now: number): string[] {
   const hour = hourOf(now);
-  return [`${folderOf(cniDir, hour)}/${containerId}`, `${folderOf(cniDir, hour - 1)}/${containerId}`];
-}
-
-function hourOf(now: number): number {
-  return Math.floor(now / hourMs);
-}
-
-/** The dot keeps it apart from the journals, which Multus reads too. */
-function folderOf(cniDir: string, hour: number): string {
-  return `${cniDir}/.settled/${hour}`;
+  return [`${marksFolder(cniDir, hour)}/${containerId}`, `${marksFolder(cniDir, hour - 1)}/${containerId}`];
 }
 
 /** Removes the marks that are not to be kept, and folders that are empty then. */

@@ -18,10 +18,15 @@ const stderr = new Fd(2, "stderr");
 
 /**
  * Everything on standard input as UTF-8 text. Blocks the thread, which has nothing else to do before its config is there, and so starts
- * none of the runtime's own machinery. Throws `SystemError`.
+ * none of the runtime's own machinery. `begun` is what was read of it before. Throws `SystemError`.
  */
-export function readStandardInput(): string {
-  return new TextDecoder().decode(readAll(stdin, () => wait(stdin, POLLIN)));
+export function readStandardInput(begun?: Uint8Array): string {
+  const rest = readAll(stdin, () => wait(stdin, POLLIN));
+  if (begun === undefined) return new TextDecoder().decode(rest);
+  const all = new Uint8Array(begun.length + rest.length);
+  all.set(begun);
+  all.set(rest, begun.length);
+  return new TextDecoder().decode(all);
 }
 
 /** Writes all of `text` on standard output, however slowly it is read. Throws `SystemError`: EPIPE, ENOSPC. */

@@ -5,7 +5,8 @@ import type { CheckCall } from "../cni/plugin.ts";
 import { asVersion, isAtLeast } from "../cni/version.ts";
 import type { MultusConf } from "./config.ts";
 import { delegateCall } from "./delegate-call.ts";
-import { journalPath, readJournal } from "./journal.ts";
+import { readJournal } from "./journal.ts";
+import { journalPath } from "./paths.ts";
 import { openSession, podIdentity, podLabel, type Session } from "./session.ts";
 
 /**

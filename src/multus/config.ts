@@ -20,6 +20,7 @@ import {
 import type { JsonObject } from "../json/value.ts";
 import { type LogOptions, parseLogLevel } from "../log/open.ts";
 import type { MissingCapabilityPolicy } from "./capabilities.ts";
+import { defaultCniDir } from "./paths.ts";
 
 /** The dispatcher's configuration: every key of Multus' thin netconf, and polynic's own (docs/configuration.md lists them all). */
 export interface MultusConf {
@@ -59,7 +60,7 @@ const schema = struct({
   // The runtime acts on it; a wrong type is refused as Multus refuses it.
   capabilities: optional(mapOf(flag()), {}),
   confDir: optional(text(), "/etc/cni/multus/net.d"),
-  cniDir: optional(text(), "/var/lib/cni/multus"),
+  cniDir: optional(text(), defaultCniDir),
   binDir: optional(text(), "/opt/cni/bin"),
   manifests: optional(text()),
   kubeconfig: optional(text(), ""),
@@ -145,7 +146,7 @@ function fromKeys(keys: Infer<typeof schema>, cniVersion: CniVersion): MultusCon
   return {
     cniVersion,
     confDir: keys.confDir || "/etc/cni/multus/net.d",
-    cniDir: keys.cniDir || "/var/lib/cni/multus",
+    cniDir: keys.cniDir || defaultCniDir,
     binDir: keys.binDir || "/opt/cni/bin",
     manifests: keys.manifests === "" ? undefined : keys.manifests,
     kubeconfig: keys.kubeconfig,

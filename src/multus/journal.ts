@@ -8,6 +8,7 @@ import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/va
 import { stringify } from "../json/stringify.ts";
 import { getField } from "../json/struct.ts";
 import type { Attachment } from "./attachment.ts";
+import { journalPath } from "./paths.ts";
 import { delegateArgs } from "./runtime-config.ts";
 
 /** What the journal keeps of an attachment: enough to check and delete it without any other source. */
@@ -35,11 +36,6 @@ export type JournalState =
     }
   | { readonly kind: "absent" }
   | { readonly kind: "torn"; readonly reason: string };
-
-/** Multus' own file name and place, so that either can delete what the other attached. */
-export function journalPath(cniDir: string, containerId: string): string {
-  return `${cniDir}/${containerId}`;
-}
 
 /**
  * Writes the journal before the first attachment, so that a kill at any later moment leaves it to DEL. The file is Multus' delegate

@@ -15,6 +15,7 @@ import {
 } from "../libc/file.ts";
 import { tryLock } from "../libc/lock.ts";
 import { describeProcess, endOrphan } from "./orphan.ts";
+import { lockPath, locksFolder } from "./paths.ts";
 
 const firstPauseMs = 5;
 const pauseMaxMs = 100;
@@ -81,15 +82,7 @@ function calledAgain(containerId: string): CniError {
 
 /** The containers that have a lock: a call is running, or one was killed. */
 export function lockedContainers(cniDir: string): string[] {
-  return readDirectoryIfExists(folderOf(cniDir)).flatMap(({ name }) => (name.startsWith(".") ? [] : [name]));
-}
-
-function folderOf(cniDir: string): string {
-  return `${cniDir}/locks`;
-}
-
-function lockPath(cniDir: string, containerId: string): string {
-  return `${folderOf(cniDir)}/${containerId}`;
+  return readDirectoryIfExists(locksFolder(cniDir)).flatMap(({ name }) => (name.startsWith(".") ? [] : [name]));
 }
 
 /** The locked descriptor; undefined while somebody else holds the lock or has just removed the file that was opened here. */

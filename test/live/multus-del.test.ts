@@ -1,5 +1,5 @@
 // DEL needs the journal alone, and does without it where anything else still tells what was attached.
-import { cpSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { mustCallCni } from "../kit/cni-caller.ts";
 import { errorOf, MultusSite, type SiteCall, type SitePod, useSite } from "../kit/multus-site.ts";
@@ -123,6 +123,77 @@ test.each(conditions)("DEL frees everything when $name, and again succeeds", asy
   cpSync(here.path("saved"), here.path("manifests"), { recursive: true });
   rmSync(here.path("moved-away"), { recursive: true, force: true });
   expect(here.remains(before, pod)).toEqual([]);
+});
+
+/** Said by every call that reads the whole config. */
+const badLevel = { logLevel: "loud" };
+const warning = /logLevel: "loud" is none of/;
+
+describe("a DEL of what is deleted already", () => {
+  const deleted = async (here: MultusSite): Promise<SitePod> => {
+    here.network("one", here.macvlan("one", "10.2.0.0/24"));
+    const pod = here.pod("one");
+    await mustCallCni(here.cniCall("ADD", pod));
+    cpSync(journal(here, pod), here.path("kept-journal"));
+    expect(await here.call("DEL", pod, { conf: badLevel })).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(warning) as string,
+    });
+    return pod;
+  };
+  const gone: SiteCall = { netns: "", conf: badLevel };
+  /** What a DEL says; when the hour has just turned the next one's, since that one renews the mark. */
+  const said = async (here: MultusSite, pod: SitePod, over: SiteCall): Promise<unknown> => {
+    const { exitCode, stdout, stderr } = await here.call("DEL", pod, over);
+    if (stderr === "") return { exitCode, stdout, stderr };
+    const next = await here.call("DEL", pod, over);
+    return { exitCode: next.exitCode, stdout: next.stdout, stderr: next.stderr };
+  };
+  const nothing = { exitCode: 0, stdout: "", stderr: "" };
+
+  test("is answered by the mark of the first, without the dispatcher", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    for (const netns of ["", "/run/netns/that-was-unmounted"])
+      expect(await said(here, pod, { ...gone, netns })).toEqual(nothing);
+  });
+
+  test("is told by the dispatcher what is wrong with it", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    expect(errorOf(await here.call("DEL", pod, { netns: "", conf: { cniVersion: "9.9.9" } })).code).toBe(1);
+    expect(errorOf(await here.call("DEL", pod, { netns: "", conf: { name: "a/b" } })).code).toBe(7);
+  });
+
+  test("reads a config of any length", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    const padding = "x".repeat(200_000);
+    expect(await here.call("DEL", pod, { netns: "", conf: { ...badLevel, padding } })).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(warning) as string,
+    });
+  });
+
+  test("is done where somebody has written a journal since, or a call was killed", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    cpSync(here.path("kept-journal"), journal(here, pod));
+    expect((await here.call("DEL", pod, gone)).stderr).toMatch(warning);
+    expect(here.journal(pod)).toBeUndefined();
+    here.folder.write(`cni/locks/${pod.containerId}`, "");
+    expect((await here.call("DEL", pod, gone)).stderr).toMatch(warning);
+    expect(here.files("cni").filter((file) => file.startsWith("locks/"))).toEqual([]);
+  });
+
+  test("is done where the mark is an hour old, and renews it", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    const [hour = ""] = readdirSync(here.path("cni/.settled"));
+    renameSync(here.path("cni/.settled", hour), here.path("cni/.settled", String(Number(hour) - 1)));
+    expect((await here.call("DEL", pod, gone)).stderr).toMatch(warning);
+    expect(await said(here, pod, gone)).toEqual(nothing);
+  });
 });
 
 describe("plugins that are not ours", () => {
