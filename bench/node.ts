@@ -50,11 +50,11 @@ async function main(): Promise<number> {
       if (problem !== undefined) throw new Error(problem);
     }
     const child = Bun.spawn(isolated([process.execPath, import.meta.filename], "node"), {
-      env: { ...process.env, ...cgroupEnvironment(), [insideMark]: "1" },
+      env: { ...process.env, ...cgroupEnvironment("bench"), [insideMark]: "1" },
       stdio: ["ignore", "inherit", "inherit"],
     });
     const code = await child.exited;
-    removeCgroups();
+    removeCgroups(cgroupEnvironment("bench"));
     return code;
   }
   makeLaneCgroup();

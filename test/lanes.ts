@@ -11,6 +11,8 @@ export interface Lane {
   /** Also the name of the vitest project. */
   readonly name: string;
   readonly about: string;
+  /** Into how many its files are divided, each part with namespaces (and servers) of its own; the longer it takes the more. */
+  readonly parts: number;
   /** Runs in namespaces of its own (kit/isolation.ts). */
   readonly isolated: false | Isolation;
   /** Gets ready what is missing. Returns why the lane can't run here, or undefined when it can. */
@@ -47,16 +49,18 @@ function rootProblem(): string | undefined {
 const kernelTools = ["ip", "nft", "iptables", "strace", "nsenter"] as const;
 
 export const lanes: readonly Lane[] = [
-  { name: "unit", about: "pure code, byte tables, properties", isolated: false, prepare: () => undefined },
+  { name: "unit", about: "pure code, byte tables, properties", parts: 1, isolated: false, prepare: () => undefined },
   {
     name: "live",
     about: "the executable in fresh network namespaces",
+    parts: 4,
     isolated: "network",
     prepare: (say) => ensureExecutables(kernelTools, say) ?? isolationProblem(),
   },
   {
     name: "kernel",
     about: "the executable, and the Go plugins beside it, on a User Mode Linux kernel",
+    parts: 4,
     isolated: false,
     prepare: async (say) => {
       if (process.arch !== "x64") return `user-mode-linux runs on x64 only, this machine is ${process.arch}`;
@@ -67,6 +71,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "peers",
     about: "the same calls to the Go plugins and to the executable",
+    parts: 3,
     isolated: "network",
     prepare: async (say) => {
       const problem = ensureExecutables(kernelTools, say) ?? isolationProblem();
@@ -77,6 +82,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "api",
     about: "a real kube-apiserver: requests, faults, credentials, Go Multus and Go whereabouts beside the executable",
+    parts: 4,
     isolated: "network",
     prepare: async (say) => {
       const problem = ensureExecutables([...kernelTools, "openssl", "setpriv"], say) ?? isolationProblem();
@@ -86,6 +92,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "cri",
     about: "pods on a real containerd and runc, through the container runtime interface",
+    parts: 1,
     isolated: "node",
     prepare: async (say) => {
       const tools = [...kernelTools, "setpriv", "g++", "make"] as const;
@@ -97,6 +104,7 @@ export const lanes: readonly Lane[] = [
   {
     name: "node",
     about: "a whole node: kubelet, containerd and runc, with a real kube-apiserver and etcd",
+    parts: 3,
     isolated: "node",
     prepare: async (say) => {
       // What the machine's own kernel may lack is walked through in a guest, where there can be one.

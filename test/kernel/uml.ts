@@ -37,7 +37,7 @@ export interface GuestOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-export const guestTimeoutMs = 120_000;
+export const guestTimeoutMs = 600_000;
 const finished = "polynic-guest-finished";
 
 /**

@@ -8,23 +8,23 @@ const prefix = "polynic-test-";
 /** Environment variable by which the lane's runner tells it the name of its group. */
 const variable = "POLYNIC_TEST_CGROUP";
 
-/** What a lane's environment needs so that all groups of its containers are below one of this process. */
-export function cgroupEnvironment(): Record<string, string> {
-  return { [variable]: `${prefix}${process.pid}` };
+/** What a lane's environment needs so that all groups of its containers are below one that only `name` of this process has. */
+export function cgroupEnvironment(name: string): Record<string, string> {
+  return { [variable]: `${prefix}${process.pid}-${name}` };
 }
 
-/** The group below which this lane's containers are to be: "/polynic-test-123". */
+/** The group below which this lane's containers are to be: "/polynic-test-123-cri-1". */
 export function laneCgroup(): string {
   return `/${process.env[variable] ?? `${prefix}lane`}`;
 }
 
-/** Removes the groups of this process's lane, and those of runners that were killed. A group that still has processes stays. */
-export function removeCgroups(): void {
+/** Removes the groups of a lane with this environment, if any, and those of runners that were killed. A group that still has processes stays. */
+export function removeCgroups(environment: Readonly<Record<string, string>> = {}): void {
   for (const hierarchy of hierarchies()) {
     for (const name of readdirSync(hierarchy)) {
       if (!name.startsWith(prefix)) continue;
-      const owner = Number(name.slice(prefix.length));
-      if (owner === process.pid || !existsSync(`/proc/${owner}`)) removeTree(join(hierarchy, name));
+      const owner = Number.parseInt(name.slice(prefix.length), 10);
+      if (name === environment[variable] || !existsSync(`/proc/${owner}`)) removeTree(join(hierarchy, name));
     }
   }
 }
