@@ -90,6 +90,15 @@ describe("trouble that passes is tried again", () => {
     );
     expect(server.asked.length).toBeGreaterThan(2);
   });
+  test("what the attempts met is told, also when the time ends in the middle of one", async () => {
+    using server = new ScriptedServer(async (_request, number) => {
+      if (number > 1) await Bun.sleep(20_000);
+      return statusAnswer(500, "InternalError", "no");
+    });
+    const error = await failureOf(server.client(1900).request(target, schema));
+    expect(error.kind).toBe("timeout");
+    expect(error.message).toContain("answered 500 InternalError: no (2 attempts in ");
+  });
   test("a hung attempt leaves time for another", async () => {
     using server = new ScriptedServer(async (_request, number) => {
       if (number === 1) await Bun.sleep(20_000);

@@ -123,11 +123,15 @@ export class KubeClient {
     const began = performance.now();
     let wasRepeated = false;
     let hasReloaded = false;
+    let problem = "";
     for (let attempt = 1; ; attempt++) {
+      const attemptMs = allowedMs - (performance.now() - began);
       try {
-        return await this.#attempt(target, options, allowedMs - (performance.now() - began));
+        return await this.#attempt(target, options, attemptMs);
       } catch (error) {
         if (!(error instanceof KubeError)) throw error;
+        // One that had little time left learnt nothing: what the attempt before it met is the trouble.
+        if (error.kind !== "timeout" || problem === "" || attemptMs >= shortestAttemptMs) problem = error.problem;
         if (!hasReloaded && (isUnauthorized(error) || error.kind === "tls") && this.#reload(error)) {
           hasReloaded = true;
           continue;
@@ -135,7 +139,7 @@ export class KubeClient {
         const delayMs = retryDelayMs(error, attempt);
         const leftMs = allowedMs - (performance.now() - began) - (delayMs ?? 0);
         if (delayMs === undefined || leftMs <= 0)
-          throw this.#final(error.with({ wasRepeated }), attempt, performance.now() - began);
+          throw this.#final(error.with({ wasRepeated, problem }), attempt, performance.now() - began);
         wasRepeated ||= error.status === undefined || error.status.code >= 500;
         this.#options.log.verbose(`${error.message}; trying again in ${seconds(delayMs)}`);
         await Bun.sleep(delayMs);
