@@ -78,7 +78,8 @@ function checkToken({ credential }: Access): Finding[] {
   const code = "token-expiry";
   if (credential.kind !== "token" && credential.kind !== "token-file")
     return [skipped(code, `no token: ${credential.kind}`)];
-  const token = credential.kind === "token" ? credential.token : readFileSync(credential.file, "utf8").trim();
+  const token = tokenOf(credential);
+  if (typeof token !== "string") return [token];
   const { expires, issued } = tokenTimes(token);
   const now = Date.now();
   const clock = issued !== undefined && issued > now + 60_000 ? [behind(issued, now)] : [];
@@ -98,6 +99,20 @@ function checkToken({ credential }: Access): Finding[] {
       ),
     ];
   return [...clock, ok(code, `the token expires at ${at}`)];
+}
+
+/** The token, or that there is none. */
+function tokenOf(credential: Extract<Access["credential"], { kind: "token" | "token-file" }>): string | Finding {
+  if (credential.kind === "token") return credential.token;
+  try {
+    return readFileSync(credential.file, "utf8").trim();
+  } catch (error) {
+    return failed(
+      "token-expiry",
+      `the token can't be read: ${reasonOf(error)}`,
+      "is the DaemonSet's pod running on this node? polynic install --watch writes the file",
+    );
+  }
 }
 
 function behind(issued: number, now: number): Finding {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { loadNetworkFile } from "../cni/network-folder.ts";
 import { getField } from "../json/struct.ts";
@@ -13,7 +13,7 @@ export function checkConf(folder: string): {
   readonly findings: Finding[];
   readonly dispatcher: JsonObject | undefined;
 } {
-  const names = existsSync(folder)
+  const names = isFolder(folder)
     ? readdirSync(folder)
         .filter((name) => !name.startsWith(".") && extensions.some((extension) => name.endsWith(extension)))
         .sort()
@@ -32,6 +32,10 @@ export function checkConf(folder: string): {
     findings: [order, twice(names), delegate(dispatcher), itself(dispatcher), readiness(dispatcher)],
     dispatcher,
   };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function readFirst(path: string): Finding | { readonly dispatcher: JsonObject | undefined } {

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, lstatSync, readdirSync, readlinkSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, readdirSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { failed, type Finding, ok, skipped, warning } from "./finding.ts";
 
@@ -23,7 +23,7 @@ export function checkFolders({ binDir, confDir, cniDir }: Folders, isInstalled: 
 
 function checkFolder(code: string, path: string, isInstalled: boolean): Finding {
   if (existsSync(path)) {
-    if (isWritable(path)) return ok(code, `${path} can be written`);
+    if (isWritableFolder(path)) return ok(code, `${path} can be written`);
     return failed(code, `${path} can't be written`, "mount it for writing, or name a folder that can");
   }
   if (!isInstalled) return ok(code, `${path} will be made`);
@@ -44,11 +44,11 @@ function checkSpace(path: string): Finding {
 function checkJournal(path: string): Finding {
   let nearest = path;
   while (!existsSync(nearest)) nearest = dirname(nearest);
-  if (isWritable(nearest)) return ok("folder-journal", `attachments can be journaled in ${path}`);
+  if (isWritableFolder(nearest)) return ok("folder-journal", `attachments can be journaled in ${path}`);
   return failed(
     "folder-journal",
-    `${nearest} can't be written, so nothing can be journaled in ${path}`,
-    "make it writable",
+    `${nearest} is no folder that can be written, so nothing can be journaled in ${path}`,
+    "make it one",
   );
 }
 
@@ -73,10 +73,10 @@ function linkTarget(path: string): string | undefined {
   return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
 }
 
-function isWritable(path: string): boolean {
+function isWritableFolder(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
-    return true;
+    return statSync(path).isDirectory();
   } catch {
     // Read-only, or not ours.
     return false;

@@ -1,6 +1,7 @@
 import { isNetlinkError } from "../netlink/error.ts";
 import { freshNetns } from "../netns/fresh.ts";
 import type { Netns } from "../netns/netns.ts";
+import { IptablesError, isIptablesError, listNat } from "../plugins/filter/iptables.ts";
 import { nftIfAvailable } from "../plugins/filter/nft-of.ts";
 import { missingKind } from "../plugins/common/kernel-kind.ts";
 import { usableBackend } from "../plugins/portmap/status.ts";
@@ -8,7 +9,9 @@ import { addLink, type LinkSpec } from "../rtnl/link-change.ts";
 import { getLink } from "../rtnl/link.ts";
 import { failed, type Finding, ok, reasonOf, warning } from "./finding.ts";
 
+/** Ends of one pair: a link that has macvlans can have no ipvlans, and the other way round. */
 const master = "probe0";
+const otherMaster = "probe1";
 
 /**
  * Makes, in a network namespace of its own that goes afterwards, a link of every kind that plugins make, and asks for what packet filters
@@ -17,7 +20,7 @@ const master = "probe0";
 export async function checkKernel(): Promise<Finding[]> {
   try {
     using netns = freshNetns();
-    return [...links(netns), nfTables(netns), await portMappings(netns)];
+    return [...links(netns), nfTables(netns), await iptables(netns), await portMappings(netns)];
   } catch (error) {
     const cure = "run as root on the node; in a container as privileged";
     return [failed("kernel-netns", `no network namespace can be made here: ${reasonOf(error)}`, cure)];
@@ -25,23 +28,24 @@ export async function checkKernel(): Promise<Finding[]> {
 }
 
 function links(netns: Netns): Finding[] {
-  const parent = makeMaster(netns);
-  if (typeof parent !== "number") return [parent];
+  const trouble = makeMasters(netns);
+  if (trouble !== undefined) return [trouble];
+  const [parent, otherParent] = [master, otherMaster].map((name) => getLink(netns.rtnl, name)?.index ?? 0);
   const specs: readonly LinkSpec[] = [
     { name: "br", data: { kind: "bridge" } },
     { name: "mac", parent, data: { kind: "macvlan", mode: "bridge" } },
-    { name: "ipv", parent, data: { kind: "ipvlan", mode: "l2" } },
+    { name: "ipv", parent: otherParent, data: { kind: "ipvlan", mode: "l2" } },
     { name: "vlan", parent, data: { kind: "vlan", id: 100 } },
     { name: "vrf", data: { kind: "vrf", table: 100 } },
   ];
   return [ok("kernel-veth", "links of kind veth can be made"), ...specs.map((spec) => linkFinding(netns, spec))];
 }
 
-/** The index of a link to put others on; a kernel without veth can give no pod anything. */
-function makeMaster(netns: Netns): number | Finding {
-  const [error] = netns.rtnl.batch([addLink({ name: master, data: { kind: "veth", peer: { name: "probe1" } } })]);
-  if (error !== undefined) return failed("kernel-veth", reasonOf(error), missingKind("veth"));
-  return getLink(netns.rtnl, master)?.index ?? 0;
+/** Links to put others on; a kernel without veth can give no pod anything. */
+function makeMasters(netns: Netns): Finding | undefined {
+  const spec: LinkSpec = { name: master, data: { kind: "veth", peer: { name: otherMaster } } };
+  const [error] = netns.rtnl.batch([addLink(spec)]);
+  return error === undefined ? undefined : failed("kernel-veth", reasonOf(error), missingKind("veth"));
 }
 
 function linkFinding(netns: Netns, spec: LinkSpec): Finding {
@@ -57,6 +61,22 @@ function nfTables(netns: Netns): Finding {
   if (nftIfAvailable(netns) !== undefined) return ok("kernel-nftables", "nf_tables is there");
   const cure = "load the module nf_tables (modprobe nf_tables), or use networks without macspoofchk and with iptables";
   return warning("kernel-nftables", "the kernel has no nf_tables", cure);
+}
+
+/** A host may have the program and a kernel that can't do it, so its table is asked for. */
+async function iptables(netns: Netns): Promise<Finding> {
+  const code = "kernel-iptables";
+  try {
+    await listNat(netns, 4);
+  } catch (error) {
+    if (!(error instanceof IptablesError)) throw error;
+    // Somebody is just using it.
+    if (!isIptablesError(error, "busy")) {
+      const cure = "install iptables on the node, or let port mappings and masquerading go by nftables";
+      return warning(code, reasonOf(error), cure);
+    }
+  }
+  return ok(code, "iptables is there, and the kernel does what it asks for");
 }
 
 /** By which of the two packet filters ports would be mapped, and why. */

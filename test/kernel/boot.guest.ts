@@ -53,6 +53,15 @@ export const cases: GuestCases = {
     assert.equal(outcome.signal, undefined);
     assert.notEqual(outcome.stdout, "");
   },
+  "is found fit for every kind of network by `polynic check`": () => {
+    const done = Bun.spawnSync([join(polynicBin, "polynic"), "check", "--pre", "-o", "json"]);
+    const findings = JSON.parse(done.stdout.toString()) as { code: string; verdict: string }[];
+    const kinds = ["veth", "bridge", "macvlan", "ipvlan", "vlan", "vrf"].map((kind) => `kernel-${kind}`);
+    assert.deepEqual(
+      findings.filter(({ code }) => kinds.includes(code)).map(({ code, verdict }) => [code, verdict]),
+      kinds.map((code) => [code, "ok"]),
+    );
+  },
   "cannot write to the machine's file system": () => {
     assert.throws(() => runCommand(["touch", import.meta.filename]), /Read-only file system/);
   },

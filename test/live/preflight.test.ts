@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Finding } from "../../src/preflight/finding.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
+import { NodeNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
@@ -25,6 +26,7 @@ function check(...args: readonly string[]): { readonly exitCode: number; readonl
 }
 
 beforeEach(() => {
+  rmSync(path("cni"), { force: true });
   for (const name of ["bin", "net.d"]) {
     rmSync(path(name), { recursive: true, force: true });
     mkdirSync(path(name));
@@ -39,9 +41,41 @@ test("a good install has no failed line, exit code 0, and the probes leave the n
   expect([...findings.values()].filter(({ verdict }) => verdict === "failed")).toEqual([]);
   expect(exitCode).toBe(0);
   expect(findings.get("conf-delegate")?.message).toBe('the default network is "primary" (bridge)');
-  expect(findings.get("kernel-macvlan")?.verdict).toBe("ok");
   expect(findings.get("portmap-backend")?.message).toMatch(/^port mappings would be made by (iptables|nftables)/);
   expect(snapshot("/proc/self/ns/net")).toEqual(before);
+});
+
+test("what the kernel can do is what iproute2, nft and iptables find", () => {
+  using node = new NodeNetns();
+  node.ip("link add up0 type veth peer name up1");
+  const can = (...command: readonly string[]): string =>
+    Bun.spawnSync(["ip", "netns", "exec", node.name, ...command], { env: { PATH: searchPath } }).success
+      ? "ok"
+      : "warning";
+  const link = (...words: readonly string[]): string => can("ip", "link", "add", ...words);
+  const { findings } = check();
+  const found = [...findings.values()].filter(({ code }) => code.startsWith("kernel-"));
+  expect(Object.fromEntries(found.map(({ code, verdict }) => [code, verdict]))).toEqual({
+    "kernel-veth": "ok",
+    "kernel-bridge": link("b0", "type", "bridge"),
+    "kernel-macvlan": link("link", "up0", "name", "m0", "type", "macvlan", "mode", "bridge"),
+    "kernel-ipvlan": link("link", "up0", "name", "i0", "type", "ipvlan", "mode", "l2"),
+    "kernel-vlan": link("link", "up0", "name", "v0", "type", "vlan", "id", "100"),
+    "kernel-vrf": link("f0", "type", "vrf", "table", "100"),
+    "kernel-nftables": can("nft", "list", "ruleset"),
+    "kernel-iptables": can("iptables", "-t", "nat", "-S"),
+  });
+  for (const { verdict, cure } of found) expect(cure === "").toBe(verdict === "ok");
+});
+
+test("two configs of the dispatcher are a warning: only the first counts", () => {
+  folder().write("net.d/00-multus.conf", { cniVersion: "0.4.0", name: "old", type: "multus", delegates: [primary] });
+  const { exitCode, findings } = check();
+  expect(exitCode).toBe(0);
+  expect(findings.get("conf-single")).toMatchObject({
+    verdict: "warning",
+    message: "00-multus.conf and 00-multus.conflist are both there",
+  });
 });
 
 test("before the install nothing that it makes is asked for", () => {
@@ -88,6 +122,24 @@ describe("what is wrong is said under its own code", () => {
         folder().write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "m", plugins });
       },
       "/nowhere is not there",
+    ],
+    ["folder-plugins", () => rmSync(path("bin"), { recursive: true }), "does not exist"],
+    [
+      "folder-configs",
+      () => {
+        rmSync(path("net.d"), { recursive: true });
+        folder().write("net.d", "");
+      },
+      "net.d can't be written",
+    ],
+    ["folder-journal", () => folder().write("cni", "no folder"), "nothing can be journaled in "],
+    [
+      "kubeconfig",
+      () => {
+        const plugins = [{ type: "multus", kubeconfig: path("none"), clusterNetwork: "x" }];
+        folder().write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "m", plugins });
+      },
+      "no such file or directory",
     ],
     ["system-libc", () => {}, "its system can't start polynic"],
   ])("%s", (code, spoil, message) => {
