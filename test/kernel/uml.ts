@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { runCommand } from "../kit/command.ts";
 import { findExecutable, searchPath } from "../kit/packages.ts";
 import { temporaryFolder } from "../kit/tmp.ts";
+import { leastUsedProcessor } from "./processor.ts";
 
 /** A case returns when all is well and throws otherwise. It runs in the guest: what it uses of the test file's surroundings is files. */
 export type GuestCases = Readonly<Record<string, () => void | Promise<void>>>;
@@ -49,8 +50,12 @@ export async function bootGuest(caseFile: string, options: GuestOptions = {}): P
   const init = shared.write("init", initScript(shared.path, caseFile, options));
   runCommand(["chmod", "755", init]);
   const timeoutMs = options.timeoutMs ?? guestTimeoutMs;
+  const program = findExecutable("linux.uml") ?? "linux.uml";
   const kernel = [
-    findExecutable("linux.uml") ?? "linux.uml",
+    "taskset",
+    "--cpu-list",
+    String(leastUsedProcessor(program)),
+    program,
     "root=/dev/root",
     "rootfstype=hostfs",
     "ro",
