@@ -184,7 +184,7 @@ export async function eventually<T>(look: () => Promise<T>, want: T, timeoutMs =
   for (;;) {
     const began = performance.now();
     const seen = await look();
-    if (Bun.deepEquals(seen, want) || performance.now() > deadline) return seen;
+    if (Bun.deepEquals(seen, want, true) || performance.now() > deadline) return seen;
     // What is dear to look at is looked at less often.
     await Bun.sleep(20 + 4 * (performance.now() - began));
   }
