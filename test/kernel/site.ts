@@ -37,7 +37,7 @@ export class GuestSite implements Disposable {
   /** A pod on a node, with its loopback up, attached to a network as net1 where one is given. */
   async pod(config?: Config, node = 0): Promise<PinnedNetns> {
     const pod = this.node(node).pod();
-    pod.ip("link set lo up");
+    pod.up("lo");
     if (config !== undefined) await this.caller(node).add({ config, pod });
     return pod;
   }

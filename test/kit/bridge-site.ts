@@ -42,7 +42,7 @@ class BridgeSite implements Disposable {
   readonly pod: PinnedNetns = this.node.pod();
 
   constructor() {
-    this.pod.ip("link set lo up");
+    this.pod.up("lo");
   }
 
   link(name: string, of: PinnedNetns = this.node): KernelObject | undefined {

@@ -67,24 +67,27 @@ export async function countSystemCalls(call: CniCall, systemCalls: readonly stri
 
 /**
  * First makes the call undisturbed, then once more for each occurrence of each system call, killed there. `prepare` makes the state
- * that every run starts from (the first too) and returns the call; `onKilled` looks at what a killed run has left, and cleans up.
+ * that every run starts from (the first too) and returns the call; it is told whether there is something to take away first, which is what a
+ * run left that came to its end. `onKilled` looks at what a killed run has left, and cleans up.
  * Returns how many runs were killed. A run that ends before the fault strikes is an error: such a sweep would prove nothing. With `mayVary`,
  * for calls of which no two are alike (names that depend on a container's id), each system call's runs end with the first undisturbed one.
  */
 export async function killAtEverySystemCall(
-  prepare: () => CniCall | Promise<CniCall>,
+  prepare: (isSomethingLeft: boolean) => CniCall | Promise<CniCall>,
   onKilled: (fault: Fault, outcome: FaultOutcome) => void | Promise<void>,
   systemCalls: readonly string[] = changingCalls,
   mayVary = false,
 ): Promise<number> {
-  const counts = await countSystemCalls(await prepare(), systemCalls);
+  const counts = await countSystemCalls(await prepare(false), systemCalls);
+  let isSomethingLeft = true;
   let killed = 0;
   for (const [systemCall, counted] of counts) {
     const count = mayVary ? Number.POSITIVE_INFINITY : counted;
     for (let occurrence = 1; occurrence <= count; occurrence += 1) {
       const fault = { systemCall, occurrence };
-      const outcome = await callWithFault(await prepare(), fault);
-      if (mayVary && outcome.exitCode === 0) break;
+      const outcome = await callWithFault(await prepare(isSomethingLeft), fault);
+      isSomethingLeft = mayVary && outcome.exitCode === 0;
+      if (isSomethingLeft) break;
       if (outcome.signal !== "SIGKILL") throw new Error(`${systemCall} ${occurrence} of ${count} was never reached`);
       await onKilled(fault, outcome);
       killed += 1;

@@ -44,14 +44,16 @@ async function sweepOver(
   afterKill: AfterKill,
 ): Promise<number> {
   let round = await settled(sweep);
+  let isFirst = true;
   // Undisturbed runs, with which a sweep begins and ends, leave their pods attached.
-  const leave = async (): Promise<void> => {
-    await mustCallCni(sweep.call("DEL", round.pod));
+  const leave = async (isAttached = true): Promise<void> => {
+    if (isAttached) await mustCallCni(sweep.call("DEL", round.pod));
     round.pod.netns[Symbol.dispose]();
   };
   const killed = await killAtEverySystemCall(
-    async () => {
-      await leave();
+    async (isSomethingLeft) => {
+      await leave(isSomethingLeft || isFirst);
+      isFirst = false;
       round = await begin();
       return sweep.call(command, round.pod);
     },

@@ -38,6 +38,12 @@ export class PinnedNetns implements Disposable {
     runCommand(["ip", "-n", this.name, "-batch", "-"], { stdin: `${lines.join("\n")}\n` });
   }
 
+  /** Sets interfaces up. */
+  up(...names: readonly string[]): void {
+    using netns = Netns.open(this.path);
+    netns.rtnl.run(...names.map((name) => setLink(name, { up: true })));
+  }
+
   /** True when a host at that address (either family) answers: a refused TCP connection is an answer too, so nobody has to listen. */
   reaches(address: string): boolean {
     const attempt = `timeout ${answerTimeoutSeconds} bash -c 'exec 3<>/dev/tcp/${address}/${discardPort}'`;
@@ -60,8 +66,8 @@ export class NodeNetns extends PinnedNetns {
 
   constructor() {
     super("node");
+    this.up("lo");
     using netns = Netns.open(this.path);
-    netns.rtnl.run(setLink("lo", { up: true }));
     // A new namespace takes IPv4's switch after the machine, and many machines forward.
     writeSysctl(netns, "net/ipv4/ip_forward", "0");
   }
@@ -112,10 +118,7 @@ export class Lan implements Disposable {
       ["net/ipv6/conf/default/disable_ipv6", "1"],
     ]);
     this.#switch.ip(...links);
-    for (const node of this.nodes) {
-      using own = Netns.open(node.path);
-      own.rtnl.run(setLink("eth0", { up: true }));
-    }
+    for (const node of this.nodes) node.up("eth0");
   }
 
   /** The node at this position; throws when the LAN has fewer. */

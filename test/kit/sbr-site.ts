@@ -67,7 +67,7 @@ export class SbrSite {
   begin(): void {
     this.#caller = new BuiltinCaller(this.node());
     this.#pod = this.node().pod();
-    this.pod.ip("link set lo up");
+    this.pod.up("lo");
   }
 
   end(): void {

@@ -19,7 +19,7 @@ let beforeNode: unknown;
 beforeEach(() => {
   caller = new BuiltinCaller(node());
   pod = node().pod();
-  pod.ip("link set lo up");
+  pod.up("lo");
   beforeNode = snapshot(node().path);
 });
 afterEach(() => {

@@ -61,7 +61,7 @@ describe.each(hosts)("behind %s", (kind) => {
     write(kind, [tuning(), { type: "sbr" }]);
     const node = lan.node();
     const pod = node.pod();
-    pod.ip("link set lo up");
+    pod.up("lo");
     const before = snapshot(pod.path);
     const common = {
       network: `lan-${kind}`,
