@@ -20,7 +20,7 @@ import { formatKeys } from "../pool/key-runs.ts";
 import { follow } from "./follow.ts";
 import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
 import { Overlaps } from "./overlaps.ts";
-import { PoolSchedule, timesFor } from "./pool-schedule.ts";
+import { PoolSchedule, timesFor, type WriteOutcome } from "./pool-schedule.ts";
 import type { Restorer } from "./restorer.ts";
 import { usedAnnotation, usedText, writeIndex } from "./write-index.ts";
 
@@ -197,8 +197,7 @@ export class Indexer {
     return schedule;
   }
 
-  /** True when all that can be seen is written. */
-  async #write(name: string): Promise<boolean> {
+  async #write(name: string): Promise<WriteOutcome> {
     try {
       return await this.#bring(name);
     } catch (error) {
@@ -206,14 +205,14 @@ export class Indexer {
       this.#options.log.error(`pool ${name}: ${error.message}`);
       const isPassing = isUnavailable(error) || isClusterError(error, "unavailable");
       await pause(isPassing ? backoffMs(4, longestDelayMs) : longestDelayMs, this.#options.signal);
-      return false;
+      return { isDone: false, hasAsked: true };
     }
   }
 
-  async #bring(name: string): Promise<boolean> {
+  async #bring(name: string): Promise<WriteOutcome> {
     const claims = this.#claims.get(name) ?? new Map<string, Reservation>();
     const pool = this.#pools.get(name) ?? (await this.#make(name, claims));
-    if (pool === undefined) return true;
+    if (pool === undefined) return { isDone: true, hasAsked: false };
     const schedule = this.#schedule(name);
     const plan = planIndex(pool, claims.values(), (open) => schedule.isSettled(open) && !this.#isYoung(open));
     const [elsewhere, awaited] = this.#elsewhere(pool, schedule);
@@ -222,10 +221,10 @@ export class Indexer {
     this.#tell(plan.conflicts);
     const notes = { used: usedText(pool.range, plan.held), elsewhere, isLarge: isLarge(pool) };
     const changes = plan.changes.slice(0, largestBatch);
-    const isLast = changes.length === plan.changes.length && unsettled.length === 0;
+    const isDone = changes.length === plan.changes.length && unsettled.length === 0;
     if (changes.length === 0 && (pool.annotations[elsewhereAnnotation] ?? "") === elsewhere) {
-      if (pool.annotations[usedAnnotation] === notes.used) return isLast;
-      if (!this.#mayCount(pool)) return false;
+      if (pool.annotations[usedAnnotation] === notes.used) return { isDone, hasAsked: false };
+      if (!this.#mayCount(pool)) return { isDone: false, hasAsked: false };
     }
     const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, notes);
     if (written === undefined) {
@@ -233,12 +232,12 @@ export class Indexer {
       const current = await this.#options.pools.getPool(name);
       if (current === undefined) this.#forget(name);
       else this.#see(current);
-      return false;
+      return { isDone: false, hasAsked: true };
     }
     if (this.#pools.get(name) === pool) this.#see(written);
     this.#writtenAt.set(name, performance.now());
     this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${notes.used} used`);
-    return isLast;
+    return { isDone, hasAsked: true };
   }
 
   /**

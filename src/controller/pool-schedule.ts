@@ -2,11 +2,8 @@ import { pause } from "../libc/pause.ts";
 import type { Unsettled } from "./index-plan.ts";
 
 export interface IndexTimes {
-  /**
-   * Between two requests about one pool, so that Go nodes find a moment to write between them; half as long as the last one took, if that is
-   * longer.
-   */
-  readonly gapMs: number;
+  /** Between a request about a pool that took so long and the next one. */
+  readonly gapMs: (tookMs: number) => number;
   /**
    * How long a claim may be missing from what is seen before its entry goes; and the reservation behind an entry of Go, which writes the entry first,
    * before other pools are told of it.
@@ -16,33 +13,49 @@ export interface IndexTimes {
   readonly entryMs?: number;
 }
 
+/** What came of a run. */
+export interface WriteOutcome {
+  /** Nothing is left that could be done later. */
+  readonly isDone: boolean;
+  /** The server was asked to change the pool. */
+  readonly hasAsked: boolean;
+}
+
+/** Go nodes find a moment to write between two requests, however small the pool is. */
 const shortestGapMs = 200;
-/** A server takes longer to write a larger pool; with what that takes itself, an index is still a second old at most. */
+/** A server takes longer to write a larger pool, and is spared the more. */
 const longestGapMs = 700;
 const gapPerEntryMs = 0.35;
+/** How far the index may be behind. */
+const wantedLagMs = 1000;
+/** Marks come in numbers, and looking at a large pool takes some milliseconds too. */
+const lookGapMs = 50;
 
 /** For a pool of so many entries by now. */
 export function timesFor(entries: () => number): IndexTimes {
-  return {
-    get gapMs() {
-      return Math.min(longestGapMs, Math.max(shortestGapMs, entries() * gapPerEntryMs));
-    },
-    settleMs: 500,
-    entryMs: 150,
-  };
+  return { gapMs: (tookMs) => gapAfter(entries(), tookMs), settleMs: 500, entryMs: 150 };
+}
+
+/**
+ * How long to leave a pool of so many entries alone after a request of so many ms. What was claimed just after that one had begun waits for its end, for
+ * this time, and for the next one, so the slower the server the less of a second is left; but it always has half as long to recover as it took.
+ */
+export function gapAfter(entries: number, tookMs: number): number {
+  const spared = Math.min(longestGapMs, entries * gapPerEntryMs, wantedLagMs - 2 * tookMs);
+  return Math.max(shortestGapMs, tookMs / 2, spared);
 }
 
 /** When one pool is written: one run at a time, soon after a mark, with a pause between runs. */
 export class PoolSchedule {
-  readonly #write: () => Promise<boolean>;
+  readonly #write: () => Promise<WriteOutcome>;
   readonly #signal: AbortSignal;
   readonly #times: IndexTimes;
   readonly #unseenSince = new Map<string, number>();
   #isMarked = false;
   #running: Promise<void> | undefined;
 
-  /** `write` says whether all is done; otherwise it is called again. */
-  constructor(write: () => Promise<boolean>, signal: AbortSignal, times: IndexTimes) {
+  /** `write` is called again until all is done. */
+  constructor(write: () => Promise<WriteOutcome>, signal: AbortSignal, times: IndexTimes) {
     this.#write = write;
     this.#signal = signal;
     this.#times = times;
@@ -75,8 +88,10 @@ export class PoolSchedule {
     while (this.#isMarked && !this.#signal.aborted) {
       this.#isMarked = false;
       const began = performance.now();
-      const isDone = await this.#write();
-      await pause(Math.max(this.#times.gapMs, (performance.now() - began) / 2), this.#signal);
+      const { isDone, hasAsked } = await this.#write();
+      const gapMs = this.#times.gapMs(performance.now() - began);
+      // Who has only looked keeps nobody waiting who has something to write.
+      await pause(isDone && !hasAsked ? lookGapMs : gapMs, this.#signal);
       this.#isMarked ||= !isDone;
     }
   }

@@ -18,7 +18,7 @@ import {
 import { isSliceOf, type SliceAllocation } from "./free-slices.ts";
 import { type NodeFacts, nodeFactsOf, nodeFactsSchema } from "./facts.ts";
 import { Mirror } from "./mirror.ts";
-import { PoolSchedule } from "./pool-schedule.ts";
+import { type IndexTimes, PoolSchedule } from "./pool-schedule.ts";
 import { planSlices } from "./slice-plan.ts";
 import { type SlicedNetwork, slicedNetworks, slicePoolName } from "./sliced-network.ts";
 
@@ -37,7 +37,8 @@ const usedAnnotation = "polynic.io/used";
 const ownersSchema = mapOf(text());
 const vacatedSchema = mapOf(integer());
 /** Slices are planned by this clock while one of them rests. */
-const times = { gapMs: 1000, settleMs: 0 };
+const gapMs = 1000;
+const times: IndexTimes = { gapMs: (tookMs) => Math.max(gapMs, tookMs / 2), settleMs: 0 };
 
 /** Divides the ranges of networks with `node_slice_size` among the nodes, and keeps to that as nodes, networks and what is held change. */
 export class Slicer {
@@ -55,7 +56,8 @@ export class Slicer {
   constructor(client: KubeClient, options: SlicerOptions) {
     this.#client = client;
     this.#options = options;
-    const schedule = new PoolSchedule(() => this.#divideAll(), this.#signal, times);
+    const divide = async () => ({ isDone: await this.#divideAll(), hasAsked: true });
+    const schedule = new PoolSchedule(divide, this.#signal, times);
     this.#mark = () => {
       schedule.mark().catch((error: unknown) => {
         this.#failure ??= error;
