@@ -1,14 +1,17 @@
 // Ranges that are divided among nodes, by our controller; Go whereabouts gives out addresses of the slices that it assigns.
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Slicer } from "../../src/controller/slicer.ts";
 import { loggerTo } from "../../src/log/logger.ts";
 import { type ApiServer, startApiServer } from "../kit/api-server.ts";
 import { prepareCluster } from "../kit/cluster.ts";
+import { endDaemons, startDaemon } from "../kit/daemon.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 import type { CniOutcome } from "../kit/cni-caller.ts";
 import { addressesOf, IpamSide } from "../kit/ipam-side.ts";
 import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
+import { peerTools } from "../kit/peer-tools.ts";
 
 const folder = useTemporaryFolder();
 let server: ApiServer;
@@ -22,16 +25,20 @@ beforeAll(async () => {
   server = await startApiServer(`${folder().path}/server`);
   await prepareCluster(server);
   world = await IpamWorld.make(server);
-  const { client } = await connectPools(server, "polynic-ipam", world.namespace);
-  stop = new AbortController();
-  const log = loggerTo("verbose", ({ message }) => lines.push(message));
-  end = new Slicer(client, { namespace: world.namespace, signal: stop.signal, log }).run();
+  await startSlicer();
 });
 afterAll(async () => {
   stop.abort();
   await end;
   await server.stop();
 });
+
+async function startSlicer(): Promise<void> {
+  const { client } = await connectPools(server, "polynic-ipam", world.namespace);
+  stop = new AbortController();
+  const log = loggerTo("verbose", ({ message }) => lines.push(message));
+  end = new Slicer(client, { namespace: world.namespace, signal: stop.signal, log }).run();
+}
 
 const nad = (name: string, ipam: object, plugins?: string) => ({
   apiVersion: "k8s.cni.cncf.io/v1",
@@ -178,4 +185,45 @@ test("dual stack: each node gets a slice of each range, another one of the range
     return pools.flatMap(({ name, allocations }) => Object.keys(allocations).map((key) => `${name} ${key}`));
   };
   expect(await eventually(entries, ["a-10.73.0.0-28 4"])).toEqual(["a-10.73.0.0-28 4"]);
+});
+
+test("Go's controller finds nothing to change in what ours has divided, gives new nodes what is free of the first range, and gives it back to ours", async () => {
+  const go = await IpamSide.make("go", world, `${folder().path}/go-back`);
+  const range = "10.74.0.0/25";
+  const over = {
+    node_slice_size: "28",
+    network_name: "back",
+    enable_overlapping_ranges: false,
+    // Go's controller too wants a flat file.
+    configuration_path: `${go.folder}/whereabouts.conf`,
+  };
+  await world.admin.create(nad("back", { ...over, range, ipRanges: [{ range: "fd00:74::/64" }] }));
+  const of = (node: string) => async () => (await assigned("back")).filter((each) => each.startsWith(`${node} `));
+  expect(await eventually(async () => (await of("a")()).length, 2)).toBe(2);
+  stop.abort();
+  await end;
+  const before = await assigned("back");
+  const controller = startDaemon({
+    folder: go.folder,
+    name: "nodeslicecontroller",
+    command: [join(peerTools("whereabouts").bin, "nodeslicecontroller"), "-kubeconfig", go.kubeconfig],
+    env: { WHEREABOUTS_NAMESPACE: world.namespace },
+  });
+  try {
+    await world.node("f");
+    expect(await eventually(async () => (await of("f")()).length, 1)).toBe(1);
+    const [slice = ""] = await of("f")();
+    expect(slice).toMatch(/^f 10\.74\.0\.\d+\/28$/);
+    expect((await assigned("back")).filter((each) => each !== slice)).toEqual(before);
+    const first = slice.replace(/^f (.*)\.\d+\/28$/, "$1");
+    const outcome = await go.call("ADD", { range, over, network: "back", sandbox: "f1", node: "f" });
+    expect(addressesOf(outcome)).toEqual([expect.stringMatching(`^${first}\\.`)]);
+  } finally {
+    await endDaemons([controller]);
+    await startSlicer();
+  }
+  expect(await eventually(async () => (await of("f")()).length, 2)).toBe(2);
+  const six = (await of("f")()).filter((each) => each.startsWith("f fd00:74::"));
+  expect((await assigned("back")).filter((each) => !each.startsWith("f "))).toEqual(before);
+  expect(six).toHaveLength(1);
 });

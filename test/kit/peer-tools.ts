@@ -14,7 +14,7 @@ const groups = {
   plugins: ["cni", "multus"],
   /** kube-apiserver. */
   kubernetes: ["kubernetes"],
-  /** whereabouts, its ip-control-loop and ip-reconciler: the folder is usable as CNI_PATH. */
+  /** whereabouts, its ip-control-loop, ip-reconciler and node slice controller: the folder is usable as CNI_PATH. */
   whereabouts: ["whereabouts"],
   /** crictl. */
   cri: ["cri"],

@@ -5,6 +5,7 @@ go 1.25.5
 tool (
 	github.com/k8snetworkplumbingwg/whereabouts/cmd
 	github.com/k8snetworkplumbingwg/whereabouts/cmd/controlloop
+	github.com/k8snetworkplumbingwg/whereabouts/cmd/nodeslicecontroller
 	github.com/k8snetworkplumbingwg/whereabouts/cmd/reconciler
 )
 
