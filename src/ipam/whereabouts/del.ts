@@ -21,7 +21,10 @@ export async function del(given: DelCall<ParsedConfig>): Promise<void> {
   markSettled(dataDir, markOf(call), call.log);
   if ((config?.releaseDelayMs ?? 0) > 0) {
     const { releaseDue } = await import("./delayed.ts");
-    await releaseDue(dataDir, (source) => openSource(source, call));
+    if (await releaseDue(dataDir, (source) => openSource(source, call))) {
+      const { startIndex } = await import("./start-index.ts");
+      await startIndex(call, dataDir);
+    }
   }
 }
 

@@ -35,9 +35,9 @@ export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
     if (living.has(markOf(key)) || network !== call.conf.name) continue;
     await attempt(`container ${key.containerId} interface ${key.ifName}`, () => release(call, dataDir, key));
   }
-  await attempt("addresses that were kept for a while", () =>
-    releaseDue(dataDir, (source) => openSource(source, call)),
-  );
+  await attempt("addresses that were kept for a while", async () => {
+    await releaseDue(dataDir, (source) => openSource(source, call));
+  });
   if (sliceFolders(dataDir).length > 0) await attempt("the pools of slices", () => startIndex(call, dataDir));
   throwJoined(failures);
 }

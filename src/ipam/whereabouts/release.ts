@@ -22,7 +22,7 @@ export async function releaseAll(open: () => Promise<Pools>, journal: Journal, o
   const isLocal = journal.claims.every(({ slice }) => slice !== undefined);
   const pools = isLocal ? undefined : await open();
   for (const claim of journal.claims) {
-    const release = releaseClaim(pools, claim, options).then(() => journal.gone(claim.name));
+    const release = releaseClaim(pools, journal, claim, options).then(() => journal.gone(claim.name));
     releases.push(release.catch((error: unknown) => void failures.push(error)));
   }
   await Promise.all(releases);
@@ -31,17 +31,32 @@ export async function releaseAll(open: () => Promise<Pools>, journal: Journal, o
 
 async function releaseClaim(
   pools: Pools | undefined,
+  journal: Journal,
   claim: JournalClaim,
   { dataDir, isUnused = false }: ReleaseOptions,
 ): Promise<void> {
-  if (claim.slice !== undefined) new SliceFolder(dataDir, claim.slice.folder).release(claim.slice.address, claim.owner);
-  if (claim.slice !== undefined || pools === undefined) return;
+  if (claim.slice !== undefined) return await releaseOfSlice(claim, claim.slice, journal, { dataDir, isUnused });
+  if (pools === undefined) return;
   const uid = claim.uid ?? (await pools.ownedReservation(claim.name, claim.owner));
   if (uid !== undefined) {
     const isKept = claim.releaseDelayMs > 0 && !isUnused && (await keepAwhile(pools, claim, uid, dataDir));
     if (!isKept) await dropClaim(pools, { ...claim, uid }, dataDir);
   }
   new HintFile(dataDir, claim.hint.pool, !pools.hasCheapNames).released(claim.hint.key);
+}
+
+/** The file goes now, or when the address has rested: until then it keeps others from it by itself. */
+async function releaseOfSlice(
+  claim: JournalClaim,
+  { folder, address }: NonNullable<JournalClaim["slice"]>,
+  { head }: Journal,
+  { dataDir, isUnused }: Required<ReleaseOptions>,
+): Promise<void> {
+  const { owner, uid, releaseDelayMs } = claim;
+  if (releaseDelayMs === 0 || isUnused || uid === undefined || head === undefined)
+    return new SliceFolder(dataDir, folder).release(address, owner);
+  const { remember } = await import("./delayed.ts");
+  remember(dataDir, new Date(Date.now() + releaseDelayMs), { claim: { ...claim, uid }, source: head.source });
 }
 
 /** Marks a claim as nobody's, to be given back later; false when it is gone. */

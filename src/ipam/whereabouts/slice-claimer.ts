@@ -52,7 +52,7 @@ export class SliceClaimer {
     const known = await this.#claimFrom(await this.slices.of(this.range));
     if (known !== undefined) return known;
     const slices = await this.slices.of(this.range, true);
-    this.#releaseOrphans();
+    await this.#releaseUnused();
     const found = await this.#claimFrom(slices);
     if (found !== undefined) return found;
     const text = `Could not allocate IP in range: ${this.range.text}`;
@@ -132,17 +132,25 @@ export class SliceClaimer {
       hasFinalizer: false,
       slice: { folder: this.#folder.name, address },
       hint: { pool: slicePool(slice, config.networkName, node), key: keyOf(networkOf(slice), ip) ?? "0" },
-      releaseDelayMs: 0,
+      releaseDelayMs: config.releaseDelayMs,
     };
   }
 
-  /** Journals are written before files: a file whose attachment has none is what a power cut left. */
-  #releaseOrphans(): void {
-    const { dataDir } = this.context.config;
+  /**
+   * Addresses that have rested for `release_delay_seconds`, and what a power cut left: journals are written before files, so that is a file whose
+   * attachment has none, and which is not at rest.
+   */
+  async #releaseUnused(): Promise<void> {
+    const { config, pools } = this.context;
+    const { dataDir } = config;
+    const { releaseDue, restingClaims } = await import("./delayed.ts");
+    await releaseDue(dataDir, async (source) => (Bun.deepEquals(source, pools.source) ? pools : undefined));
+    const resting = restingClaims(dataDir);
     for (const address of this.#folder.addresses()) {
       const holder = this.#folder.holderOf(address);
       if (holder === undefined) this.#folder.release(address, "");
-      else if (holder.owner !== "" && !Journal.exists(dataDir, holder)) this.#folder.release(address, holder.owner);
+      else if (holder.owner !== "" && !resting.has(holder.owner) && !Journal.exists(dataDir, holder))
+        this.#folder.release(address, holder.owner);
     }
   }
 }

@@ -1,5 +1,5 @@
 // Slices of nodes: each gives out addresses of its own part of a range.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ManifestPools } from "../../cluster/pools/manifests.ts";
@@ -72,6 +72,29 @@ test("slices serve all that start at once (WHEREABOUTS 558)", async () => {
   expect(new Set((await Promise.all(claims)).flat()).size).toBe(30);
   await expect(site.add("late", sliced)).rejects.toMatchObject({ code: 50 });
 });
+
+test.each([false, true])(
+  "an address of a slice rests for release_delay_seconds, also when the slice is full (overlaps checked: %s)",
+  async (isChecked) => {
+    assign({ "10.0.0.0/29": "a" });
+    const exclude = ["10.0.0.4/30", "10.0.0.3"];
+    const ipam = { ...sliced, exclude, enable_overlapping_ranges: isChecked, release_delay_seconds: 3600 };
+    const notes = join(site.dataDir(), "delayed");
+    const rested = () => {
+      for (const name of site.files(notes)) renameSync(join(notes, name), join(notes, name.replace(/^\d+/, "1")));
+    };
+    expect([await site.add("c1", ipam), await site.add("c2", ipam)]).toEqual([["10.0.0.1/24"], ["10.0.0.2/24"]]);
+    for (let time = 0; time < 2; time++) await site.call("DEL", "c1", ipam);
+    await expect(site.add("c3", ipam)).rejects.toMatchObject({ code: 50 });
+    rested();
+    expect(await site.add("c3", ipam)).toEqual(["10.0.0.1/24"]);
+    for (const container of ["c2", "c3"]) await site.call("DEL", container, ipam);
+    expect(site.files(notes)).toHaveLength(isChecked ? 4 : 2);
+    rested();
+    await site.call("GC", "", ipam, { config: { "cni.dev/valid-attachments": [] } });
+    expect([site.files(notes), site.reservations(), await entriesOf("a-10.0.0.0-29")]).toEqual([[], [], {}]);
+  },
+);
 
 test("slices are reserved too where overlaps are checked, and somebody else's address is passed over", async () => {
   assign({ "10.0.0.0/29": "a" });
