@@ -120,9 +120,15 @@ export class KubeNode implements AsyncDisposable {
 
   /**
    * Makes the pod of a DaemonSet of a manifest run here, as its controller would; the node's folders take the place of those it mounts.
-   * `args` are added to those of its first container.
+   * `args` are added to those of its first container. With `isServed` its containers reach the API server where it is: no kube-proxy leads them
+   * there from its service.
    */
-  async runDaemonSet(file: string, name: string, args: readonly string[] = this.nodeArgs()): Promise<KubeJson> {
+  async runDaemonSet(
+    file: string,
+    name: string,
+    args: readonly string[] = this.nodeArgs(),
+    isServed = false,
+  ): Promise<KubeJson> {
     const set = objectsOf(file).find(({ kind }) => kind === "DaemonSet");
     if (set === undefined) throw new Error(`${file} has no DaemonSet`);
     const { template } = set["spec"] as { template: { spec: Json } };
@@ -133,8 +139,14 @@ export class KubeNode implements AsyncDisposable {
     for (const [path, folder] of Object.entries(folders))
       for (const before of ['"path":"', '"mountPath":"', "-dir="])
         text = text.replaceAll(`${before}${path}"`, `${before}${folder}"`);
-    const spec = JSON.parse(text) as { containers: { args: string[] }[] };
+    const spec = JSON.parse(text) as { containers: { args: string[]; env?: Json[] }[] };
     spec.containers[0]?.args.push(...args);
+    if (isServed)
+      for (const container of spec.containers)
+        (container.env ??= []).push(
+          { name: "KUBERNETES_SERVICE_HOST", value: "127.0.0.1" },
+          { name: "KUBERNETES_SERVICE_PORT", value: String(this.api.port) },
+        );
     const metadata = { name, namespace: "kube-system" };
     return await this.admin.create({ apiVersion: "v1", kind: "Pod", metadata, spec });
   }
