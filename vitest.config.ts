@@ -7,7 +7,15 @@ const shared = { pool: "threads" as const, maxWorkers: 1, testTimeout: 60_000, h
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...shared, name: "unit", include: ["{src,cmd,tools}/**/*.test.ts", "test/unit/**/*.test.ts"] } },
+      // A thread for each file costs more than its tests do.
+      {
+        test: {
+          ...shared,
+          isolate: false,
+          name: "unit",
+          include: ["{src,cmd,tools}/**/*.test.ts", "test/unit/**/*.test.ts"],
+        },
+      },
       { test: { ...shared, name: "live", include: ["test/live/**/*.test.ts"] } },
       { test: { ...shared, name: "kernel", include: ["test/kernel/**/*.test.ts"] } },
       { test: { ...shared, name: "api", include: ["test/api/**/*.test.ts"], globalSetup: "test/api/setup.ts" } },
