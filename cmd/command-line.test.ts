@@ -20,6 +20,8 @@ test.each([
   [["--bogus"], "unknown option '--bogus'"],
   [["ipam"], "ipam: name one of its commands: show, who, check, release, hand-over"],
   [["controller"], "controller: name one of its commands: ipam"],
+  [["controller", "ipam", "--gc-schedule", "x"], "option '--gc-schedule <cron>' argument 'x' is invalid"],
+  [["ip-control-loop", "--cron-schedule", "x"], "option '--cron-schedule <cron>' argument 'x' is invalid"],
   [["ipam", "chekc"], "unknown command 'chekc' (Did you mean check?)"],
   [
     ["version", "more"],

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { nextTime } from "../src/controller/schedule.ts";
 import { asVersion, versions } from "../src/cni/version.ts";
 import { parsePrefix } from "../src/ip/prefix.ts";
 import { parseLogLevel } from "../src/log/open.ts";
@@ -34,4 +35,15 @@ export function cniVersion(value: string): string {
 export function logLevel(value: string): string {
   if (value === "" || parseLogLevel(value) !== undefined) return value;
   throw new InvalidArgumentError(`expected debug, verbose, error or panic, found ${JSON.stringify(value)}`);
+}
+
+/** When something is due, as `nextTime` reads it; "" says nothing. */
+export function schedule(value: string): string {
+  try {
+    if (value !== "") nextTime(value, Date.now());
+    return value;
+  } catch (error) {
+    if (error instanceof RangeError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }

@@ -1,12 +1,10 @@
 import { Command, Option } from "commander";
 import { runIpamController } from "../../src/controller/ipam-controller.ts";
-import { nextTime } from "../../src/controller/schedule.ts";
 import { clusterAccess } from "../cluster-access.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { clusterCommand, type ClusterOptions } from "../cluster-command.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
-import { seconds } from "../option-values.ts";
-import { UsageError } from "../usage-error.ts";
+import { schedule, seconds } from "../option-values.ts";
 
 interface Options extends ClusterOptions {
   readonly gcSchedule: string;
@@ -33,7 +31,7 @@ Examples:
 export const command: VerbModule["command"] = (_, finish) => {
   const ipam = clusterCommand("ipam")
     .description("Keeps the pools of whereabouts in order.")
-    .option("--gc-schedule <cron>", "when leaked addresses are looked for, in UTC", "* * * * *")
+    .option("--gc-schedule <cron>", "when leaked addresses are looked for, in UTC", schedule, "* * * * *")
     .option("--gc-confirm-after <seconds>", "how far apart two looks are that have to agree", seconds, 60)
     .option("--dry-run", "tell of leaked addresses and release none", false)
     .option("--log-level <level>", "debug, verbose, error or panic", "verbose")
@@ -41,12 +39,11 @@ export const command: VerbModule["command"] = (_, finish) => {
     .addHelpText("after", examples)
     .action(async (options: Options) => {
       const log = daemonLog(options.logLevel, options.logFormat);
-      const schedule = checkedSchedule(options.gcSchedule);
       const { client, ...pools } = clusterAccess({ ...options, verb: "controller", timeoutMs, log });
       await runIpamController(client, {
         ...pools,
         identity: processIdentity(),
-        schedule: () => schedule,
+        schedule: () => options.gcSchedule,
         confirmAfterMs: options.gcConfirmAfter * 1000,
         isDryRun: options.dryRun,
         signal: untilTold(log),
@@ -56,13 +53,3 @@ export const command: VerbModule["command"] = (_, finish) => {
     });
   return new Command("controller").description("Programs that run for a whole cluster.").addCommand(ipam);
 };
-
-function checkedSchedule(text: string): string {
-  try {
-    nextTime(text, Date.now());
-    return text;
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(`--gc-schedule: ${error.message}`);
-    throw error;
-  }
-}

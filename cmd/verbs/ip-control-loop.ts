@@ -7,7 +7,7 @@ import { clusterAccess } from "../cluster-access.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { clusterCommand, type ClusterOptions } from "../cluster-command.ts";
 import { daemonLog, processIdentity, untilTold } from "../daemon.ts";
-import { seconds } from "../option-values.ts";
+import { schedule, seconds } from "../option-values.ts";
 
 interface Options extends ClusterOptions {
   readonly cronSchedule: string;
@@ -35,7 +35,7 @@ The schedule is that of --cron-schedule, or of the file /cron-schedule/config (a
 export const command: VerbModule["command"] = (_, finish) =>
   clusterCommand("ip-control-loop")
     .description("Looks for addresses whose pods are gone, as whereabouts' ip-control-loop and ip-reconciler do.")
-    .option("--cron-schedule <cron>", "when to look, in UTC", "")
+    .option("--cron-schedule <cron>", "when to look, in UTC", schedule, "")
     .option("--log-level <level>", "debug, verbose, error or panic", "debug")
     .option("--enable-pod-watch [bool]", "accepted for whereabouts' manifests: pods are always looked at on schedule")
     .option("--dry-run", "tell of leaked addresses and release none", false)
