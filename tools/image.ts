@@ -7,6 +7,9 @@ import { imageNames } from "../cmd/aliases.ts";
 import { imageArchive } from "./oci/image.ts";
 import type { TarEntry } from "./oci/tar.ts";
 
+/** What manifests call `polynic:latest`, in full: containerd takes an archive's image under no other name, and would then look for it in vain. */
+export const imageName = "docker.io/library/polynic:latest";
+
 const root = join(import.meta.dirname, "..");
 const executable = join(root, "dist", "polynic");
 /** Nobody's, as distroless images have it. */
@@ -53,7 +56,7 @@ function file(path: string, content: Uint8Array, mode = 0o644): TarEntry {
   return { kind: "file", path, content, mode };
 }
 
-function main(name = "polynic:latest", path = join(root, "dist", "polynic-image.tar")): void {
+function main(name = imageName, path = join(root, "dist", "polynic-image.tar")): void {
   // For deploy/Dockerfile, whose base has no shell to make links by.
   const links = join(root, "dist", "image-links");
   rmSync(links, { recursive: true, force: true });

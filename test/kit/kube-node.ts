@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { indentQuoted } from "../../src/cluster/yaml-quotes.ts";
 import { Netns } from "../../src/netns/netns.ts";
 import { hasKind } from "../../src/plugins/common/kernel-kind.ts";
-import { polynicImage } from "../../tools/image.ts";
+import { imageName, polynicImage } from "../../tools/image.ts";
 import { type ApiServer, nodeUser, startApiServer } from "./api-server.ts";
 import { AuditLog } from "./audit-log.ts";
 import { busyboxImage } from "./busybox-image.ts";
@@ -187,10 +187,10 @@ export class KubeNode implements AsyncDisposable {
     } else await this.admin.create(withoutIpvlan(object));
   }
 
-  /** Makes the image of polynic known to the node, under the name that manifests call it by. */
+  /** Makes the image of polynic known to the node, under the name that `npm run image` gives it. */
   async importPolynic(): Promise<void> {
     const path = this.cri.path("polynic.tar");
-    writeFileSync(path, polynicImage("docker.io/library/polynic:latest"));
+    writeFileSync(path, polynicImage(imageName));
     await this.cri.runtime.importImage(path);
     rmSync(path);
   }

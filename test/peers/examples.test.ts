@@ -1,13 +1,17 @@
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { runCommand } from "../kit/command.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { useLan } from "../kit/hooks.ts";
+import { searchPath } from "../kit/packages.ts";
+import { peerTools } from "../kit/peer-tools.ts";
 import { cnitool } from "./cnitool.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 const lan = useLan();
 
+beforeAll(() => {
+  lan().node().ip("address add 192.168.50.1/24 dev eth0", "route add default via 192.168.50.254 dev eth0");
+});
 // What the pods were given is written beside their manifests.
 afterAll(() => {
   rmSync(join(repository, "conf-examples", "pods", ".state"), { recursive: true, force: true });
@@ -15,7 +19,6 @@ afterAll(() => {
 
 test("cnitool attaches the NICs of an example pod through the network multi, and takes them back", async () => {
   const node = lan().node();
-  node.ip("address add 192.168.50.1/24 dev eth0", "route add default via 192.168.50.254 dev eth0");
   const pod = node.pod();
   const call = {
     network: "multi",
@@ -37,13 +40,38 @@ test("cnitool attaches the NICs of an example pod through the network multi, and
   expect(await cnitool({ ...call, verb: "del" })).toMatchObject({ exitCode: 0 });
   expect(pod.run("ip", "-o", "link").trim().split("\n")).toHaveLength(1);
   expect(readdirSync("/var/lib/cni/results")).toEqual([]);
-  // The next of README.md's commands, on the same node: networks of the examples don't get into each other's way.
-  const polynic = (...args: string[]) =>
-    runCommand([join(call.path, "polynic"), "play", ...args], { netns: node.path })
-      .trim()
-      .split("\n");
-  expect(polynic("-f", join(repository, "conf-examples", "pods")).filter((line) => /^\w+\//.test(line))).toHaveLength(
-    8,
-  );
-  expect(polynic("--down")).toHaveLength(9);
+});
+
+/** The commands of a section of README.md, block by block. */
+function blocksOf(heading: string): string[] {
+  const readme = readFileSync(join(repository, "README.md"), "utf8");
+  const [, section = ""] = readme.split(`\n## ${heading}\n`);
+  return (section.split("\n## ")[0] ?? "")
+    .split("\n\n")
+    .filter((part) => part.startsWith("    "))
+    .map((part) => part.replaceAll(/^ {4}/gm, "").trim());
+}
+
+test("README's commands, line by line: cnitool, then polynic by itself", () => {
+  const node = lan().node();
+  const [withCnitool = "", alone = "", ...more] = blocksOf("Using it");
+  expect(more).toEqual([]);
+  // In one shell, as somebody would type them; what the last ones leave is taken back.
+  const after = ["dist/polynic play --down", "dist/polynic del multi /run/netns/x", "ip netns del x"];
+  const lines = ["set -e", withCnitool, "echo AND BY ITSELF", alone, ...after];
+  const done = Bun.spawnSync(["nsenter", `--net=${node.path}`, "--", "sh", "-c", lines.join("\n")], {
+    cwd: repository,
+    env: { PATH: `${peerTools().bin}:${searchPath}` },
+  });
+  const error = done.stderr.toString();
+  expect(done.exitCode, error).toBe(0);
+  const [first = "", second = ""] = done.stdout.toString().split("AND BY ITSELF\n");
+  expect(JSON.parse(first)).toMatchObject({ cniVersion: "1.0.0", ips: expect.any(Array) });
+  const rows = second.split("\n");
+  const podsOf = (shown: readonly string[]): string[] => shown.flatMap((row) => /^default\/\w+/.exec(row)?.[0] ?? []);
+  const plan = rows.findLastIndex((row) => /^POD +INTERFACE +NETWORK +PLUGIN +ASKED FOR/.test(row));
+  expect(new Set(podsOf(rows.slice(0, plan))).size).toBe(8);
+  expect(new Set(podsOf(rows.slice(plan))).size).toBe(8);
+  for (const text of ["default/web", '"cniVersion": "1.0.0"', "Usage: polynic "]) expect(second).toContain(text);
+  expect(readdirSync("/var/lib/cni/results")).toEqual([]);
 });
