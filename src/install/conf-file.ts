@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { replaceFile, temporaryOf } from "../libc/file.ts";
-import { isJsonObject, parse } from "../json/value.ts";
+import { getField } from "../json/struct.ts";
+import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import type { GeneratedConf } from "./dispatcher-conf.ts";
 import { namesDispatcher } from "./primary.ts";
 
@@ -26,9 +27,39 @@ export function dispatcherConfs(folder: string): string[] {
   return fileNames.filter((name) => existsSync(join(folder, name)) && isDispatcherConf(join(folder, name)));
 }
 
-/** A primary that is put out of the runtime's sight, and where it was found; `restorePrimary` undoes it. */
+/** A primary that is put out of the runtime's sight, if it is not already; `restorePrimaries` undoes it. */
 export function hidePrimary(file: string): void {
-  renameSync(file, `${file}${hiddenSuffix}`);
+  if (!file.endsWith(hiddenSuffix)) renameSync(file, `${file}${hiddenSuffix}`);
+}
+
+/**
+ * The file name of the primary that the dispatcher's config in `confDir` was made from and that `hidePrimary` has hidden in `primaryDir`: as
+ * it was found when somebody has written it anew since, the hidden one otherwise. Undefined when none was hidden.
+ */
+export function hiddenPrimary(confDir: string, primaryDir: string): string | undefined {
+  const [own] = dispatcherConfs(confDir);
+  const delegate = own === undefined ? undefined : delegateOf(readFileSync(join(confDir, own), "utf8"));
+  const [hidden] = hiddenConfs(primaryDir, delegate === undefined ? undefined : getField(delegate, "name"));
+  const original = hidden?.slice(0, -hiddenSuffix.length);
+  return original !== undefined && existsSync(join(primaryDir, original)) ? original : hidden;
+}
+
+/** File names of the hidden configs of the network of that name. */
+export function hiddenConfs(folder: string, name: JsonValue | undefined): string[] {
+  if (name === undefined) return [];
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(hiddenSuffix) && nameIn(join(folder, file)) === name)
+    .sort();
+}
+
+/** The default network that a dispatcher's config has in itself; undefined when it names one, or can't be read. */
+export function delegateOf(text: string): JsonObject | undefined {
+  const conf = objectOf(text);
+  const plugins = conf === undefined ? undefined : getField(conf, "plugins");
+  const plugin: JsonValue | undefined = Array.isArray(plugins) ? (plugins[0] as JsonValue) : conf;
+  const delegates = isJsonObject(plugin) ? getField(plugin, "delegates") : undefined;
+  const delegate: JsonValue | undefined = Array.isArray(delegates) ? (delegates[0] as JsonValue) : undefined;
+  return isJsonObject(delegate) ? delegate : undefined;
 }
 
 /** Gives hidden configs their names back, unless something new has taken them. Returns the paths. */
@@ -44,7 +75,7 @@ export function restorePrimaries(folder: string, names: readonly string[]): stri
 }
 
 /** As Multus' --rename-conf-file has it. */
-export const hiddenSuffix = ".old";
+const hiddenSuffix = ".old";
 
 function isDispatcherConf(path: string): boolean {
   try {
@@ -53,5 +84,20 @@ function isDispatcherConf(path: string): boolean {
   } catch {
     // Torn or empty: the name says whose it was.
     return true;
+  }
+}
+
+function nameIn(path: string): JsonValue | undefined {
+  const conf = objectOf(readFileSync(path, "utf8"));
+  return conf === undefined ? undefined : getField(conf, "name");
+}
+
+function objectOf(text: string): JsonObject | undefined {
+  try {
+    const { value } = parse(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    // Not ours to judge here: it just names nothing.
+    return undefined;
   }
 }

@@ -189,6 +189,23 @@ describe("the config", () => {
     expect(conf()["name"]).toBe("multus-cni-network");
   });
 
+  test("keeps a primary that it has hidden, whatever other configs there are; one that is written anew is hidden again", async () => {
+    folder.write("net.d/20-other.conf", { cniVersion: "1.0.0", name: "other", type: "bridge" });
+    const hiding = options({ hidesPrimary: true });
+    for (let round = 0; round < 2; round++) expect(await installConf(hiding)).toEqual([]);
+    const files = ["00-multus.conflist", "10-bridge.conflist.old", "20-other.conf"];
+    expect(names("net.d")).toEqual(files);
+    expect(conf()).toMatchObject({ plugins: [{ delegates: [bridge] }] });
+    const verbose = { ...hiding, conf: { ...hiding.conf, logLevel: "verbose" } };
+    expect(await installConf(verbose)).toEqual([]);
+    expect(conf()).toMatchObject({ plugins: [{ logLevel: "verbose", delegates: [bridge] }] });
+    const changed = { ...bridge, plugins: [{ type: "ptp" }] };
+    folder.write("net.d/10-bridge.conflist", changed);
+    expect(await installConf(hiding)).toEqual([]);
+    expect(names("net.d")).toEqual(files);
+    expect(conf()).toMatchObject({ plugins: [{ delegates: [changed] }] });
+  });
+
   test("that is named is put into place as it is; one of another type is refused", async () => {
     const text = '{"name": "n", "type": "multus", "clusterNetwork": "x"}';
     expect(await installConf(options({ confFile: folder.write("ready.conf", text) }))).toEqual([]);

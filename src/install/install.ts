@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "../json/value.ts";
-import { dispatcherConfs, hidePrimary, writeConf } from "./conf-file.ts";
+import { dispatcherConfs, hiddenPrimary, hidePrimary, writeConf } from "./conf-file.ts";
 import { type CredentialOptions, credentialsFolder, hasAccount, writeCredentials } from "./credentials.ts";
 import { type ConfOptions, generateConf } from "./dispatcher-conf.ts";
 import { executableName, placeExecutable, removeOldExecutables } from "./executable.ts";
@@ -74,7 +74,7 @@ export async function installCredentials(options: InstallOptions): Promise<boole
 export async function installConf(options: InstallOptions): Promise<readonly string[]> {
   using _ = await lockFolder(options.confDir);
   if (options.confFile !== "") return copyConf(options);
-  const search = findPrimary(options.primaryDir, options.primaryFile);
+  const search = findPrimary(options.primaryDir, primaryFileOf(options));
   if (search.kind === "none") return search.reasons;
   const { primary } = search;
   const conf = generateConf(primary, options.conf);
@@ -84,6 +84,12 @@ export async function installConf(options: InstallOptions): Promise<readonly str
   }
   if (options.hidesPrimary) hidePrimary(primary.file);
   return [];
+}
+
+/** What was hidden is the primary still: another config that comes first now must not become the node's default network. */
+function primaryFileOf({ hidesPrimary, confDir, primaryDir, primaryFile }: InstallOptions): string {
+  if (primaryFile !== "" || !hidesPrimary) return primaryFile;
+  return hiddenPrimary(confDir, primaryDir) ?? "";
 }
 
 /**

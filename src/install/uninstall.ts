@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { getField } from "../json/struct.ts";
-import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
-import { dispatcherConfs, hiddenSuffix, restorePrimaries } from "./conf-file.ts";
+import { delegateOf, dispatcherConfs, hiddenConfs, restorePrimaries } from "./conf-file.ts";
 import {
   type CredentialOptions,
   credentialsFolder,
@@ -116,39 +115,12 @@ async function removeConf({ confDir, say }: UninstallOptions): Promise<string> {
 function bringPrimaryBack(confDir: string, text: string, say: (line: string) => void): void {
   const delegate = delegateOf(text);
   const name = delegate === undefined ? undefined : getField(delegate, "name");
-  const hidden = readdirSync(confDir).filter(
-    (file) => file.endsWith(hiddenSuffix) && nameIn(join(confDir, file)) === name,
-  );
-  for (const path of restorePrimaries(confDir, hidden)) say(`restored ${path}`);
+  for (const path of restorePrimaries(confDir, hiddenConfs(confDir, name))) say(`restored ${path}`);
   if (findPrimary(confDir).kind === "found" || delegate === undefined) return;
   const isList = getField(delegate, "plugins") !== undefined;
   const path = join(confDir, `10-${typeof name === "string" ? name : "primary"}.${isList ? "conflist" : "conf"}`);
   writeFileSync(path, `${JSON.stringify(delegate, null, 2)}\n`, { mode: 0o600, flag: "wx" });
   say(`wrote ${path} with the default network, which had no other config`);
-}
-
-function delegateOf(text: string): JsonObject | undefined {
-  const conf = objectOf(text);
-  const plugins = conf === undefined ? undefined : getField(conf, "plugins");
-  const plugin: JsonValue | undefined = Array.isArray(plugins) ? (plugins[0] as JsonValue) : conf;
-  const delegates = isJsonObject(plugin) ? getField(plugin, "delegates") : undefined;
-  const delegate: JsonValue | undefined = Array.isArray(delegates) ? (delegates[0] as JsonValue) : undefined;
-  return isJsonObject(delegate) ? delegate : undefined;
-}
-
-function nameIn(path: string): JsonValue | undefined {
-  const conf = objectOf(readFileSync(path, "utf8"));
-  return conf === undefined ? undefined : getField(conf, "name");
-}
-
-function objectOf(text: string): JsonObject | undefined {
-  try {
-    const { value } = parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // Not ours to judge here: it just names nothing.
-    return undefined;
-  }
 }
 
 /** Releases what pods that are gone still hold, until nobody holds anything or the time is over. */
