@@ -1,20 +1,13 @@
-import { isUnavailable, KubeError } from "../kube/error.ts";
+import { isForbidden, isUnavailable, KubeError } from "../kube/error.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { pause } from "../libc/pause.ts";
 import { ipPools, reservations } from "../kube/resource.ts";
 import { backoffMs } from "../kube/retry.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Pools } from "../cluster/pools/port.ts";
+import type { PoolChange, Pools } from "../cluster/pools/port.ts";
 import { ClusterError, isClusterError } from "../cluster/port.ts";
 import { allocationOf, claimFactsOf, claimScope, isIndexId, isSliceId } from "../pool/claim.ts";
-import {
-  type IpPool,
-  ipPoolOf,
-  ipPoolSchema,
-  type Reservation,
-  reservationOf,
-  reservationSchema,
-} from "../pool/objects.ts";
+import { type IpPool, type Reservation, reservationOf, reservationSchema } from "../pool/objects.ts";
 import { elsewhereAnnotation, heldElsewhere, mostElsewhere } from "../pool/held-elsewhere.ts";
 import { formatKeys } from "../pool/key-runs.ts";
 import { follow } from "./follow.ts";
@@ -22,7 +15,8 @@ import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
 import { Overlaps } from "./overlaps.ts";
 import { PoolSchedule, timesFor, type WriteOutcome } from "./pool-schedule.ts";
 import type { Restorer } from "./restorer.ts";
-import { usedAnnotation, usedText, writeIndex } from "./write-index.ts";
+import { type WholePool, wholePoolSchema, WholePools } from "./whole-pools.ts";
+import { type IndexNotes, replaceIndex, usedAnnotation, usedText, writeIndex } from "./write-index.ts";
 
 export interface IndexerOptions {
   readonly namespace: string;
@@ -53,6 +47,7 @@ export class Indexer {
   readonly #options: IndexerOptions;
   readonly #pools = new Map<string, IpPool>();
   readonly #overlaps = new Overlaps(this.#pools);
+  readonly #wholes = new WholePools();
   readonly #claims = new Map<string, Map<string, Reservation>>();
   readonly #schedules = new Map<string, PoolSchedule>();
   readonly #known = new Set<string>();
@@ -74,10 +69,10 @@ export class Indexer {
     const { namespace, log } = this.#options;
     const shared = { namespace, signal: this.#signal, log };
     const both = [
-      follow(this.#client, ipPools, ipPoolSchema, {
+      follow(this.#client, ipPools, wholePoolSchema, {
         ...shared,
-        onList: (objects) => this.#listPools(objects.map(ipPoolOf)),
-        onChange: (type, object) => this.#changePool(type, ipPoolOf(object)),
+        onList: (all) => this.#listPools(all),
+        onChange: (type, whole) => this.#changePool(type, whole),
       }),
       follow(this.#client, reservations, reservationSchema, {
         ...shared,
@@ -99,19 +94,24 @@ export class Indexer {
     return AbortSignal.any([this.#options.signal, this.#stop.signal]);
   }
 
-  #listPools(pools: readonly IpPool[]): void {
+  #listPools(all: readonly WholePool[]): void {
+    this.#wholes.list(all);
     const before = [...this.#pools.keys()];
     this.#pools.clear();
-    for (const pool of pools) this.#pools.set(pool.name, pool);
+    for (const { pool } of all) this.#pools.set(pool.name, pool);
     this.#overlaps.poolsChanged();
     this.#hasPools = true;
     for (const name of new Set([...before, ...this.#pools.keys(), ...this.#claims.keys()])) this.#mark(name);
   }
 
-  #changePool(type: string, pool: IpPool): void {
+  #changePool(type: string, whole: WholePool): void {
+    const { pool } = whole;
     const neighbours = this.#overlaps.neighboursOf(pool.name);
     if (type === "DELETED") this.#forget(pool.name);
-    else this.#see(pool);
+    else {
+      this.#wholes.see(whole);
+      this.#see(pool);
+    }
     this.#mark(pool.name);
     // Those that were there before a pool went, and those that are there when it came.
     for (const name of new Set([...neighbours, ...this.#overlaps.neighboursOf(pool.name)])) this.#mark(name);
@@ -119,6 +119,7 @@ export class Indexer {
 
   #forget(name: string): void {
     this.#pools.delete(name);
+    this.#wholes.forget(name);
     this.#overlaps.poolsChanged();
   }
 
@@ -226,7 +227,7 @@ export class Indexer {
       if (pool.annotations[usedAnnotation] === notes.used) return { isDone, hasAsked: false };
       if (!this.#mayCount(pool)) return { isDone: false, hasAsked: false };
     }
-    const written = await writeIndex(this.#client, this.#options.namespace, pool, changes, notes);
+    const written = await this.#send(pool, changes, notes);
     if (written === undefined) {
       // Somebody else has changed what we wanted to: look at it anew.
       const current = await this.#options.pools.getPool(name);
@@ -238,6 +239,26 @@ export class Indexer {
     this.#writtenAt.set(name, performance.now());
     this.#options.log.debug(`pool ${name}: ${changes.length} entries written, ${notes.used} used`);
     return { isDone, hasAsked: true };
+  }
+
+  /** As a whole where that is cheaper, else what changes; undefined when a condition does not hold. */
+  async #send(pool: IpPool, changes: readonly PoolChange[], notes: IndexNotes): Promise<IpPool | undefined> {
+    const { namespace, log } = this.#options;
+    const object = this.#wholes.objectOf(pool);
+    let written: IpPool | undefined;
+    if (object !== undefined) {
+      try {
+        written = await replaceIndex(this.#client, namespace, { pool, object }, changes, notes);
+        if (written === undefined) this.#wholes.refused(pool);
+      } catch (error) {
+        if (!isForbidden(error)) throw error;
+        this.#wholes.forbidden();
+        log.verbose(`${error.message}; large pools are patched, which costs the server more`);
+      }
+    }
+    written ??= await writeIndex(this.#client, namespace, pool, changes, notes);
+    if (written !== undefined) this.#wholes.wrote(written);
+    return written;
   }
 
   /**

@@ -3,11 +3,12 @@ import type { PoolChange } from "../cluster/pools/port.ts";
 import { lastIp } from "../ip/prefix.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { KubeError } from "../kube/error.ts";
+import { isConflict, isNotFound, KubeError } from "../kube/error.ts";
 import { ipPools } from "../kube/resource.ts";
 import { elsewhereAnnotation } from "../pool/held-elsewhere.ts";
 import { parsePoolRange } from "../pool/key.ts";
-import { type IpPool, metadataSchema } from "../pool/objects.ts";
+import { type IpPool, metadataSchema, poolApiVersion } from "../pool/objects.ts";
+import type { WholePool } from "./whole-pools.ts";
 
 /** What kubectl shows in the column USED: "12 of 254". */
 export const usedAnnotation = "polynic.io/used";
@@ -63,6 +64,43 @@ export async function writeIndex(
   } catch (error) {
     // Also when an attempt that was not heard of has done it: the caller looks at the pool anew in any case.
     if (error instanceof KubeError && (error.status?.code === 422 || error.status?.code === 404)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * As `writeIndex`, by sending the whole object back, which costs a server less: `object` is what the state of the pool was read from, and is taken only
+ * if nobody has changed it since. Undefined otherwise, and nothing is done then.
+ */
+export async function replaceIndex(
+  client: KubeClient,
+  namespace: string,
+  { pool, object }: WholePool,
+  changes: readonly PoolChange[],
+  { used, elsewhere }: IndexNotes,
+): Promise<IpPool | undefined> {
+  const { [elsewhereAnnotation]: _, ...others } = pool.annotations;
+  const notes = { [usedAnnotation]: used, ...(elsewhere === "" ? {} : { [elsewhereAnnotation]: elsewhere }) };
+  const allocations = changed(pool.allocations, changes);
+  const body = {
+    ...object,
+    apiVersion: poolApiVersion,
+    kind: "IPPool",
+    // The version and the uid that stand there are the condition.
+    metadata: {
+      ...(object["metadata"] as JsonObject),
+      annotations: { ...others, ...notes },
+      managedFields: withoutManagers.value,
+    },
+    spec: { ...(object["spec"] as JsonObject), allocations },
+  };
+  const target = { verb: "update", resource: ipPools, namespace, name: pool.name } as const;
+  try {
+    const { metadata } = await client.request(target, metadataSchema, { body, accept: metadataOnly });
+    const { resourceVersion, annotations } = metadata;
+    return { ...pool, resourceVersion, annotations, allocations };
+  } catch (error) {
+    if (isConflict(error) || isNotFound(error)) return undefined;
     throw error;
   }
 }
