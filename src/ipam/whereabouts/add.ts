@@ -53,7 +53,10 @@ export async function claimAll(given: AddCall<ParsedConfig>): Promise<Result> {
   };
   const slices = config.isSliced ? await slicesFor(context) : undefined;
   const claim = async () => {
-    for (const ip of config.heldStatics) await claimStatic(context, slices, ip);
+    let count = 0;
+    // Each with an owner of its own: an address that is to rest is noted under its owner.
+    for (const ip of config.heldStatics)
+      await claimStatic({ ...context, owner: `${context.owner}-${count++}` }, slices, ip);
     return await claimRanges(context, slices);
   };
   const identity = `${podref}/${call.containerId}/${call.ifName}`;

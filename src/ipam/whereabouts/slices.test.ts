@@ -216,3 +216,12 @@ test("IPv6 slices behind the lower half of their range's first /64 are given out
   assign({ "fd00:0:0:1::/64": "a" });
   expect(await site.add("c1", { ...sliced, range: "fd00::/56", node_slice_size: "/64" })).toEqual(["fd00:0:0:1::1/56"]);
 });
+
+test("static addresses of slices that are to rest are given back one and all", async () => {
+  assign({ "10.0.0.0/29": "a" });
+  const rests = { ...sliced, release_delay_seconds: 1 };
+  const args = "IgnoreUnknown=1;IP=10.0.0.5/24,10.0.0.6/24";
+  expect(await site.add("c1", rests, { args })).toEqual(["10.0.0.1/24", "10.0.0.5/24", "10.0.0.6/24"]);
+  await site.call("DEL", "c1", rests, { args });
+  expect(site.files(join(site.dataDir(), "delayed"))).toHaveLength(3);
+});
