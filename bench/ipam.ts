@@ -1,77 +1,77 @@
 // `npm run bench -- whereabouts`: writes the table of docs/whereabouts.md.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TestAgent } from "../test/kit/agent.ts";
 import { type ApiServerFacts, startApiServer } from "../test/kit/api-server.ts";
 import { kubeconfig, prepareCluster } from "../test/kit/cluster.ts";
 import { polynicBin } from "../test/kit/cni-caller.ts";
 import { disagreements } from "../test/kit/duplicate-detector.ts";
 import { connectPools, eventually, IpamWorld } from "../test/kit/ipam-world.ts";
 import { KubeAdmin } from "../test/kit/kube-admin.ts";
+import { removeTree } from "../test/kit/remove-tree.ts";
 import { type ClusterLoad, runCluster } from "./ipam-cluster.ts";
 import { type IpamFigures, type IpamLoad, runLoad } from "./ipam-run.ts";
 import { type LagFigures, measureLag } from "./index-lag.ts";
-import { describeMachine } from "./machine.ts";
+import { inWords, type Line, render } from "./ipam-page.ts";
 
 const page = join(import.meta.dirname, "..", "docs", "whereabouts.md");
 const beginMark = "<!-- bench: `npm run bench -- whereabouts` writes this part -->";
 const endMark = "<!-- end of bench -->";
 /** ADDs beyond this take the Go side a minute and more. */
 const adds = 100;
+/** With so many taken each one of Go's takes ten times as long. */
+const addsWhenFull = 50;
 
 const apart = { enable_overlapping_ranges: false };
-const checked = "overlaps checked";
+/** The same for every width, number of addresses that are taken before, and with overlaps checked or not. */
 const loads: readonly IpamLoad[] = [
-  { what: `1 at a time, ${checked}`, range: "10.1.0.0/22", adds: 20, width: 1 },
-  { what: `10 at once, ${checked}`, range: "10.2.0.0/22", adds, width: 10 },
-  { what: `50 at once, ${checked}`, range: "10.3.0.0/22", adds, width: 50 },
-  { what: "1 at a time, not checked", range: "10.4.0.0/22", adds: 20, width: 1, over: apart },
-  { what: "10 at once, not checked", range: "10.5.0.0/22", adds, width: 10, over: apart },
-  { what: "50 at once, not checked", range: "10.6.0.0/22", adds, width: 50, over: apart },
-  { what: `1 at a time, 500 taken, ${checked}`, range: "10.16.0.0/20", adds: 20, width: 1, taken: 500 },
-  { what: `1 at a time, 2,000 taken, ${checked}`, range: "10.17.0.0/20", adds: 20, width: 1, taken: 2000 },
-  { what: `10 at once, 500 taken, ${checked}`, range: "10.8.0.0/20", adds, width: 10, taken: 500 },
-  { what: `10 at once, 2,000 taken, ${checked}`, range: "10.9.0.0/20", adds, width: 10, taken: 2000 },
-  { what: `50 at once, 500 taken, ${checked}`, range: "10.18.0.0/20", adds, width: 50, taken: 500 },
-  { what: `50 at once, 2,000 taken, ${checked}`, range: "10.19.0.0/20", adds, width: 50, taken: 2000 },
-  { what: "10 at once, 2,000 taken, not checked", range: "10.10.0.0/20", adds, width: 10, taken: 2000, over: apart },
+  ...[true, false].flatMap((isChecked) =>
+    [0, 500, 2000].flatMap((taken) =>
+      [1, 10, 50].map((width) => ({
+        what: `${width === 1 ? "1 at a time" : `${width} at once`}, ${taken === 0 ? "" : `${taken.toLocaleString("en")} taken, `}${isChecked ? "overlaps checked" : "not checked"}`,
+        range: "10.1.0.0/20",
+        adds: width === 1 ? 20 : taken === 2000 ? addsWhenFull : adds,
+        width,
+        ...(taken === 0 ? {} : { taken }),
+        ...(isChecked ? {} : { over: apart }),
+      })),
+    ),
+  ),
   { what: "500 of 500, 50 at once", range: "10.12.0.1-10.12.1.244/22", adds: 500, width: 50 },
-  { what: "1,000 addresses on 10 nodes, 50 at once", range: "10.13.0.0/16", adds: 1000, width: 50, nodes: 10 },
 ];
-/** Loads that the Go side does not get through in the time of a bench; published: 2529 s. */
-const oursOnly = new Set(["1,000 addresses on 10 nodes, 50 at once"]);
 const pods = { what: "1,000 pods on 10 nodes by the dispatcher, 100 at once, with their status", adds: 1000 };
 const cluster: ClusterLoad = { range: "10.14.0.0/16", nodes: 10, podsPerNode: 100, width: 10 };
+
+/** An agent of a node has been there for long: each of its workers has done some fifty calls. */
+const warmLoad: IpamLoad = { what: "warm", range: "10.15.0.0/20", adds: 60, width: 2 };
 
 /** Entries of Go nodes in the pool. */
 const lagSizes = [500, 2000, 7000] as const;
 
-interface Line {
-  readonly load: Pick<IpamLoad, "what" | "adds">;
-  readonly go: IpamFigures | undefined;
-  readonly ours: IpamFigures;
-  /** How the index stood to the claims at the end. */
-  readonly isSettled: boolean;
-}
-
 /** Runs the loads whose names contain one of `only`, all when there is none, and prints the table; writes it into the page when all ran. */
 export async function ipamBench(only: readonly string[], say: (line: string) => void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "polynic-bench-agent-"));
   const lines: Line[] = [];
-  for (const load of loads) {
-    if (only.length > 0 && !only.some((word) => load.what.includes(word))) continue;
-    say(`measuring whereabouts, ${load.what}`);
-    lines.push(await measure(load, say));
-  }
-  if (only.length === 0 || only.some((word) => pods.what.includes(word))) {
-    say(`measuring whereabouts, ${pods.what}`);
-    lines.push(await measureCluster(say));
-  }
   const lags: LagFigures[] = [];
-  if (only.length === 0 || only.includes("index")) {
-    for (const entries of lagSizes) {
-      say(`measuring whereabouts, the index of a pool of ${entries} entries`);
-      lags.push(await withServer((server) => measureLag(server, entries)));
+  const isWanted = (what: string): boolean => only.length === 0 || only.some((word) => what.includes(word));
+  try {
+    await using agent = await TestAgent.start({ folder });
+    for (const load of loads.filter(({ what }) => isWanted(what))) {
+      say(`measuring whereabouts, ${load.what}`);
+      lines.push(await measure(load, agent, say));
     }
+    if (isWanted(pods.what)) {
+      say(`measuring whereabouts, ${pods.what}`);
+      lines.push(await measureCluster(say));
+    }
+    if (isWanted("index"))
+      for (const entries of lagSizes) {
+        say(`measuring whereabouts, the index of a pool of ${entries} entries`);
+        lags.push(await withServer((server) => measureLag(server, entries)));
+      }
+  } finally {
+    removeTree(folder);
   }
   const table = render(lines, lags);
   process.stdout.write(`${table}\n`);
@@ -83,32 +83,62 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
   say("wrote docs/whereabouts.md");
 }
 
-/** A server of its own for each load, so that none inherits what another has left. */
-async function measure(load: IpamLoad, say: (line: string) => void): Promise<Line> {
+interface Settled {
+  readonly figures: IpamFigures;
+  /** How the index stood to the claims at the end. */
+  readonly isSettled: boolean;
+}
+
+/** A server of its own for each load, so that none inherits what another has left; all sides on it, one after the other. */
+async function measure(load: IpamLoad, agent: TestAgent, say: (line: string) => void): Promise<Line> {
   return await withServer(async (server, folder) => {
-    const goWorld = await IpamWorld.make(server);
-    const go = oursOnly.has(load.what) ? undefined : await runLoad(server, goWorld, "go", load, folder);
-    if (go !== undefined) say(`  Go: ${inWords(go)}`);
-    const world = await IpamWorld.make(server);
-    const text = await world.kubeconfig("polynic-ipam");
-    const settled = await withController(server, world.namespace, text, folder, async () => {
-      return await runLoad(server, world, "ours", load, folder);
-    });
-    say(`  ours: ${inWords(settled.ours)}`);
-    return { load, go, ...settled };
+    const go = await runLoad(await IpamWorld.make(server), "go", load, { folder });
+    say(`  Go: ${inWords(go)}`);
+    const ours = await measureOurs(load, server, join(folder, "without"));
+    say(`  ours: ${inWords(ours.figures)}`);
+    const withAgent = await measureOurs(load, server, join(folder, "with"), agent);
+    say(`  with the agent: ${inWords(withAgent.figures)}`);
+    const isSettled = ours.isSettled && withAgent.isSettled;
+    return { load, figures: { go, ours: ours.figures, agent: withAgent.figures }, isSettled };
+  });
+}
+
+/** In a namespace, and with a controller, of its own. */
+async function measureOurs(
+  load: IpamLoad,
+  server: ApiServerFacts,
+  folder: string,
+  agent?: TestAgent,
+): Promise<Settled> {
+  mkdirSync(folder);
+  const world = await IpamWorld.make(server);
+  const credentials = await world.kubeconfig("polynic-ipam");
+  return await withController(server, world.namespace, credentials, folder, async (controller) => {
+    if (agent === undefined) return await runLoad(world, "ours", load, { folder, controller });
+    const before = join(folder, "before");
+    mkdirSync(before);
+    await runLoad(world, "agent", { ...warmLoad, ...(load.over && { over: load.over }) }, { folder: before, agent });
+    return await runLoad(world, "agent", load, { folder, agent, controller });
   });
 }
 
 async function measureCluster(say: (line: string) => void): Promise<Line> {
+  const ours = await measureNodes(false);
+  say(`  ours: ${inWords(ours.figures)}`);
+  const agent = await measureNodes(true);
+  say(`  with the agents: ${inWords(agent.figures)}`);
+  const figures = { go: undefined, ours: ours.figures, agent: agent.figures };
+  return { load: pods, figures, isSettled: ours.isSettled && agent.isSettled };
+}
+
+async function measureNodes(hasAgents: boolean): Promise<Settled> {
   return await withServer(async (server, folder) => {
     const admin = new KubeAdmin(server);
     const user = { token: await admin.token("kube-system", "polynic-ipam") };
     const text = kubeconfig({ server: admin.server, ca: server.ca, user, namespace: "kube-system" });
-    const settled = await withController(server, "kube-system", text, folder, async () => {
-      return await runCluster(server, cluster);
+    return await withController(server, "kube-system", text, folder, async (controller) => {
+      return await runCluster(server, cluster, { controller, hasAgents });
     });
-    say(`  ours: ${inWords(settled.ours)}`);
-    return { load: pods, go: undefined, ...settled };
   });
 }
 
@@ -120,7 +150,7 @@ async function withServer<T>(work: (server: ApiServerFacts, folder: string) => P
     return await work(server, folder);
   } finally {
     await server.stop();
-    rmSync(folder, { recursive: true, force: true });
+    removeTree(folder);
   }
 }
 
@@ -130,8 +160,8 @@ async function withController(
   namespace: string,
   credentials: string,
   folder: string,
-  work: () => Promise<IpamFigures>,
-): Promise<Pick<Line, "ours" | "isSettled">> {
+  work: (controller: number) => Promise<IpamFigures>,
+): Promise<Settled> {
   const file = join(folder, "controller.kubeconfig");
   await Bun.write(file, credentials);
   const command = [join(polynicBin, "polynic"), "controller", "ipam", "--gc-schedule", "@hourly", "--kubeconfig", file];
@@ -140,78 +170,12 @@ async function withController(
     env: { WHEREABOUTS_NAMESPACE: namespace },
   });
   try {
-    const ours = await work();
+    const figures = await work(controller.pid);
     const { pools } = await connectPools(server, "polynic-ipam", namespace);
     const left = await eventually(() => disagreements(pools), [], 30_000);
-    return { ours, isSettled: left.length === 0 };
+    return { figures, isSettled: left.length === 0 };
   } finally {
     controller.kill("SIGKILL");
     await controller.exited;
   }
-}
-
-function render(lines: readonly Line[], lags: readonly LagFigures[]): string {
-  const head = [
-    "| load | | ADD p50 | p99 ms | wall s | × | DEL wall s | failed | requests per ADD | server CPU per ADD |",
-    "|---|---|---|---|---|---|---|---|---|---|",
-  ];
-  const rows = lines.flatMap(({ load, go, ours }) => [
-    ...(go === undefined ? [] : [row(load.what, "Go", load, go)]),
-    row(go === undefined ? load.what : "", "ours", load, ours, go),
-  ]);
-  const claims = lines.reduce((sum, { ours }) => sum + ours.claims, 0);
-  const duplicates = lines.reduce((sum, { ours }) => sum + ours.duplicates, 0);
-  const settled = lines.every(({ isSettled }) => isSettled)
-    ? "every claim had its key and every key its claim"
-    : "THE INDEX HAD NOT SETTLED";
-  const lagRows = lags.map(({ entries, lagMs }) => {
-    return `| ${entries} | ${percentile(lagMs, 50)} | ${percentile(lagMs, 100)} |`;
-  });
-  const lagHead = ["| entries of Go nodes in the pool | index behind by p50 | at most ms |", "|---|---|---|"];
-  return `${[...head, ...rows].join("\n")}
-
-${[...lagHead, ...lagRows].join("\n")}
-
-With twenty claims a second for five seconds, counted from the start of the controller.
-
-Machine: ${describeMachine()}; the server, its etcd, the controller and every process of a load share it. Each row: both sides in one run on one
-fresh server. A failed ADD counts to its wall time.
-
-Duplicate detector: **${claims} claims made by ours, ${duplicates} duplicates**; once the index had settled, ${settled}.
-`;
-}
-
-function row(
-  what: string,
-  side: string,
-  { adds: count }: Line["load"],
-  figures: IpamFigures,
-  go?: IpamFigures,
-): string {
-  const { addMs, addWallMs, delWallMs, failed, requestsPerAdd, serverCpuMs } = figures;
-  const ratio = go === undefined ? "" : (go.addWallMs / addWallMs).toFixed(1);
-  const cells = [
-    what,
-    side,
-    percentile(addMs, 50),
-    percentile(addMs, 99),
-    (addWallMs / 1000).toFixed(1),
-    ratio,
-    (delWallMs / 1000).toFixed(1),
-    failed,
-    requestsPerAdd.toFixed(1),
-    `${(serverCpuMs / count).toFixed(0)} ms`,
-  ];
-  return `| ${cells.join(" | ")} |`;
-}
-
-function inWords({ addMs, addWallMs, delWallMs, failed, claims, duplicates }: IpamFigures): string {
-  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-  return `p50 ${percentile(addMs, 50)} ms, wall ${seconds(addWallMs)}, DEL ${seconds(delWallMs)}, ${failed} failed, ${claims} claims, ${duplicates} duplicates`;
-}
-
-function percentile(values: readonly number[], part: number): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const value = sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * part) / 100))];
-  return value === undefined ? "-" : value.toFixed(0);
 }

@@ -46,6 +46,8 @@ export interface CniOutcome {
   readonly stdout: string;
   readonly stderr: string;
   readonly durationMs: number;
+  /** Processor time of the process and of the children that it waited for. */
+  readonly cpuMs: number;
   /** True when the deadline passed and the whole process group was killed. */
   readonly isTimedOut: boolean;
 }
@@ -76,6 +78,7 @@ export async function callCni(call: CniCall): Promise<CniOutcome> {
     stdout,
     stderr,
     durationMs: performance.now() - began,
+    cpuMs: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000,
     isTimedOut,
   };
 }

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { callCni, type CniOutcome, polynicBin } from "./cni-caller.ts";
+import type { TestAgent } from "./agent.ts";
 import type { IpamWorld } from "./ipam-world.ts";
 import { peerTools } from "./peer-tools.ts";
 
@@ -29,10 +30,17 @@ export class IpamSide {
     readonly name: "go" | "ours",
     readonly folder: string,
     readonly kubeconfig: string,
+    readonly agent: TestAgent | undefined,
   ) {}
 
-  /** `folder` is empty, and each side's own. */
-  static async make(name: "go" | "ours", world: IpamWorld, folder: string, server?: string): Promise<IpamSide> {
+  /** `folder` is empty, and each side's own. With an `agent` calls of ours are handed to it as on a node, where it has time. */
+  static async make(
+    name: "go" | "ours",
+    world: IpamWorld,
+    folder: string,
+    server?: string,
+    agent?: TestAgent,
+  ): Promise<IpamSide> {
     mkdirSync(folder, { recursive: true });
     const kubeconfig = join(folder, "kubeconfig");
     await Bun.write(kubeconfig, await world.kubeconfig(name === "go" ? "whereabouts" : "polynic", server));
@@ -41,7 +49,7 @@ export class IpamSide {
       join(folder, "whereabouts.conf"),
       JSON.stringify({ kubernetes: { kubeconfig }, log_level: "error" }),
     );
-    return new IpamSide(name, folder, kubeconfig);
+    return new IpamSide(name, folder, kubeconfig, agent);
   }
 
   /** ADD or DEL of one sandbox: a process, as a runtime would start it. */
@@ -68,7 +76,7 @@ export class IpamSide {
       netns: "/proc/self/ns/net",
       args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod};K8S_POD_UID=${podUid}`,
       // Neither of them looks into the namespace: addresses are all that is asked for.
-      env: { NODENAME: node, CNI_NETNS_OVERRIDE: "1" },
+      env: { NODENAME: node, CNI_NETNS_OVERRIDE: "1", POLYNIC_AGENT: this.agent?.socket ?? "off" },
       deadlineMs,
     });
   }
