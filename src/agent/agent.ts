@@ -11,6 +11,8 @@ import { identityOf } from "./request.ts";
 const shortLifeMs = 1000;
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
+/** More calls than that don't even wait: they would do so in vain, since a worker does some hundred a second. */
+const waitingMost = 128;
 
 export interface AgentOptions {
   /** Where the socket is put; its folder is made when it is missing. */
@@ -29,7 +31,7 @@ export interface AgentOptions {
  * have, `SystemError` when it can't be made.
  */
 export async function runAgent({ path, workers, startWorker, signal, log }: AgentOptions): Promise<void> {
-  using listener = listen(path, workers);
+  using listener = listen(path);
   const own = identityOfPath(path);
   log.verbose(`listening at ${path}, ${workers} workers`);
   const stop = (): void => {
@@ -42,15 +44,14 @@ export async function runAgent({ path, workers, startWorker, signal, log }: Agen
   await Promise.all(Array.from({ length: workers }, () => keepWorker(() => startWorker(listener), signal, log)));
 }
 
-function listen(path: string, workers: number): Fd {
+function listen(path: string): Fd {
   const temporary = `${path}.${process.pid}`;
   const address = unixAddress(temporary);
   if (address === undefined) throw new RangeError(`${path} is too long for a socket, or none at all`);
   makeDirectories(path.slice(0, path.lastIndexOf("/")) || "/", 0o700);
   unlinkIfExists(temporary);
   const umask = setUmask(0o177);
-  // More than the workers would wait in vain: a call that is not taken soon is done by its caller.
-  const listener = listenAt(address, workers, path);
+  const listener = listenAt(address, waitingMost, path);
   setUmask(umask);
   rename(temporary, path);
   return listener;

@@ -1,4 +1,4 @@
-import { addressOf, openSystemCall } from "../libc/system-call.ts";
+import { addressOf, openSystemCall, type SystemCall } from "../libc/system-call.ts";
 import {
   isArm64,
   SYS_close,
@@ -41,13 +41,14 @@ const MSG_NOSIGNAL = 0x4000;
 const POLLIN = 1;
 
 /** The paths that are looked at, a NUL behind each, and where they begin; the last, empty one is AF_UNIX of a struct sockaddr_un. */
-const paths = "/proc/self/ns/net\0/\0.\0/proc/self/environ\0\u0001\0";
+const paths = "/proc/self/ns/net\0/\0.\0/proc/self/environ\0/proc/loadavg\0\u0001\0";
 const namespacePath = 0;
 const rootPath = 18;
 const folderPath = 20;
 const environPath = 22;
-const socketAddress = 41;
-const socketPath = 43;
+const loadPath = 41;
+const socketAddress = 55;
+const socketPath = 57;
 
 // In 32-bit words: struct msghdr, two struct iovec, struct cmsghdr with its descriptors, struct pollfd, struct timespec, the answer; the request.
 const vectorWord = 14;
@@ -61,17 +62,29 @@ const controlBytes = 32;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 
+/** "0.20 0.18 0.12 3/1030 11206": how many tasks run or could, before the slash (proc_loadavg(5)). */
+const loadBytes = 64;
+const space = 0x20;
+const digitZero = 0x30;
+const spacesBeforeRunning = 3;
+
+/** How long a worker is waited for. */
+export interface Patience {
+  readonly readyTimeoutMs: number;
+  /** How often it is waited for again, twice as long each time, while more wants to run on this node than there are processors. */
+  readonly roundsWhileBusy: number;
+}
+
 /**
  * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output, working
- * directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS; a worker is waited for so
- * long. When the agent has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was
+ * directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS. When the agent has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was
  * begun, whatever stood in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or
  * root); with false when the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
  *
  * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process does,
  * each thing once, and each would cost it some 10 µs more.
  */
-export function handOver(path: string, readyTimeoutMs: number, name: string, build: string, netns: string): boolean {
+export function handOver(path: string, patience: Patience, name: string, build: string, netns: string): boolean {
   const syscall = openSystemCall();
   if (syscall === undefined) return true;
   const text = `${paths}${path}\0${netns}\0${build}\0${name}`;
@@ -87,12 +100,10 @@ export function handOver(path: string, readyTimeoutMs: number, name: string, bui
   const request = start + 4 * requestWord;
   memory[pollWord] = socket;
   memory[pollWord + 1] = POLLIN;
-  memory[timeWord] = readyTimeoutMs / 1000;
-  memory[timeWord + 2] = (readyTimeoutMs % 1000) * 1_000_000;
   let isBegun = false;
   if (
     syscall(SYS_connect, socket, at + socketAddress, 2 + path.length + 1, 0, 0) === 0 &&
-    syscall(SYS_ppoll, start + 4 * pollWord, 1, start + 4 * timeWord, 0, 0) === 1 &&
+    isReady(syscall, memory, start, at, patience) &&
     syscall(SYS_recvfrom, socket, answer, 1, 0, 0) === 1 &&
     memory[answerWord] === ready
   ) {
@@ -147,6 +158,40 @@ export function handOver(path: string, readyTimeoutMs: number, name: string, bui
   }
   syscall(SYS_close, socket, 0, 0, 0, 0);
   return !isBegun;
+}
+
+/**
+ * Waits for a worker's word. Where no processor is idle, the call done here would take its time from the workers, which need a third of it: so
+ * their turn is waited for. Where one is idle, they are waiting for something themselves, and the caller had better begin.
+ */
+function isReady(
+  syscall: SystemCall,
+  memory: Uint32Array,
+  start: number,
+  at: number,
+  { readyTimeoutMs, roundsWhileBusy }: Patience,
+): boolean {
+  for (let round = 0, waitMs = readyTimeoutMs; ; round++, waitMs *= 2) {
+    memory[timeWord] = waitMs / 1000;
+    memory[timeWord + 2] = (waitMs % 1000) * 1_000_000;
+    const ready = syscall(SYS_ppoll, start + 4 * pollWord, 1, start + 4 * timeWord, 0, 0);
+    if (ready !== 0 || round >= roundsWhileBusy || !isBusy(syscall, at)) return ready === 1;
+  }
+}
+
+function isBusy(syscall: SystemCall, at: number): boolean {
+  const text = new Uint8Array(loadBytes);
+  const file = syscall(SYS_openat, AT_FDCWD, at + loadPath, O_CLOEXEC, 0, 0);
+  syscall(SYS_read, file, addressOf(text), loadBytes, 0, 0);
+  syscall(SYS_close, file, 0, 0, 0, 0);
+  let spaces = 0;
+  let running = 0;
+  for (const byte of text) {
+    if (byte === space) spaces += 1;
+    else if (spaces === spacesBeforeRunning && byte < digitZero) break;
+    else if (spaces === spacesBeforeRunning) running = running * 10 + byte - digitZero;
+  }
+  return running > navigator.hardwareConcurrency;
 }
 
 /** Sets two words to a 64-bit address; the array takes the lower 32 bits of each value. */

@@ -4,7 +4,8 @@ interface NativeFfi {
   ptr(memory: NodeJS.TypedArray): number;
 }
 
-type SystemCall = (number: number, a: number, b: number, c: number, d: number, e: number) => number;
+/** Number and arguments; the result, -1 for a failure. */
+export type SystemCall = (number: number, a: number, b: number, c: number, d: number, e: number) => number;
 
 let opened: SystemCall | undefined;
 

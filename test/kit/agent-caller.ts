@@ -2,5 +2,11 @@
 import { handOver } from "../../src/agent/hand-over.ts";
 
 const [path = "", name = "", build = ""] = process.argv.slice(2);
-const mustAct = handOver(path, 30_000, name, build, process.env["CNI_NETNS"] ?? "");
+const mustAct = handOver(
+  path,
+  { readyTimeoutMs: 30_000, roundsWhileBusy: 0 },
+  name,
+  build,
+  process.env["CNI_NETNS"] ?? "",
+);
 process.stdout.write(mustAct ? "not taken\n" : "lost\n");
