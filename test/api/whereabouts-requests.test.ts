@@ -23,6 +23,9 @@ async function add(config: Json, count: number): Promise<string[]> {
 const configOf = (name: string, range: string, over: Json = {}) =>
   objects.config(name, range, { kubernetes: { kubeconfig: site().kubeconfigPath }, ...over });
 
+/** Longer than a look at a pool is shared where entries decide. */
+const aMomentMs = 300;
+
 const taken = (count: number) =>
   Object.fromEntries(
     Array.from({ length: count }, (_, index) => [
@@ -51,9 +54,11 @@ test("a pool with much in it is read once, then asked whether it has changed; an
   objects.requests();
   expect(await add(config, 1)).toEqual([`${net}.221`]);
   expect(objects.requests()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
+  await Bun.sleep(aMomentMs);
   expect(await add(config, 1)).toEqual([`${net}.222`]);
   expect(objects.requests()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
   await objects.enter(pool, "223", { id: "go", podref: "default/new", ifname: "net1" });
+  await Bun.sleep(aMomentMs);
   expect(await add(config, 1)).toEqual([`${net}.224`]);
 });
 

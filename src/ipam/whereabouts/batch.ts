@@ -14,10 +14,15 @@ import { changeEntries } from "./pool-entry.ts";
 
 /** How long to wait before looking again whether another call's patch has brought ours along. */
 const firstPauseMs = 1;
-const longestPauseMs = 8;
-/** The longest that a patch is held back for calls that are about to want one too, and how much of what the last one took. */
-const longestGatherMs = 100;
-const gatherPart = 0.5;
+const shortestPauseMs = 8;
+const longestPauseMs = 50;
+/** And how much of what the last patch took. */
+const pausePart = 0.1;
+/** The longest that a patch is held back for calls that are about to want one too: as long as the last one took, and not longer than this. */
+const longestGatherMs = 300;
+/** It is not held back further when nobody has come for so much of that. */
+const quietPart = 0.2;
+const shortestQuietMs = 5;
 /** A patch so long ago says nothing about now. */
 const freshMs = 1000;
 
@@ -43,7 +48,8 @@ export async function changeTogether(
   if (statusIfExists(folder) === undefined) makeDirectories(folder, 0o700);
   replaceFile(`${folder}/${id}.ask`, JSON.stringify(ask), 0o600, `${folder}/.${id}`, false);
   try {
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    const longestMs = Math.min(longestPauseMs, Math.max(shortestPauseMs, lastPatch(folder).tookMs * pausePart));
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestMs)) {
       const answer = readTextIfExists(`${folder}/${id}.answer`);
       if (answer !== undefined) return answer === "yes";
       using lock = tryLockFile(`${folder}/.lock`);
@@ -56,15 +62,36 @@ export async function changeTogether(
 }
 
 /**
- * Waits for calls that were answered together and whose successors want to be written together too: on a large pool a patch takes so long that
- * half of it waited makes fewer of them. A call by itself does not wait. `.last` says what the last patch took, and how many changes it had.
+ * Waits for calls that were answered together and whose successors want to be written together too, until no more come: on a large pool a patch
+ * takes the server so long that fewer of them are worth a wait. A call by itself does not wait.
  */
 async function gather(folder: string): Promise<void> {
+  const { tookMs, count } = lastPatch(folder);
+  if (count <= 1) return;
+  const limitMs = Math.min(longestGatherMs, tookMs);
+  const quietMs = Math.max(shortestQuietMs, limitMs * quietPart);
+  let waiting = -1;
+  for (let waitedMs = 0; waitedMs < limitMs; waitedMs += quietMs) {
+    const now = countAsks(folder);
+    if (now === waiting) return;
+    waiting = now;
+    await Bun.sleep(quietMs);
+  }
+}
+
+function countAsks(folder: string): number {
+  let asks = 0;
+  for (const { name } of readDirectoryIfExists(folder)) if (name.endsWith(".ask")) asks += 1;
+  return asks;
+}
+
+/** What `.last` says of the last patch, and how many changes it had; nothing when that is long ago. */
+function lastPatch(folder: string): { readonly tookMs: number; readonly count: number } {
   const path = `${folder}/.last`;
   const endedMs = Number((statusIfExists(path)?.modifiedNs ?? 0n) / 1_000_000n);
-  if (!(Date.now() - endedMs < freshMs)) return;
+  if (!(Date.now() - endedMs < freshMs)) return { tookMs: 0, count: 0 };
   const [tookMs = 0, count = 0] = (readTextIfExists(path) ?? "").split(" ").map(Number);
-  if (count > 1) await Bun.sleep(Math.min(longestGatherMs, tookMs * gatherPart));
+  return { tookMs, count };
 }
 
 /** All that is wanted now. Answers are given only for what is certain. */

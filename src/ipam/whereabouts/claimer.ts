@@ -138,7 +138,7 @@ export class RangeClaimer {
 
   /** Claims the address by all its names; false when somebody else has it, and then nothing is left behind. */
   async #claim(ip: Ip, window: number): Promise<boolean> {
-    const { containerId, podref, ifName, pools } = this.context;
+    const { podref, ifName } = this.context;
     const { pool } = this.range;
     const key = keyOf(this.range.network, ip);
     if (key === undefined || this.#view.isHeldByEntry(key)) return await this.#refused(ip, []);
@@ -148,13 +148,23 @@ export class RangeClaimer {
       if (claim === undefined) return await this.#refused(ip, made);
       made.push(claim);
     }
-    const entry = { id: indexId(containerId), podref, ifname: ifName };
-    const { dataDir } = this.context.config;
-    const isEntered = !this.#needsEntry || (await changeTogether(pools, dataDir, pool, { op: "add", key, entry }));
-    if (!isEntered) return await this.#refused(ip, made);
+    if (this.#needsEntry && !(await this.#enter(key))) return await this.#refused(ip, made);
     this.#hints.claimed(key, window);
     this.context.log.verbose(`claimed ${formatIp(ip)} for ${podref} ${ifName}`, { pool });
     return true;
+  }
+
+  /** Puts the entry into the pool; false when whereabouts has the address. */
+  async #enter(key: string): Promise<boolean> {
+    const { containerId, podref, ifName, pools, config } = this.context;
+    const entry = { id: indexId(containerId), podref, ifname: ifName };
+    try {
+      return await changeTogether(pools, config.dataDir, this.range.pool, { op: "add", key, entry });
+    } catch (error) {
+      // It may be gone since somebody has seen it.
+      this.#view.forget();
+      throw error;
+    }
   }
 
   async #refused(ip: Ip, made: readonly MadeClaim[]): Promise<false> {

@@ -1,10 +1,10 @@
-import { SystemError } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
-import { makeDirectories, O_CREAT, O_RDWR, open, statusOf, writeAll } from "../../libc/file.ts";
+import { statusOf, writeAll } from "../../libc/file.ts";
 import { LOCK_SH, tryLock } from "../../libc/lock.ts";
+import { openTurn } from "./turn.ts";
 
 /** So long the call that makes it is waited for; then the next one makes it too, and the store decides. */
-const waitMs = 5000;
+const waitMs = 10_000;
 const pauseMs = 5;
 
 /**
@@ -17,7 +17,7 @@ export async function makeOnce<T>(
   find: () => Promise<T | undefined>,
   make: () => Promise<T>,
 ): Promise<T> {
-  using fd = openIfPossible(`${dataDir}/seen`, `${name}.made`);
+  using fd = openTurn(dataDir, `${name}.made`);
   if (fd === undefined) return await make();
   const isFirst = tryLock(fd);
   if (!isFirst) await waitForMaker(fd);
@@ -31,14 +31,4 @@ export async function makeOnce<T>(
 async function waitForMaker(fd: Fd): Promise<void> {
   const deadline = performance.now() + waitMs;
   while (!tryLock(fd, LOCK_SH) && performance.now() < deadline) await Bun.sleep(pauseMs);
-}
-
-function openIfPossible(folder: string, name: string): Fd | undefined {
-  try {
-    makeDirectories(folder, 0o700);
-    return open(`${folder}/${name}`, O_RDWR | O_CREAT, 0o600);
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
 }

@@ -8,7 +8,8 @@ import type { IpPool } from "../../pool/objects.ts";
 import { type ClaimContext, isShared, namesOf } from "./claim-context.ts";
 import { makeOnce } from "./make-once.ts";
 import type { RangePlan } from "./range-plan.ts";
-import { freshMs, readSeen, type SeenPool, writeSeen } from "./seen-pool.ts";
+import { confirmSeen, forgetSeen, isFresh, readSeen, type SeenPlace, type SeenPool, writeSeen } from "./seen-pool.ts";
+import { takeTurn } from "./turn.ts";
 
 /** Reading a pool of so many entries costs more than asking whether it has changed. */
 const largePool = 200;
@@ -52,27 +53,59 @@ export class PoolView {
 
   /**
    * As `look` without the names, but what calls of this node have read counts as long as it is good. Entries that whereabouts made count in any case,
-   * since their holders may have nothing else: so where they are not tested for when our own is written, the pool has to be as it was then.
+   * since their holders may have nothing else: so where they are not tested for when our own is written, that is a moment, or as long as the pool
+   * is as it was then.
    */
   async guess(): Promise<void> {
-    const { config } = this.context;
-    const isDecisive = isShared(this.context) && config.isOverlapChecked;
-    const seen = readSeen(config.dataDir, this.range.pool);
-    if (seen !== undefined && (await this.#isGood(seen, isDecisive))) {
-      this.#seen = seen;
-      this.#scope = seen.scope;
+    const began = Date.now();
+    if (this.#useFresh(began)) return;
+    // Of the calls of a burst one reads for all.
+    using _turn = await takeTurn(this.context.config.dataDir, `${this.range.pool}.turn`);
+    if (this.#useFresh(began)) return;
+    const seen = readSeen(this.#place);
+    const askedAt = Date.now();
+    if (seen !== undefined && (await this.#isUnchanged(seen))) {
+      confirmSeen(this.#place, seen, askedAt);
+      this.#useSeen(seen);
       return;
     }
-    const pool = await this.#existingPool("recent");
-    this.#requireRange(pool);
-    this.#usePool(pool);
-    if (!isDecisive || Object.keys(pool.allocations).length >= largePool)
-      writeSeen(config.dataDir, pool, claimScopeOf(pool));
+    const found = await this.#existingPool("recent");
+    this.#requireRange(found);
+    this.#usePool(found);
+    writeSeen(this.#place, found, claimScopeOf(found), askedAt);
   }
 
-  async #isGood({ ageMs, keys, resourceVersion }: SeenPool, isDecisive: boolean): Promise<boolean> {
-    if (!isDecisive) return ageMs < freshMs;
-    return keys.size >= largePool && (await this.context.pools.isPoolUnchanged(this.range.pool, resourceVersion));
+  /** Uses what calls of this node have read for those that began to look then, if there is such. */
+  #useFresh(began: number): boolean {
+    const seen = readSeen(this.#place);
+    if (seen === undefined || !isFresh(seen, this.#isDecisive, began)) return false;
+    this.#useSeen(seen);
+    return true;
+  }
+
+  #useSeen(seen: SeenPool): void {
+    this.#seen = seen;
+    this.#scope = seen.scope;
+  }
+
+  /** The next call is to read the pool. */
+  forget(): void {
+    if (this.#seen !== undefined) forgetSeen(this.#place);
+  }
+
+  get #place(): SeenPlace {
+    const { config, pools } = this.context;
+    return { dataDir: config.dataDir, name: this.range.pool, store: pools.where };
+  }
+
+  /** True when entries of whereabouts count that nothing else is tested for. */
+  get #isDecisive(): boolean {
+    return isShared(this.context) && this.context.config.isOverlapChecked;
+  }
+
+  async #isUnchanged({ keys, resourceVersion }: SeenPool): Promise<boolean> {
+    if (!this.#isDecisive || keys.size < largePool) return false;
+    return await this.context.pools.isPoolUnchanged(this.range.pool, resourceVersion);
   }
 
   #usePool(pool: IpPool): void {
@@ -118,6 +151,7 @@ export class PoolView {
 
   /** Somebody else was faster. */
   refuse(ip: Ip): void {
+    this.forget();
     this.#refused.add((ip.value - this.range.network.ip.value).toString());
   }
 
