@@ -43,8 +43,10 @@ const loads: readonly IpamLoad[] = [
 const pods = { what: "1,000 pods on 10 nodes by the dispatcher, 100 at once, with their status", adds: 1000 };
 const cluster: ClusterLoad = { range: "10.14.0.0/16", nodes: 10, podsPerNode: 100, width: 10 };
 
-/** An agent of a node has been there for long: each of its workers has done some fifty calls. */
-const warmLoad: IpamLoad = { what: "warm", range: "10.15.0.0/20", adds: 60, width: 2 };
+/** As an agent has by itself on two processors. */
+const workers = 4;
+/** An agent of a node has been there for long: each of its workers has done some fifty calls before the first row. */
+const warmLoad: IpamLoad = { what: "warm", range: "10.15.0.0/20", adds: 60, width: 4 };
 
 /** Entries of Go nodes in the pool. */
 const lagSizes = [500, 2000, 7000] as const;
@@ -56,7 +58,7 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
   const lags: LagFigures[] = [];
   const isWanted = (what: string): boolean => only.length === 0 || only.some((word) => what.includes(word));
   try {
-    await using agent = await TestAgent.start({ folder });
+    await using agent = await TestAgent.start({ folder, workers });
     for (const load of loads.filter(({ what }) => isWanted(what))) {
       say(`measuring whereabouts, ${load.what}`);
       lines.push(await measure(load, agent, say));
@@ -149,6 +151,8 @@ async function withServer<T>(work: (server: ApiServerFacts, folder: string) => P
     await prepareCluster(server);
     return await work(server, folder);
   } finally {
+    if (process.env["KEEP_AUDIT"])
+      await Bun.write(process.env["KEEP_AUDIT"], Bun.file(join(folder, "server", "audit.log")));
     await server.stop();
     removeTree(folder);
   }

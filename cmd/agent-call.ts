@@ -2,8 +2,10 @@ import { handOver, type Patience } from "../src/agent/hand-over.ts";
 import { agentSocket } from "../src/agent/protocol.ts";
 import { buildId } from "./version.ts";
 
-/** A worker is waited for about as long as the call takes here; and while no processor is idle, for two and a half seconds in all. */
-const usual: Patience = { readyTimeoutMs: 20, roundsWhileBusy: 6 };
+/** How long a worker is waited for before the call is done here: about what the call takes then. */
+const readyTimeoutMs = 20;
+/** While no processor is idle: 2.5 s in all. */
+const roundsWhileBusy = 6;
 
 /**
  * Hands this process's CNI call to the node's agent, and ends the process with its exit code. Comes back with true when the call is to be done
@@ -15,6 +17,7 @@ export function mustActHere(name: string): boolean {
   // A trace of the kernel's messages is asked of this very process.
   if (given === "" || given === "off" || Bun.env["POLYNIC_NLDEBUG"] !== undefined) return true;
   const netns = Bun.env["CNI_NETNS"] ?? "";
+  const usual: Patience = { readyTimeoutMs, roundsWhileBusy };
   if (given === undefined) return handOver(agentSocket, usual, name, buildId, netns);
   const [path = "", timeoutMs] = given.split(",");
   const patience = timeoutMs === undefined ? usual : { readyTimeoutMs: Number(timeoutMs) || 0, roundsWhileBusy: 0 };

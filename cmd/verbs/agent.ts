@@ -15,8 +15,10 @@ interface Options {
   readonly workerOf?: number;
 }
 
+/** A worker waits half of its time, for the kernel or the API server. */
+const workersPerProcessor = 2;
 const fewestWorkers = 2;
-const mostWorkers = 4;
+const mostWorkers = 8;
 const workersLimit = 64;
 /** The descriptor that a worker has the listening socket as. */
 const listenerDescriptor = 3;
@@ -35,7 +37,11 @@ export const command: VerbModule["command"] = (_, finish) =>
   new Command("agent")
     .description("Does CNI calls of this node in processes that are already warm.")
     .option("--socket <path>", "where plugins find it", agentSocket)
-    .option("--workers <number>", "how many calls are done at once (default: processors, from 2 to 4)", parseWorkers)
+    .option(
+      "--workers <number>",
+      "how many calls are done at once (default: twice the processors, from 2 to 8)",
+      parseWorkers,
+    )
     .option("--root <folder>", "where the node's / is, for an agent in a container", "/")
     .option("--log-level <level>", "debug, verbose, error or panic", "verbose")
     .addOption(new Option("--log-format <format>", "how lines are written").choices(["text", "json"]).default("text"))
@@ -92,7 +98,7 @@ function startWorker(listener: number, { root, logLevel, logFormat }: Options): 
 }
 
 function defaultWorkers(): number {
-  return Math.min(Math.max(navigator.hardwareConcurrency, fewestWorkers), mostWorkers);
+  return Math.min(Math.max(workersPerProcessor * navigator.hardwareConcurrency, fewestWorkers), mostWorkers);
 }
 
 function parseWorkers(text: string): number {

@@ -87,6 +87,20 @@ async function expectServed(agent: TestAgent, calls: 0 | 2): Promise<void> {
   expect(agent.calls() - already).toBe(calls);
 }
 
+/** Takes connections and says nothing. */
+function silentServer(path: string): Disposable {
+  const server = createServer(() => {}).listen(path);
+  return { [Symbol.dispose]: () => void server.close() };
+}
+
+/** Processes that always want to run, two more than there are processors. */
+function busyProcessors(): Disposable {
+  const loops = Array.from({ length: navigator.hardwareConcurrency + 2 }, () =>
+    Bun.spawn(["sh", "-c", "while :; do :; done"]),
+  );
+  return { [Symbol.dispose]: () => loops.forEach((loop) => loop.kill("SIGKILL")) };
+}
+
 test("while every worker is busy, the executable does the call itself", async () => {
   await using agent = await startAgent();
   await using held = new HeldCall(agent);
@@ -177,6 +191,18 @@ test("another build's call is declined", async () => {
   await expectServed(agent, 2);
 });
 
+test("where more wants to run than there are processors, a worker is waited for longer", () => {
+  const path = site().path("silent.sock");
+  using _server = silentServer(path);
+  using _loops = busyProcessors();
+  const command = [process.execPath, join(import.meta.dirname, "..", "kit", "agent-caller.ts"), path, "macvlan", "any"];
+  const began = performance.now();
+  // 1 ms, then twice as long each time: 511 ms, which no machine is too fast for.
+  const asked = Bun.spawnSync([...command, "1", "8"], { env: { ...process.env } });
+  expect(performance.now() - began).toBeGreaterThanOrEqual(511);
+  expect(asked.stdout.toString()).toBe("not taken\n");
+});
+
 test.each<[string, (path: string) => Disposable]>([
   ["nothing", () => ({ [Symbol.dispose]: () => {} })],
   ["a file", (path) => (writeFileSync(path, ""), { [Symbol.dispose]: () => {} })],
@@ -190,13 +216,7 @@ test.each<[string, (path: string) => Disposable]>([
       return { [Symbol.dispose]: () => {} };
     },
   ],
-  [
-    "a program that never answers",
-    (path) => {
-      const server = createServer(() => {}).listen(path);
-      return { [Symbol.dispose]: () => void server.close() };
-    },
-  ],
+  ["a program that never answers", silentServer],
 ])("with %s in the agent's place the executable does the call itself", async (_, occupy) => {
   const here = site();
   const path = here.path("occupied.sock");

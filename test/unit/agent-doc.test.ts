@@ -31,7 +31,12 @@ test("its numbers are those of the code", () => {
   expect(page).toContain(`for ${constant("idleLimitMs", "src", "kube", "session.ts") / 1000} seconds`);
   expect(page).toContain(`longer than ${requestBytesMax / 1024} KiB`);
   const waitMs = constant("readyTimeoutMs", "cmd", "agent-call.ts");
-  expect(page).toContain(`\`${agentSocket}\`; a worker is waited for ${waitMs} ms`);
+  const rounds = constant("roundsWhileBusy", "cmd", "agent-call.ts");
+  const busyMs = waitMs * (2 ** (rounds + 1) - 1);
+  expect(page).toContain(
+    `\`${agentSocket}\`; a worker is waited for ${waitMs} ms, and up to ${Math.round(busyMs / 100) / 10} s`,
+  );
+  expect(page).toContain(`Where ${constant("waitingMost", "src", "agent", "agent.ts")} wait already`);
   expect(read("docs", "configuration.md")).toContain(`it is waited for (${waitMs})`);
 });
 
