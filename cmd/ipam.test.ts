@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -94,6 +94,26 @@ test("claims that no map shows are nothing to be behind of: a directory has no c
   await pools.createReservation({ name: address, owner: "o", ...metadata, finalizers: [], ...holder });
   expect((await run("show")).out).toMatch(/\n10\.0\.0\.0-31 +10\.0\.0\.0\/31 +2 +1 +1 +0 +0 +0\n$/);
   expect((await run("check")).out).toMatch(/^1 addresses looked at .*: none is leaked, none is held twice\.\n$/);
+});
+
+test("a directory for pools alone, or with those of all plays, does not tell whether a pod is gone", async () => {
+  await claim(1, "default/web", "u1");
+  await claim(2, "default/elsewhere", "u2");
+  const clean = expect.stringMatching(
+    /^Not all pods are told of in .*: none counts as gone\.\n2 addresses looked at .*: none/,
+  );
+  const state = join(folder, ".state");
+  renameSync(join(state, "whereabouts"), join(folder, "pools"));
+  symlinkSync(join(folder, "pools"), join(state, "whereabouts"));
+  expect(await run("check")).toMatchObject({ exitCode: 0, out: clean });
+  rmSync(join(state, "whereabouts"));
+  renameSync(join(folder, "pools"), join(state, "whereabouts"));
+  expect(await run("check")).toMatchObject({
+    exitCode: 1,
+    out: expect.stringContaining("pod default/elsewhere is gone"),
+  });
+  rmSync(join(folder, "pods"), { recursive: true });
+  expect(await run("check")).toMatchObject({ exitCode: 0, out: clean });
 });
 
 test("a report is about its directory, from wherever that is named", async () => {

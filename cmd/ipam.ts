@@ -37,7 +37,7 @@ export async function checkPools(
   request: IpamRequest & { readonly report: string },
   terminal: Terminal,
 ): Promise<number> {
-  const { overview, pools } = await openIpam(request);
+  const { overview, pools, survey } = await openIpam(request);
   const report = reportOf(overview, pools.where, Date.now());
   if (request.report !== "") writeReport(request.report, report);
   const duplicates = overview.duplicates.map(({ address, pool, holders }) => ({
@@ -53,6 +53,7 @@ export async function checkPools(
   const text = [
     formatTable(leakedColumns, report.leaked, terminal.colours),
     ...lines,
+    ...(survey.isPartial === true ? [`Not all pods are told of in ${pools.where}: none counts as gone.\n`] : []),
     ...(lag === 0 ? [] : [`The maps of the pools are ${lag} entries behind the claims.\n`]),
     ...(report.leaked.length + duplicates.length === 0 ? [clean] : []),
   ].join("");

@@ -12,7 +12,7 @@ Examples:
   polynic ipam check --report leaked.json            write down what has no holder; changes nothing
   polynic ipam release --from-report leaked.json     a minute later: release what still has none
   polynic ipam hand-over                             after the last uninstall: leave nothing behind that only polynic can remove
-  polynic ipam show --manifests conf-examples/pods   pools of a directory of manifests
+  polynic ipam show --manifests /run/polynic/play    pools of the pods that play has made, or of any directory of manifests
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) => {

@@ -4,6 +4,8 @@ import type { Holding } from "./holding.ts";
 /** What holdings are judged by. */
 export interface Evidence {
   readonly pods: ReadonlyMap<string, PodFacts>;
+  /** There may be pods that nobody tells of: that one is missing proves nothing. */
+  readonly isPartial?: boolean;
   /** Undefined where nodes can't be read. */
   readonly nodes: ReadonlyMap<string, NodeFacts> | undefined;
 }
@@ -47,9 +49,10 @@ function placeOf({ podref, address }: Holding): string {
 }
 
 /** Why the pod can't be using it; undefined when it may. */
-function lostPod(holding: Holding, { pods, nodes }: Evidence): string | undefined {
+function lostPod(holding: Holding, { pods, nodes, isPartial = false }: Evidence): string | undefined {
   const { podref, podUid } = holding;
   const pod = pods.get(podref);
+  if (pod === undefined && isPartial) return undefined;
   const reason = whyLost(podref, podUid, pod);
   if (reason === undefined || nodes === undefined) return reason;
   const name = holding.node === "" ? (pod?.node ?? "") : holding.node;

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { isErrno } from "../libc/errno.ts";
-import { makeDirectories, rmdir, unlinkIfExists } from "../libc/file.ts";
+import { makeDirectories, rmdir, symlink, unlinkIfExists } from "../libc/file.ts";
 import { MNT_DETACH, unmount } from "../libc/namespace.ts";
 import { Netns } from "../netns/netns.ts";
 import { getLink, listLinks } from "../rtnl/link.ts";
@@ -15,7 +15,8 @@ import { layout } from "./state.ts";
 export function emptyRoot(root: string): void {
   removeBridge(defaultBridge(root));
   unmountAll(layout.netns(root));
-  const folders = [layout.netns, layout.bin, layout.ipam, layout.multus, layout.cache].map((place) => place(root));
+  const { netns, bin, ipam, multus, cache, pools } = layout;
+  const folders = [netns, bin, ipam, multus, cache, pools].map((place) => place(root));
   for (const path of [...folders, ...playFolders(root)]) rmSync(path, { recursive: true, force: true });
   for (const path of [layout.state(root), layout.log(root), layout.lock(root)]) unlinkIfExists(path);
   removeIfEmpty(root);
@@ -26,6 +27,14 @@ export function emptyRoot(root: string): void {
 export function makePlayFolder(root: string, play: number): void {
   rmSync(layout.play(root, play), { recursive: true, force: true });
   makeDirectories(layout.play(root, play), 0o700);
+}
+
+/** Pods of all plays take their addresses from the same pools: those of one play alone would give out an address that another one's pod has. */
+export function sharePools(root: string, play: number): void {
+  makeDirectories(`${layout.pools(root)}/whereabouts`, 0o700);
+  const own = `${layout.manifests(root, play)}/.state`;
+  makeDirectories(own, 0o755);
+  symlink("../../../.state/whereabouts", `${own}/whereabouts`);
 }
 
 function playFolders(root: string): string[] {

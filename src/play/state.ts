@@ -50,6 +50,8 @@ export const layout = {
   /** What libcni calls its cache: results of what is attached. */
   cache: (root: string) => `${root}/cni`,
   log: (root: string) => `${root}/multus.log`,
+  /** Pools of whereabouts, in a folder `whereabouts`: those of all plays, as each finds them beside its manifests. */
+  pools: (root: string) => `${root}/.state`,
   play: (root: string, play: number) => `${root}/play-${play}`,
   manifests: (root: string, play: number) => `${root}/play-${play}/manifests`,
   conf: (root: string, play: number) => `${root}/play-${play}/net.json`,

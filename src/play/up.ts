@@ -12,7 +12,7 @@ import { readConf, readConfWith, toList } from "./pod-conf.ts";
 import { podFailure, type PodFailure } from "./pod-failure.ts";
 import { PodSources } from "./pods.ts";
 import { type PlayReport, type PodReport, reportPod } from "./report.ts";
-import { emptyRoot, makePlayFolder } from "./root.ts";
+import { emptyRoot, makePlayFolder, sharePools } from "./root.ts";
 import { createSandbox, newContainerId } from "./sandbox.ts";
 import { layout, lockRoot, type PlayedPod, type PlayState, readPlayState, writePlayState } from "./state.ts";
 
@@ -59,6 +59,7 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   writePlayState(root, { node, pods: [...earlier, ...planned] });
   makePlayFolder(root, play);
   const inUsersWords = sources.copyTo(layout.manifests(root, play));
+  sharePools(root, play);
   replaceFile(layout.conf(root, play), list.text);
   using runtime = new ContainerRuntime(root);
   const outcomes = await mapBounded(planned, podsAtOnce, (pod) =>

@@ -147,6 +147,28 @@ describe("polynic play", () => {
     expect(namesOf(reportOf(play("--down", "-o", "json")).pods)).toEqual(["a", "b"]);
   });
 
+  test("pods of two plays have different addresses of a range of whereabouts, and its pools tell who has which", () => {
+    const ipam = { type: "whereabouts", range: "10.66.0.0/29", data_dir: join(folder.path, "journals") };
+    const shared = (name: string): string => {
+      const config = JSON.stringify({ cniVersion: "1.0.0", type: "macvlan", ipam });
+      const definition = `kind: NetworkAttachmentDefinition\nmetadata: { name: shared }\nspec: { config: '${config}' }\n`;
+      return `apiVersion: k8s.cni.cncf.io/v1\n${definition}---\n${pod(name, "shared")}`;
+    };
+    const addressOf = (name: string): string | undefined =>
+      reportOf(up(shared(name), "-o", "json")).pods[0]?.interfaces[1]?.addresses[0];
+    expect([addressOf("a"), addressOf("b")]).toEqual(["10.66.0.1/29", "10.66.0.2/29"]);
+    const ipamOf = (...words: string[]): string =>
+      Bun.spawnSync([join(polynicBin, "polynic"), "ipam", ...words], { env: { PATH: searchPath } }).stdout.toString();
+    // Of one play, whose folder does not tell of the other's pod; and of the root, which tells of all.
+    expect(ipamOf("check", "--manifests", join(root, "play-2", "manifests"))).toMatch(
+      /^Not all pods are told of .*\n2 addresses/,
+    );
+    expect(ipamOf("check", "--manifests", root)).toMatch(/^2 addresses looked at in .*: none is leaked/);
+    expect(ipamOf("who", "10.66.0.1", "--manifests", root)).toContain("default/a");
+    expect(play("--down")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(existsSync(root)).toBe(false);
+  });
+
   test("takes down pods whose namespaces are gone, and whose manifests are", () => {
     expect(up(pod("a", "lan")).exitCode).toBe(0);
     folder.write("pods.yaml", "");
