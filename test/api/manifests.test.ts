@@ -1,6 +1,6 @@
 // Every manifest of deploy/ as a real API server takes it (a dry run changes nothing), and what operators count on in them.
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { wholeManifest } from "../../tools/manifest.ts";
 import { runCommand } from "../kit/command.ts";
@@ -76,6 +76,7 @@ interface Container {
 }
 
 interface PodSpec {
+  readonly serviceAccountName?: string;
   readonly priorityClassName?: string;
   readonly initContainers: readonly Container[];
   readonly containers: readonly Container[];
@@ -215,6 +216,18 @@ describe("the folders of a system are those of docs/operations.md", () => {
     });
     expect(args).toEqual(["uninstall", "--wait=86400", `--cni-bin-dir=${bin}`, `--cni-conf-dir=${conf}`]);
   });
+});
+
+test("what takes GKE's walk-through off has its account and the credentials that its config names", () => {
+  const folder = join(deploy, "uninstall", "gke-multinet");
+  expect(kubectl(...dryRun, "-k", folder)).toContain("daemonset.apps/polynic-uninstall");
+  const spec = podSpec(cache().write("no-multinet.yaml", kubectl("kustomize", folder)));
+  const install = podSpec(join(deploy, "gke-multinet", "multinet.yaml"));
+  expect(spec.serviceAccountName).toBe(install.serviceAccountName);
+  const conf = /"kubeconfig": "([^"]+)"/.exec(readFileSync(join(deploy, "gke-multinet", "multinet.yaml"), "utf8"))?.[1];
+  const folders = foldersOf(spec, spec.initContainers[0]?.volumeMounts);
+  expect(folders).toMatchObject({ "/home/kubernetes/bin": "/home/kubernetes/bin", "/etc/cni/net.d": "/etc/cni/net.d" });
+  expect(folders[dirname(conf ?? "")]).toBe("/var/lib/kubelet");
 });
 
 /** Which folder of the node stands where in a container. */
