@@ -66,7 +66,21 @@ test("source based routing: what comes from the network's address goes out throu
   );
   const table = await inside("sourced", ["ip", "route", "show", "table", rule?.[1] ?? ""]);
   expect(table).toMatch(/^default via 21\.0\.111\.254 dev net1/m);
+  expect(table).toMatch(new RegExp(`^21\\.0\\.104\\.0/21 dev net1 .*src ${address.replaceAll(".", "\\.")}`, "m"));
   expect(await inside("sourced", ["ip", "route"])).toMatch(/^default via 10\.77\.0\.1 dev eth0/m);
+});
+
+test("two networks of one NIC: a route through the first one's gateway, and the default route as it was", async () => {
+  const [, first, second] = networkStatus(await node().ready("routed"));
+  expect([first, second]).toMatchObject([
+    { name: "default/routed", interface: "net1", ips: [expect.stringMatching(/^21\.0\.111\./)] },
+    { name: "default/sourced", interface: "net2", ips: [expect.stringMatching(/^21\.0\.111\./)] },
+  ]);
+  expect(first?.["ips"]).not.toEqual(second?.["ips"]);
+  const routes = await inside("routed", ["ip", "route"]);
+  expect(routes).toMatch(/^172\.31\.0\.0\/16 via 21\.0\.111\.254 dev net1/m);
+  expect(routes).toMatch(/^21\.0\.104\.0\/21 dev net1 /m);
+  expect(routes).toMatch(/^default via 10\.77\.0\.1 dev eth0/m);
 });
 
 test("tuning changes what the bridge plugin made", async () => {
@@ -95,7 +109,7 @@ test("the logs are where they are looked for", () => {
 
 test("when all pods are deleted nothing of them is left, in the cluster either", async () => {
   const here = node();
-  for (const name of ["samplepod", "twice", "sourced", "tuned", "curious"]) await here.deletePod(name);
+  for (const name of ["samplepod", "twice", "sourced", "routed", "tuned", "curious"]) await here.deletePod(name);
   await here.deletePod("operator", "privileged");
   await here.untilNothingIsLeft("enp2342", "vlan102");
   const path = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
