@@ -8,7 +8,7 @@ import type { JsonObject } from "../../src/json/value.ts";
 import { BuiltinCaller } from "../kit/builtin-caller.ts";
 import { Lan, type NodeNetns, type PinnedNetns } from "../kit/node-netns.ts";
 import { ping } from "../kit/ping.ts";
-import { type Snapshot, snapshot } from "../kit/snapshot.ts";
+import { snapshot, withoutProbing } from "../kit/snapshot.ts";
 
 type Config = JsonObject & { readonly type: string };
 
@@ -78,7 +78,7 @@ export class GuestSite implements Disposable {
 
   /** All that the first node and those pods hold, to be compared with later; rules of packet filters excepted. */
   state(...pods: readonly PinnedNetns[]): unknown {
-    return [this.node(), ...pods].map((each) => settled(snapshot(each.path, { withFilters: false })));
+    return [this.node(), ...pods].map((each) => withoutProbing(snapshot(each.path, { withFilters: false })));
   }
 
   [Symbol.dispose](): void {
@@ -116,10 +116,4 @@ export function reachesNone(from: PinnedNetns, ...addresses: readonly string[]):
 /** What iproute2 says of a link of the namespace; undefined when there is none of that name. */
 export function link(of: PinnedNetns, name = "net1"): Readonly<Record<string, unknown>> | undefined {
   return snapshot(of.path, { withFilters: false }).links[name];
-}
-
-/** A state in which it does not matter how far the kernel is with its probing for duplicates, which goes on by itself. */
-function settled(state: Snapshot): Snapshot {
-  const addresses = Object.entries(state.addresses).map(([name, each]) => [name, { ...each, tentative: undefined }]);
-  return { ...state, addresses: Object.fromEntries(addresses) as Snapshot["addresses"] };
 }

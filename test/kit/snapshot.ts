@@ -2,9 +2,22 @@
 import { existsSync, readdirSync } from "node:fs";
 import { readTextIfExists } from "../../src/libc/file.ts";
 import { Netns } from "../../src/netns/netns.ts";
+import { NETLINK_NETFILTER } from "../../src/netlink/constants.ts";
+import { isNetlinkError } from "../../src/netlink/error.ts";
+import { request } from "../../src/netlink/message.ts";
+import { NetlinkSocket } from "../../src/netlink/socket.ts";
+import { listTables } from "../../src/nft/list.ts";
+import { openBody } from "../../src/rtnl/body.ts";
 import { runCommand } from "./command.ts";
 
 const sysctlRoot = "/proc/sys/net";
+/** What the kernel gives an interface that nobody asked anything for. */
+const ownQdiscs: readonly string[] = ["noqueue", "pfifo_fast", "mq", "fq_codel"];
+// include/uapi/linux/rtnetlink.h, pkt_sched.h
+const RTM_GETQDISC = 38;
+const TCA_KIND = 1;
+const TC_H_ROOT = 0xffff_ffff;
+const tcmsgBytes = 20;
 
 /** One object of the kernel: its properties by name. */
 export type KernelObject = Readonly<Record<string, unknown>>;
@@ -54,14 +67,14 @@ $family
 END
 case $links in *'"bridge"'*) part vlans; bridge -j vlan show 2>/dev/null || true;; esac
 `;
-/** Either kind of iptables has its rules where nft sees them, or its tables by name in files: nobody has any where both are empty. */
-const filters = `
+const sysctls = `
 part sysctls; cd ${sysctlRoot} && grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward bridge || true
+`;
+const qdiscs = `
 part qdiscs; tc -j qdisc show
-rules=$(nft -s -n list ruleset 2>/dev/null)
-part nft; printf '%s\\n' "$rules"
-tables=; read tables 2>/dev/null </proc/net/ip_tables_names || read tables 2>/dev/null </proc/net/ip6_tables_names || true
-[ -n "$rules$tables" ] || exit 0
+`;
+const rules = `
+part nft; nft -s -n list ruleset 2>/dev/null
 part iptables4; iptables-save 2>/dev/null
 part iptables6; ip6tables-save 2>/dev/null
 true
@@ -84,8 +97,10 @@ export interface SnapshotOptions {
 
 /** The state of the namespace at `netns`; of the caller's own when that is undefined. */
 export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions = {}): Snapshot {
-  const script = `${objects}${withFilters ? filters : ""}`;
-  const output = runCommand(["sh", "-c", script], netns === undefined ? {} : { netns });
+  const output = runCommand(
+    ["sh", "-c", withFilters ? `${objects}${sysctls}${filtersOf(netns)}` : objects],
+    netns === undefined ? {} : { netns },
+  );
   const parts = new Map(
     output
       .split("\n@@")
@@ -131,6 +146,45 @@ export function snapshot(netns?: string, { withFilters = true }: SnapshotOptions
     nft: nftChains(parts.get("nft") ?? ""),
     iptables: { ...savedTables("4", parts.get("iptables4") ?? ""), ...savedTables("6", parts.get("iptables6") ?? "") },
   };
+}
+
+/** A state in which it does not matter how far the kernel is with its probing for duplicates, which goes on by itself. */
+export function withoutProbing(state: Snapshot): Snapshot {
+  const addresses = Object.entries(state.addresses).map(([name, each]) => [name, without(each, /^tentative$/)]);
+  return { ...state, addresses: Object.fromEntries(addresses) as KernelObjects };
+}
+
+/** The parts of the script that have something to list: that there is something the kernel is asked here, what it is by others. */
+function filtersOf(path: string | undefined): string {
+  using netns = path === undefined ? Netns.current() : Netns.open(path);
+  return `${hasQdiscs(netns) ? qdiscs : ""}${hasTables(netns) ? rules : ""}`;
+}
+
+/** Anything but what the kernel gives each interface by itself. */
+function hasQdiscs({ rtnl }: Netns): boolean {
+  const query = request("list queueing disciplines", RTM_GETQDISC, 0, (body) => void body.struct(tcmsgBytes));
+  return rtnl.dump(query).some((message) => {
+    const { header, attributes } = openBody(message, tcmsgBytes, query.label);
+    let kind = "";
+    while (attributes.next()) if (attributes.type === TCA_KIND) kind = attributes.text();
+    return header.getUint32(12, true) !== TC_H_ROOT || !ownQdiscs.includes(kind);
+  });
+}
+
+/** Rules of nft, and of iptables where that is the one for nf_tables, are in tables of nf_tables; those of x_tables have files with names. */
+function hasTables(netns: Netns): boolean {
+  return netns.enter(() => {
+    const files = ["ip_tables_names", "ip6_tables_names"];
+    if (files.some((name) => readTextIfExists(`/proc/thread-self/net/${name}`))) return true;
+    try {
+      using socket = NetlinkSocket.open(NETLINK_NETFILTER, netns.path);
+      return socket.dump(listTables(undefined)).length > 0;
+    } catch (error) {
+      // A kernel without nf_tables has none.
+      if (isNetlinkError(error)) return false;
+      throw error;
+    }
+  });
 }
 
 /** Properties that say nothing about what was configured: numbers the kernel hands out, timers, state that follows carrier. */
@@ -230,7 +284,7 @@ function routeName(route: Json): string {
 }
 
 function isAskedFor(qdisc: Json): boolean {
-  return !["noqueue", "pfifo_fast", "mq", "fq_codel"].includes(text(qdisc, "kind")) || qdisc["root"] !== true;
+  return !ownQdiscs.includes(text(qdisc, "kind")) || qdisc["root"] !== true;
 }
 
 /** Rows by name; a name that occurs again gets a number, so that nothing is lost. */

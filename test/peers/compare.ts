@@ -6,7 +6,7 @@ import { diff, leftovers } from "../kit/diff.ts";
 import { Lan, type NodeNetns, type PinnedNetns } from "../kit/node-netns.ts";
 import { normalise } from "../kit/normalise.ts";
 import { peerTools } from "../kit/peer-tools.ts";
-import { type Snapshot, snapshot, type SnapshotOptions } from "../kit/snapshot.ts";
+import { type Snapshot, snapshot, type SnapshotOptions, withoutProbing } from "../kit/snapshot.ts";
 import { temporaryFolder } from "../kit/tmp.ts";
 
 /** Where one run of a case takes place. */
@@ -238,8 +238,10 @@ function stateOf(
   pods: readonly PinnedNetns[],
   look: SnapshotOptions,
 ): Record<string, Snapshot | Record<string, string>> {
-  const state: Record<string, Snapshot | Record<string, string>> = { node: snapshot(site.node.path, look) };
-  for (const [index, pod] of pods.entries()) if (pod.exists()) state[`pod${index}`] = snapshot(pod.path, look);
+  // How far probing for duplicates is tells how fast the machine was; whether there is any, nodad tells.
+  const settled = ({ path }: PinnedNetns) => withoutProbing(snapshot(path, look));
+  const state: Record<string, Snapshot | Record<string, string>> = { node: settled(site.node) };
+  for (const [index, pod] of pods.entries()) if (pod.exists()) state[`pod${index}`] = settled(pod);
   return { ...state, files: filesUnder(site.folder) };
 }
 
