@@ -137,6 +137,7 @@ describe("a snapshot", () => {
     );
     node.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "192.0.2.0/24", "-j", "MASQUERADE");
     node.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/v1/arp_notify");
+    node.run("tc", "qdisc", "add", "dev", "v1", "clsact");
     const after = snapshot(node.path);
     expect(after).toMatchObject({
       links: {
@@ -150,6 +151,7 @@ describe("a snapshot", () => {
       neighbours: { "v1 192.0.2.3": { lladdr: "02:00:00:00:00:03" } },
       sysctls: { v1: { "ipv4.arp_notify": "1" }, "": { "ipv4.ip_forward": "0" } },
       nft: { "table ip t / chain c": ["type filter hook input priority 0; policy accept;", "counter accept"] },
+      qdiscs: { "v1 ffff:fff1": { kind: "clsact" } },
       iptables: { "ipv4 nat": expect.arrayContaining(["-A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE"]) },
     });
     expect(diff(after, snapshot(node.path))).toEqual([]);
