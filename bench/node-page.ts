@@ -36,6 +36,12 @@ const questions: readonly Question[] = [
     target: 0.33,
   },
   {
+    title: "CNI ADD for a pod",
+    text: "Milliseconds of all ADDs of a pod together, by the same histogram: a try that was refused soon makes the mean of the calls smaller, and the pod no sooner ready.",
+    digits: 1,
+    value: ({ costs }, side) => costs[side].addMs / costs[side].pods,
+  },
+  {
     title: "CNI DEL",
     text: "Milliseconds of all DELs of a pod together, by the same histogram.",
     digits: 1,
