@@ -32,7 +32,7 @@ ${[...lagHead, ...lagRows].join("\n")}
 With twenty claims a second for five seconds, counted from the start of the controller.
 
 Machine: ${describeMachine()}; the server, its etcd, the controller and every process of a load share it. Each load: all sides in one run on one
-fresh server. × is Go's wall time by ours. A failed ADD counts to its wall time. "Own" is the process of each call, and the agent with its workers, which did
+server. × is Go's wall time by ours. A failed ADD counts to its wall time. "Own" is the process of each call, and the agent with its workers, which did
 ${agentShare(lines)} of the calls of its side.
 
 ${detectorsCount(lines)}

@@ -20,7 +20,7 @@ const beginMark = "<!-- bench: `npm run bench -- whereabouts` writes this part -
 const endMark = "<!-- end of bench -->";
 /** ADDs beyond this take the Go side a minute and more. */
 const adds = 100;
-/** With so many taken each one of Go's takes ten times as long. */
+/** With many taken each one of Go's takes up to ten times as long. */
 const addsWhenFull = 50;
 
 const apart = { enable_overlapping_ranges: false };
@@ -31,7 +31,7 @@ const loads: readonly IpamLoad[] = [
       [1, 10, 50].map((width) => ({
         what: `${width === 1 ? "1 at a time" : `${width} at once`}, ${taken === 0 ? "" : `${taken.toLocaleString("en")} taken, `}${isChecked ? "overlaps checked" : "not checked"}`,
         range: "10.1.0.0/20",
-        adds: width === 1 ? 20 : taken === 2000 ? addsWhenFull : adds,
+        adds: width === 1 ? 20 : taken > 0 ? addsWhenFull : adds,
         width,
         ...(taken === 0 ? {} : { taken }),
         ...(isChecked ? {} : { over: apart }),
@@ -45,8 +45,9 @@ const cluster: ClusterLoad = { range: "10.14.0.0/16", nodes: 10, podsPerNode: 10
 
 /** As an agent has by itself on two processors. */
 const workers = 4;
-/** An agent of a node has been there for long: each of its workers has done some fifty calls before the first row. */
-const warmLoad: IpamLoad = { what: "warm", range: "10.15.0.0/20", adds: 60, width: 4 };
+/** An agent of a node has been there for long: calls before the first load, and before each, since an agent knows its server. */
+const warmAdds = { first: 100, each: 16 } as const;
+const warmLoad = { what: "warm", range: "10.15.0.0/20", width: 4 };
 
 /** Entries of Go nodes in the pool. */
 const lagSizes = [500, 2000, 7000] as const;
@@ -59,10 +60,8 @@ export async function ipamBench(only: readonly string[], say: (line: string) => 
   const isWanted = (what: string): boolean => only.length === 0 || only.some((word) => what.includes(word));
   try {
     await using agent = await TestAgent.start({ folder, workers });
-    for (const load of loads.filter(({ what }) => isWanted(what))) {
-      say(`measuring whereabouts, ${load.what}`);
-      lines.push(await measure(load, agent, say));
-    }
+    for (const group of groupsOf(loads.filter(({ what }) => isWanted(what))))
+      lines.push(...(await measureGroup(group, agent, say)));
     if (isWanted(pods.what)) {
       say(`measuring whereabouts, ${pods.what}`);
       lines.push(await measureCluster(say));
@@ -91,17 +90,32 @@ interface Settled {
   readonly isSettled: boolean;
 }
 
-/** A server of its own for each load, so that none inherits what another has left; all sides on it, one after the other. */
-async function measure(load: IpamLoad, agent: TestAgent, say: (line: string) => void): Promise<Line> {
+/** Those that differ in width alone. */
+function groupsOf(wanted: readonly IpamLoad[]): readonly (readonly IpamLoad[])[] {
+  return [...Map.groupBy(wanted, ({ range, taken, over }) => JSON.stringify([range, taken, over])).values()];
+}
+
+/** A server for each group, where each side of each load has a namespace of its own; all sides one after the other. */
+async function measureGroup(
+  group: readonly IpamLoad[],
+  agent: TestAgent,
+  say: (line: string) => void,
+): Promise<readonly Line[]> {
   return await withServer(async (server, folder) => {
-    const go = await runLoad(await IpamWorld.make(server), "go", load, { folder });
-    say(`  Go: ${inWords(go)}`);
-    const ours = await measureOurs(load, server, join(folder, "without"));
-    say(`  ours: ${inWords(ours.figures)}`);
-    const withAgent = await measureOurs(load, server, join(folder, "with"), agent);
-    say(`  with the agent: ${inWords(withAgent.figures)}`);
-    const isSettled = ours.isSettled && withAgent.isSettled;
-    return { load, figures: { go, ours: ours.figures, agent: withAgent.figures }, isSettled };
+    const lines: Line[] = [];
+    for (const load of group) {
+      say(`measuring whereabouts, ${load.what}`);
+      const own = join(folder, String(load.width));
+      const go = await runLoad(await IpamWorld.make(server), "go", load, { folder: own });
+      say(`  Go: ${inWords(go)}`);
+      const ours = await measureOurs(load, server, join(own, "without"));
+      say(`  ours: ${inWords(ours.figures)}`);
+      const withAgent = await measureOurs(load, server, join(own, "with"), agent);
+      say(`  with the agent: ${inWords(withAgent.figures)}`);
+      const isSettled = ours.isSettled && withAgent.isSettled;
+      lines.push({ load, figures: { go, ours: ours.figures, agent: withAgent.figures }, isSettled });
+    }
+    return lines;
   });
 }
 
@@ -112,14 +126,14 @@ async function measureOurs(
   folder: string,
   agent?: TestAgent,
 ): Promise<Settled> {
-  mkdirSync(folder);
+  mkdirSync(folder, { recursive: true });
   const world = await IpamWorld.make(server);
   const credentials = await world.kubeconfig("polynic-ipam");
   return await withController(server, world.namespace, credentials, folder, async (controller) => {
     if (agent === undefined) return await runLoad(world, "ours", load, { folder, controller });
     const before = join(folder, "before");
-    mkdirSync(before);
-    await runLoad(world, "agent", { ...warmLoad, ...(load.over && { over: load.over }) }, { folder: before, agent });
+    const warm = { ...warmLoad, adds: agent.calls() === 0 ? warmAdds.first : warmAdds.each };
+    await runLoad(world, "agent", { ...warm, ...(load.over && { over: load.over }) }, { folder: before, agent });
     return await runLoad(world, "agent", load, { folder, agent, controller });
   });
 }
