@@ -59,6 +59,21 @@ function applyNetplan(): void {
   }
 }
 
+/** NICs of the node: one end of a pair each, the other one stands for the switch. */
+function addNics(...names: readonly string[]): void {
+  for (const name of names) {
+    runCommand(["ip", "link", "add", name, "type", "veth", "peer", "name", `${name}-peer`]);
+    for (const end of [name, `${name}-peer`]) runCommand(["ip", "link", "set", end, "up"]);
+  }
+}
+
+/** From the switch's end with that address the pod's first further network is reached. */
+function isPinged(pod: KubeJson, peer: string, address: string): void {
+  const { ips = [] } = (networkStatus(pod)[1] ?? {}) as { readonly ips?: readonly string[] };
+  runCommand(["ip", "addr", "add", address, "dev", peer]);
+  ping("/proc/self/ns/net", String(ips[0]), { timeoutMs: pingTimeoutMs });
+}
+
 async function create(...names: readonly string[]): Promise<void> {
   for (const name of names) await site().node.createExamplePod(example("pods.yaml"), name);
 }
@@ -183,5 +198,35 @@ export const cases: GuestCases = {
     await remove("shared-1", "shared-2");
     runCommand(["ip", "link", "del", "vlan.100"]);
     await nothingIsLeft();
+  },
+  "networks of type ipvlan with whereabouts, as the documents of Anthos and GKE write them": async () => {
+    const { node } = site();
+    addNics("enp2342", "vlan102", "eth1");
+    await node.applyExample(join(folder, "..", "anthos", "networks.yaml"));
+    const pods = join(folder, "..", "anthos", "pods.yaml");
+    for (const name of ["samplepod", "twice"]) await node.createExamplePod(pods, name);
+    const [sample, twice] = [await node.ready("samplepod"), await node.ready("twice")];
+    assert.deepEqual(
+      networksOf(sample).map((network) => (network as string[])[0]),
+      ["default/gke-network-1", "default/gke-network-2"],
+    );
+    for (const [pod, nic, kind] of [
+      [sample, "net1", "ipvlan"],
+      [sample, "net2", "macvlan"],
+      [twice, "net1", "ipvlan"],
+      [twice, "net2", "ipvlan"],
+    ] as const)
+      assert.match(
+        runCommand(["ip", "-d", "link", "show", nic], { netns: netnsOf(pod) }),
+        new RegExp(` ${kind} +mode `),
+      );
+    isPinged(sample, "enp2342-peer", "172.120.0.250/24");
+    await remove("samplepod", "twice");
+    await node.applyExample(join(folder, "..", "gke", "nad.yaml"));
+    isPinged(await node.ready("samplepod"), "eth1-peer", "172.16.1.250/24");
+    await remove("samplepod");
+    await node.untilNothingIsLeft("enp16s0f", "netns polynic-", "enp2342", "vlan102", "eth1");
+    const path = "/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/overlappingrangeipreservations";
+    assert.deepEqual(((await node.admin.send("GET", path)) as unknown as { items: unknown[] }).items, []);
   },
 };
