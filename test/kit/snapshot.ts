@@ -73,8 +73,10 @@ part sysctls; cd ${sysctlRoot} && grep -rs . ipv4/conf ipv6/conf ipv4/ip_forward
 const qdiscs = `
 part qdiscs; tc -j qdisc show
 `;
+/** Always in this order: nft 1.0 shows the targets of iptables only in the first family that has one, which else is the one that was faster. */
+const nftLists = ["ip", "ip6", "inet", "netdev", "bridge", "arp"].map((family) => `list ruleset ${family}`).join("; ");
 const rules = `
-part nft; nft -s -n list ruleset 2>/dev/null
+part nft; nft -s -n '${nftLists}' 2>/dev/null
 part iptables4; iptables-save 2>/dev/null
 part iptables6; ip6tables-save 2>/dev/null
 true
