@@ -5,6 +5,8 @@ import type { Counts } from "./lane-reporter.ts";
 import { type Lane, lanes } from "./lanes.ts";
 import { partsAtOnce, sideBySide } from "./side-by-side.ts";
 
+/** Somebody who waits, or a CI that takes silence for a hang, sees this often that there is work. */
+const signOfLifeMs = 120_000;
 const mustRunAll = process.env["CI"] === "true";
 
 function say(line: string): void {
@@ -51,6 +53,10 @@ async function runAll(parts: readonly LanePart[]): Promise<readonly Counts[]> {
   const isAlone = parts.length === 1;
   const running = new Set<string>();
   let ended = 0;
+  const stillRunning = (): string => `still running: ${[...running].join("; ")}`;
+  using _ = repeated(signOfLifeMs, () => {
+    if (!isAlone) say(stillRunning());
+  });
   return await sideBySide(parts, isAlone ? 1 : partsAtOnce(), async (part) => {
     const name = nameOf(part);
     const began = performance.now();
@@ -61,13 +67,19 @@ async function runAll(parts: readonly LanePart[]): Promise<readonly Counts[]> {
     ended++;
     process.stdout.write(output);
     if (!isAlone) {
-      const rest = running.size === 0 ? "" : `; still running: ${[...running].join("; ")}`;
+      const rest = running.size === 0 ? "" : `; ${stillRunning()}`;
       say(
         `${name}: ${inWords(counts)} in ${Math.round((performance.now() - began) / 1000)} s; ${ended} of ${parts.length} have ended${rest}`,
       );
     }
     return counts;
   });
+}
+
+/** Does `work` every so often until it is disposed of. */
+function repeated(intervalMs: number, work: () => void): Disposable {
+  const timer = setInterval(work, intervalMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function plus(a: Counts, b: Counts): Counts {
