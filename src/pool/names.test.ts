@@ -2,8 +2,15 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyIp } from "../ip/arbitrary.test-data.ts";
 import { type Ip, parseIp } from "../ip/address.ts";
-import { type Prefix, parsePrefix } from "../ip/prefix.ts";
-import { isPoolName, poolName, prefixOfPoolName, reservationName, scopedReservationName } from "./names.ts";
+import { networkOf, type Prefix, parsePrefix } from "../ip/prefix.ts";
+import {
+  isPoolName,
+  poolName,
+  prefixOfPoolName,
+  rangeOfPoolName,
+  reservationName,
+  scopedReservationName,
+} from "./names.ts";
 
 const network = (text: string): Prefix => parsePrefix(text)!;
 const ip = (text: string): Ip => parseIp(text)!;
@@ -63,4 +70,27 @@ test.each([
   ["mine", "10.0.0.0/24", undefined],
 ])("before the range in the name of pool %s of %s stands %j", (name, range, want) => {
   expect(prefixOfPoolName(name, network(range))).toBe(want);
+});
+
+describe("the range of a pool's name", () => {
+  test("is that which the name was made of", () => {
+    fc.assert(
+      fc.property(anyIp, fc.nat(128), fc.constantFrom("", "blue", "10.0.0.0"), (start, length, before) => {
+        const range = networkOf({ ip: start, bits: start.family === 4 ? length % 33 : length });
+        expect(rangeOfPoolName(poolName({ range, network: before }), before)).toEqual(range);
+      }),
+    );
+  });
+
+  test.each([
+    ["blue-10.0.0.0-24", ""],
+    ["10.0.0.0-24", "blue"],
+    ["blue", "blue"],
+    ["blue-", "blue"],
+    ["node-1-10.0.0.0-26", ""],
+    ["10.0.0.0", ""],
+    ["10.0.0.0-33", ""],
+  ])("of %s behind '%s' is none", (name, before) => {
+    expect(rangeOfPoolName(name, before)).toBeUndefined();
+  });
 });

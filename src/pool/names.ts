@@ -1,5 +1,5 @@
 import { formatIp, type Ip } from "../ip/address.ts";
-import { formatPrefix, networkOf, type Prefix } from "../ip/prefix.ts";
+import { formatPrefix, networkOf, parsePrefix, type Prefix } from "../ip/prefix.ts";
 
 /** Which pool is meant: pools of two networks never share anything, nor do the slices of two nodes. */
 export interface PoolIdentity {
@@ -27,6 +27,18 @@ export function prefixOfPoolName(name: string, range: Prefix): string | undefine
   const text = poolName({ range, network: "" });
   if (name === text) return "";
   return name.endsWith(`-${text}`) ? name.slice(0, -text.length - 1) : undefined;
+}
+
+/**
+ * The range that the name of a pool speaks of, behind what stands before it (as `prefixOfPoolName` gives it); undefined when the name begins
+ * otherwise, or no range follows.
+ */
+export function rangeOfPoolName(name: string, before: string): Prefix | undefined {
+  const start = before === "" ? "" : `${before}-`;
+  const end = name.lastIndexOf("-");
+  if (!name.startsWith(start) || end < start.length) return undefined;
+  const address = name.slice(start.length, end);
+  return parsePrefix(`${address.includes(".") ? address : address.replaceAll("-", ":")}/${name.slice(end + 1)}`);
 }
 
 /**

@@ -7,14 +7,19 @@ import type { NodeNetns } from "./node-netns.ts";
 const nodesPerThread = 256;
 let count = 0;
 
+/** Puts `apiAddress` on the loopback of this thread's namespace, where servers of tests listen on all addresses. */
+export function addApiAddress(): void {
+  runCommand(["ip", "addr", "replace", `${apiAddress}/32`, "dev", "lo"]);
+}
+
 /** Makes `apiAddress` reachable from the node, by the interface api0. The link goes with the node. */
 export function linkToApi(node: NodeNetns): void {
   const number = (threadId % 64) * nodesPerThread + (count++ % nodesPerThread);
   const address = `169.254.${128 + (number >> 8)}.${number & 255}`;
   const ours = `api${number}`;
+  addApiAddress();
   runCommand(["ip", "-batch", "-"], {
     stdin: [
-      `addr replace ${apiAddress}/32 dev lo`,
       `link add ${ours} type veth peer name api0 netns ${node.name}`,
       `link set ${ours} up`,
       `route replace ${address} dev ${ours}`,

@@ -10,6 +10,7 @@ import type { RequestListener } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { addApiAddress } from "./api-link.ts";
 import { apiAddress, type ApiServerFacts } from "./api-server.ts";
 import type { KeyPair } from "./certificates.ts";
 
@@ -83,6 +84,7 @@ export class ApiProxy implements Disposable {
     api: ApiServerFacts,
     { certificate, port = 0, isOld = false }: ProxyOptions = {},
   ): Promise<ApiProxy> {
+    addApiAddress();
     const own = { certificate: join(api.folder, "server.crt"), key: join(api.folder, "server.key") };
     const proxy = new ApiProxy(api, certificate ?? own, isOld);
     await new Promise<void>((resolve, reject) => {

@@ -76,6 +76,7 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       const name = await poolOf();
       await pools.patchPool(name, [{ op: "add", key: "7", entry: entry("a") }]);
       expect(await pools.listPools()).toContainEqual(await pools.getPool(name));
+      expect(await pools.poolNames()).toContain(name);
     });
 
     test("a pool has the annotations that it is made with", async () => {

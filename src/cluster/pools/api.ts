@@ -95,6 +95,10 @@ export class ApiPools implements Pools {
     }
   }
 
+  async poolNames(age: Age = "now"): Promise<string[]> {
+    return await this.#names(ipPools, age);
+  }
+
   async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     const { namespace } = this;
     const metadata = { name, namespace, annotations };
@@ -153,28 +157,8 @@ export class ApiPools implements Pools {
     }
   }
 
-  /**
-   * As a table of names (meta.k8s.io/v1 Table without objects): the objects' metadata would be ten times as much. A recent list comes in one
-   * piece.
-   */
   async reservationNames(age: Age = "now"): Promise<string[]> {
-    const { namespace } = this;
-    const target = { verb: "list", resource: reservations, namespace } as const;
-    const names: string[] = [];
-    const version = age === "recent" ? anyVersion : {};
-    try {
-      for (let next = ""; ;) {
-        const page = next === "" ? version : { continue: next };
-        const query = { includeObject: "None", limit: String(namesPage), ...page };
-        const { metadata, rows } = await this.client.request(target, tableSchema, { query, accept: tableOnly });
-        for (const { cells } of rows) if (typeof cells[0] === "string") names.push(cells[0]);
-        next = metadata.continue;
-        if (next === "") return names;
-      }
-    } catch (error) {
-      if (isExpired(error)) return await this.reservationNames(age);
-      throw toClusterError(error);
-    }
+    return await this.#names(reservations, age);
   }
 
   async createReservation(reservation: NewReservation): Promise<string | undefined> {
@@ -251,6 +235,30 @@ export class ApiPools implements Pools {
       if (change.op === "remove") return current === undefined;
       return current?.id === change.entry.id && current.ifname === change.entry.ifname;
     });
+  }
+
+  /**
+   * As a table of names (meta.k8s.io/v1 Table without objects): the objects' metadata would be ten times as much. A recent list comes in one
+   * piece.
+   */
+  async #names(resource: Resource, age: Age): Promise<string[]> {
+    const { namespace } = this;
+    const target = { verb: "list", resource, namespace } as const;
+    const names: string[] = [];
+    const version = age === "recent" ? anyVersion : {};
+    try {
+      for (let next = ""; ;) {
+        const page = next === "" ? version : { continue: next };
+        const query = { includeObject: "None", limit: String(namesPage), ...page };
+        const { metadata, rows } = await this.client.request(target, tableSchema, { query, accept: tableOnly });
+        for (const { cells } of rows) if (typeof cells[0] === "string") names.push(cells[0]);
+        next = metadata.continue;
+        if (next === "") return names;
+      }
+    } catch (error) {
+      if (isExpired(error)) return await this.#names(resource, age);
+      throw toClusterError(error);
+    }
   }
 
   async #get<T>(

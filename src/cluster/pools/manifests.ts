@@ -74,6 +74,10 @@ export class ManifestPools implements Pools {
     });
   }
 
+  async poolNames(): Promise<string[]> {
+    return this.#guard("list ippools", () => this.#names(poolsFolder));
+  }
+
   async createPool(name: string, range: string, annotations: IpPool["annotations"] = {}): Promise<IpPool> {
     return this.#guard(`create ippool ${name}`, () => {
       const metadata = { name, uid: crypto.randomUUID(), creationTimestamp: new Date().toISOString(), annotations };

@@ -59,6 +59,9 @@ export interface Pools {
 
   listPools(): Promise<IpPool[]>;
 
+  /** The names of all pools, at a cost that does not grow with what they hold. */
+  poolNames(age?: Age): Promise<string[]>;
+
   /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
   createPool(name: string, range: string, annotations?: Readonly<Record<string, string>>): Promise<IpPool>;
 

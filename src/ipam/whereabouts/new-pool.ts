@@ -5,6 +5,7 @@ import { elsewhereAnnotation, mostElsewhere } from "../../pool/held-elsewhere.ts
 import { formatKeys, sortedKeys } from "../../pool/key-runs.ts";
 import type { IpPool } from "../../pool/objects.ts";
 import { type ClaimContext, isShared, wantedScope } from "./claim-context.ts";
+import { overlappingPools } from "./overlapping-pools.ts";
 import type { RangePlan } from "./range-plan.ts";
 import { addressOfName } from "./reservation-address.ts";
 
@@ -18,7 +19,7 @@ export async function annotationsOfNewPool(context: ClaimContext, range: RangePl
   if (!isShared(context) || !context.config.isOverlapChecked) return scope;
   const keys: string[] = [];
   const pool = { name: range.pool, range: formatPrefix(range.network) };
-  for (const { key, reservation } of foreignEntries(pool, await context.pools.listPools()))
+  for (const { key, reservation } of foreignEntries(pool, await overlappingPools(context.pools, range, "recent")))
     if (!names.has(reservation)) keys.push(key);
   if (keys.length === 0) return scope;
   return { ...scope, [elsewhereAnnotation]: formatKeys(sortedKeys(keys).slice(0, mostElsewhere)) };

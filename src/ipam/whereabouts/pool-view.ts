@@ -123,7 +123,8 @@ export class PoolView {
     if (this.#isElsewhereChecked || told.size === 0 || this.#pool === undefined) return false;
     const { foreignEntries } = await import("../../pool/foreign-entries.ts");
     const held = new Set<string>();
-    for (const { key } of foreignEntries(this.#pool, await this.context.pools.listPools()))
+    const { overlappingPools } = await import("./overlapping-pools.ts");
+    for (const { key } of foreignEntries(this.#pool, await overlappingPools(this.context.pools, this.range, "now")))
       if (told.has(key)) held.add(key);
     this.#elsewhere = held;
     this.#isElsewhereChecked = true;
