@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { ApiPools, poolsNamespace } from "../src/cluster/pools/api.ts";
 import type { Access } from "../src/kube/access.ts";
 import { KubeClient } from "../src/kube/client.ts";
@@ -25,6 +26,8 @@ export interface ClusterAccess {
   readonly namespace: string;
 }
 
+const cure = "is the API server up, and reachable from here?";
+
 /** Reads the credentials; asks the server nothing yet. Throws `UsageError` when there are none, `KubeError` for those that can't be used. */
 export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: ClusterAccessRequest): ClusterAccess {
   const { KUBECONFIG = "", KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, WHEREABOUTS_NAMESPACE = "" } = process.env;
@@ -33,11 +36,13 @@ export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: C
     throw new UsageError(
       "name the cluster with --kubeconfig FILE or $KUBECONFIG, or run in a pod with a service account",
     );
+  if (path !== "" && !existsSync(path))
+    throw new UsageError(`no kubeconfig at ${path}; name the cluster's by --kubeconfig FILE or $KUBECONFIG`);
   const connection = new Connection(() =>
     path === "" ? readInCluster({ KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT }) : readKubeconfig(path),
   );
   const used = namespace || WHEREABOUTS_NAMESPACE || namespaceOf(connection.access(), path === "");
-  const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log });
+  const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log, cure });
   return { client, pools: new ApiPools(client, used, path), namespace: used };
 }
 

@@ -21,7 +21,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 async function run(...words: string[]) {
   let out = "";
   let error = "";
-  const where = words.includes("--manifests") ? [] : ["--manifests", folder];
+  const where = words.includes("--manifests") || words.includes("--kubeconfig") ? [] : ["--manifests", folder];
   const exitCode = await runCommandLine(["ipam", ...words, ...where], {
     out: async (text) => void (out += text),
     error: async (text) => void (error += text),
@@ -48,6 +48,14 @@ async function claim(last: number, podref: string, podUid: string): Promise<void
   const entry = { id: indexId(`c${last}`), podref, ifname: "net1" };
   await pools.patchPool(pool, [{ op: "add", key: String(last), entry }]);
 }
+
+test("a kubeconfig that is missing", async () => {
+  expect(await run("show", "--kubeconfig", "/nowhere/kubeconfig")).toEqual({
+    exitCode: 2,
+    out: "",
+    error: "polynic: no kubeconfig at /nowhere/kubeconfig; name the cluster's by --kubeconfig FILE or $KUBECONFIG\n",
+  });
+});
 
 test("a directory without pools", async () => {
   expect(await run("show")).toEqual({ exitCode: 0, out: "There are no pools.\n", error: "" });

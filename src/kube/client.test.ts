@@ -114,6 +114,15 @@ describe("trouble that passes is tried again", () => {
     const error = await failureOf(client.request(target, schema));
     expect(error.kind).toBe("unreachable");
     expect(error.message).toContain("connection refused");
+    expect(error.message).toMatch(
+      /; is the API server up, and reachable from this node\? "apiTimeout" gives it longer$/,
+    );
+  });
+  test("nobody there, and a caller who knows what to do", async () => {
+    using server = new ScriptedServer(good);
+    const client = server.client(300, undefined, "is it up?");
+    server[Symbol.dispose]();
+    expect((await failureOf(client.request(target, schema))).message).toMatch(/connection refused.*; is it up\?$/);
   });
 });
 

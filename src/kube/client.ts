@@ -16,6 +16,8 @@ export interface ClientOptions {
   /** "polynic/<version> (<verb>)": what the server's audit log calls us. */
   readonly userAgent: string;
   readonly log: Logger;
+  /** What to do about a server that does not answer, for those who have no network config to change. */
+  readonly cure?: string;
 }
 
 export interface RequestOptions {
@@ -28,6 +30,8 @@ export interface RequestOptions {
   /** Less time than the client's, for what is worth less. */
   readonly atMostMs?: number;
 }
+
+const nodesCure = 'is the API server up, and reachable from this node? "apiTimeout" gives it longer';
 
 const methods: Readonly<Record<RbacVerb, string>> = {
   get: "GET",
@@ -201,7 +205,7 @@ export class KubeClient {
     const { retryAfterMs } = error.status ?? {};
     const asked = retryAfterMs === undefined ? "" : `, and the server asks to wait ${seconds(retryAfterMs)}`;
     const spent = attempts === 1 ? "" : ` (${attempts} attempts in ${seconds(tookMs)}${asked})`;
-    const hint = error.hint || 'is the API server up, and reachable from this node? "apiTimeout" gives it longer';
+    const hint = error.hint || (this.#options.cure ?? nodesCure);
     return error.with({ problem: `${error.problem}${spent}`, hint });
   }
 }

@@ -35,7 +35,7 @@ export class ScriptedServer implements Disposable {
   }
 
   /** A client of this server; `token` is asked for before each request. */
-  client(timeoutMs = 5000, token?: () => string): KubeClient {
+  client(timeoutMs = 5000, token?: () => string, cure?: string): KubeClient {
     const connection = new Connection(() => ({
       server: this.url,
       tls: { skipsVerification: false },
@@ -43,7 +43,8 @@ export class ScriptedServer implements Disposable {
       namespace: "default",
       origin: "kubeconfig of the test",
     }));
-    return new KubeClient(connection, { timeoutMs, userAgent: "polynic/test (unit)", log: silentLogger });
+    const options = { timeoutMs, userAgent: "polynic/test (unit)", log: silentLogger };
+    return new KubeClient(connection, cure === undefined ? options : { ...options, cure });
   }
 
   [Symbol.dispose](): void {
