@@ -36,6 +36,8 @@ export interface Fault {
   readonly occurrence: number;
   /** The errno name that the call fails with, without being carried out; a kill at its entry when undefined. */
   readonly errno?: string;
+  /** The first of any thread to make that many meets it: Go moves what it runs from thread to thread. */
+  readonly isOfAnyThread?: boolean;
 }
 
 export interface FaultOutcome extends CniOutcome {
@@ -43,13 +45,17 @@ export interface FaultOutcome extends CniOutcome {
   readonly trace: readonly string[];
 }
 
-/** Makes a CNI call that meets one fault. Only the main thread is followed: helper threads and delegates run on as they would. */
+/** Makes a CNI call that meets one fault. Only the main thread is followed unless the fault says otherwise: helper threads and delegates run on as they would. */
 export async function callWithFault(call: CniCall, fault: Fault): Promise<FaultOutcome> {
   const action = fault.errno === undefined ? "signal=KILL" : `error=${fault.errno}`;
   return await traced(
     call,
     [fault.systemCall],
-    ["-e", `inject=${fault.systemCall}:${action}:when=${fault.occurrence}`],
+    [
+      ...(fault.isOfAnyThread === true ? ["-f"] : []),
+      "-e",
+      `inject=${fault.systemCall}:${action}:when=${fault.occurrence}`,
+    ],
   );
 }
 
