@@ -14,6 +14,9 @@ const plurals = {
   NodeSlicePool: "nodeslicepools",
 } as const;
 
+/** Longer than a look at a pool is shared where entries decide. */
+export const aMomentMs = 300;
+
 let count = 0;
 
 export interface WhereaboutsRange {

@@ -5,7 +5,7 @@ import { inWords } from "../kit/audit-log.ts";
 import { errorOf, type Json, type SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { useApiSite } from "./use-site.ts";
-import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+import { aMomentMs, freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
 
 const site = useApiSite();
 let proxy: ApiProxy;
@@ -97,8 +97,7 @@ test("a pool of 7,000 entries serves an ADD at the cost of one read and one crea
   const conf = config(range);
   const first = await added(conf);
   site().audit.take("kube-system");
-  // Longer than what one call has read serves the next.
-  await Bun.sleep(300);
+  await Bun.sleep(aMomentMs);
   const second = await added(conf);
   expect([first.address, second.address]).toEqual([`${net}.251.89`, `${net}.251.90`]);
   const requests = site().audit.take("kube-system").map(inWords);

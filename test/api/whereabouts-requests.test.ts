@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import type { Json } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { useApiSite } from "./use-site.ts";
-import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+import { aMomentMs, freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
 
 const site = useApiSite();
 let objects: WhereaboutsObjects;
@@ -22,9 +22,6 @@ async function add(config: Json, count: number): Promise<string[]> {
 /** A config of a plugin that is called by itself. */
 const configOf = (name: string, range: string, over: Json = {}) =>
   objects.config(name, range, { kubernetes: { kubeconfig: site().kubeconfigPath }, ...over });
-
-/** Longer than a look at a pool is shared where entries decide. */
-const aMomentMs = 300;
 
 const taken = (count: number) =>
   Object.fromEntries(

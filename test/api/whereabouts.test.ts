@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { errorOf, type SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { useApiSite } from "./use-site.ts";
-import { freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
+import { aMomentMs, freshRange, WhereaboutsObjects } from "./whereabouts-objects.ts";
 
 const site = useApiSite();
 let objects: WhereaboutsObjects;
@@ -43,6 +43,7 @@ describe("the cost", () => {
     const [first, second] = [freshRange(), freshRange()];
     await objects.network("cost", first.range, { ipRanges: [{ range: second.range }] });
     await deleted(await added("cost"));
+    await Bun.sleep(aMomentMs);
     objects.requests();
     const pod = await added("cost");
     expect(objects.requests()).toEqual({ "get ippools": 2, "create overlappingrangeipreservations": 2 });
