@@ -27,7 +27,10 @@ interface Line {
   };
 }
 
-/** Reads what is appended from its making on. A request is in the log before its answer is sent, so nothing has to be waited for. */
+/**
+ * Reads what is appended from its making on, but for what the server asks itself. A request is in the log before its answer is sent, so
+ * nothing has to be waited for.
+ */
 export class AuditLog {
   readonly #path: string;
   #offset: number;
@@ -59,17 +62,20 @@ export class AuditLog {
   }
 
   #newEntries(): AuditEntry[] {
-    return this.#newLines()
-      .map((text) => JSON.parse(text) as Line)
-      .filter(({ stage }) => stage === "RequestReceived")
-      .map(({ verb, objectRef, user, userAgent }) => ({
-        verb,
-        resource: [objectRef?.resource, objectRef?.subresource].filter((part) => part !== undefined).join("/"),
-        namespace: objectRef?.namespace ?? "",
-        name: objectRef?.name ?? "",
-        user: user?.username ?? "",
-        userAgent: userAgent ?? "",
-      }));
+    return (
+      this.#newLines()
+        .map((text) => JSON.parse(text) as Line)
+        // The server renews its own Lease in kube-system whenever that is due.
+        .filter(({ stage, user }) => stage === "RequestReceived" && user?.username !== "system:apiserver")
+        .map(({ verb, objectRef, user, userAgent }) => ({
+          verb,
+          resource: [objectRef?.resource, objectRef?.subresource].filter((part) => part !== undefined).join("/"),
+          namespace: objectRef?.namespace ?? "",
+          name: objectRef?.name ?? "",
+          user: user?.username ?? "",
+          userAgent: userAgent ?? "",
+        }))
+    );
   }
 
   #newLines(): string[] {
