@@ -1,4 +1,5 @@
 // One load on the node: pods made at once and deleted at once, and what containerd, the API server and the kernel say that it cost.
+import { messageOf } from "../src/words/message.ts";
 import type { AuditLog } from "../test/kit/audit-log.ts";
 import type { CriNode, CriPod } from "../test/kit/cri-node.ts";
 import type { KubeAdmin, KubeJson } from "../test/kit/kube-admin.ts";
@@ -119,7 +120,7 @@ async function asKubelet(refusals: string[], run: () => Promise<CriPod>): Promis
       return await run();
     } catch (error) {
       if (left === 0) throw error;
-      refusals.push(error instanceof Error ? error.message : String(error));
+      refusals.push(messageOf(error));
       await Bun.sleep(retryMs);
     }
   }

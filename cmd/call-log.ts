@@ -1,6 +1,7 @@
-import { CniError, oneLine } from "../src/cni/error.ts";
+import { CniError } from "../src/cni/error.ts";
 import { holdLines } from "../src/log/open.ts";
 import { explain } from "../src/play/explain.ts";
+import { oneLine } from "../src/words/one-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**

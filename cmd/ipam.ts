@@ -4,6 +4,7 @@ import type { Holding } from "../src/controller/holding.ts";
 import type { PoolRow } from "../src/controller/overview.ts";
 import { parseReport, type Release, releaseReported, type Report, reportOf, waitMs } from "../src/controller/report.ts";
 import { formatIp, parseIp } from "../src/ip/address.ts";
+import { messageOf } from "../src/words/message.ts";
 import { type IpamRequest, openApiIpam, openIpam } from "./ipam-source.ts";
 import { formatValue } from "./output.ts";
 import { type Column, formatTable } from "./table.ts";
@@ -110,10 +111,6 @@ function readReport(path: string): Report {
     const cure = `expected what "polynic ipam check --report FILE" writes`;
     throw new UsageError(`--from-report ${path}: ${messageOf(cause)}; ${cure}`, { cause });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 interface Holder {

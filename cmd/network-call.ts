@@ -12,6 +12,7 @@ import { asVersion, newestVersion } from "../src/cni/version.ts";
 import { isJsonObject, type JsonObject, parse } from "../src/json/value.ts";
 import { NetnsRef } from "../src/netns/ref.ts";
 import { getLink } from "../src/rtnl/link.ts";
+import { messageOf } from "../src/words/message.ts";
 import { absolute } from "./absolute.ts";
 import { tellOnce } from "./call-log.ts";
 import { openRuntime } from "./plugin-call.ts";
@@ -131,7 +132,7 @@ function capabilityArgs(text: string): JsonObject {
     const { value } = parse(text);
     if (isJsonObject(value)) return value;
   } catch (cause) {
-    throw new UsageError(`CAP_ARGS: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new UsageError(`CAP_ARGS: ${messageOf(cause)}`, { cause });
   }
   throw new UsageError(`CAP_ARGS: expected a JSON object such as {"ips":["10.1.2.3/24"]}`);
 }

@@ -9,6 +9,7 @@ import { containsIp, parsePrefix } from "../src/ip/prefix.ts";
 import { networkStatusKey } from "../src/cluster/port.ts";
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import { layout } from "../src/play/state.ts";
+import { messageOf } from "../src/words/message.ts";
 import { sourceRouting, sysctlsOf } from "./demo/chain.ts";
 import { type Conversation, conversations, type PlacedPod } from "./demo/conversations.ts";
 import { askPort, type PortQuestion, questionsOf, serveIn } from "./demo/host-port.ts";
@@ -68,7 +69,7 @@ async function main(): Promise<number> {
     await pingAll(pods);
     await askHostPort(lan, pods);
   } catch (error) {
-    await problem(error instanceof Error ? error.message : String(error));
+    await problem(messageOf(error));
   }
   await takeDown(lan);
   await proveNothingLeft(lan, before);
@@ -161,9 +162,7 @@ async function tryPing({ from, to, address, network }: Conversation): Promise<st
   try {
     return ping(from.netns, address, { timeoutMs: pingTimeoutMs }).toFixed(2);
   } catch (error) {
-    await problem(
-      `${from.name} does not reach ${to.name} over ${network}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    await problem(`${from.name} does not reach ${to.name} over ${network}: ${messageOf(error)}`);
     return "none";
   }
 }

@@ -1,4 +1,5 @@
 // The lanes of `npm test`: what each proves, what it needs of the machine, and how that is prepared.
+import { messageOf } from "../src/words/message.ts";
 import { busybox, containerd, type DebianProgram, ensureProgram, etcd, runc } from "./kit/debian-program.ts";
 import { type Isolation, isolationProblem } from "./kit/isolation.ts";
 import { ensureMuslRoot } from "./kit/musl-root.ts";
@@ -26,7 +27,7 @@ async function goPrograms(groups: readonly PeerGroup[], say: Say): Promise<strin
     try {
       await buildPeers(say, group);
     } catch (error) {
-      return `the Go programs of group ${group} did not build: ${error instanceof Error ? error.message : String(error)}`;
+      return `the Go programs of group ${group} did not build: ${messageOf(error)}`;
     }
   }
   return undefined;

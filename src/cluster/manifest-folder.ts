@@ -1,5 +1,6 @@
 import { SystemError } from "../libc/errno.ts";
 import { type DirectoryEntry, readDirectory, readText, statusIfExists } from "../libc/file.ts";
+import { messageOf } from "../words/message.ts";
 import { indentQuoted } from "./yaml-quotes.ts";
 
 /** A part of a manifest whose members nobody has looked at yet. */
@@ -223,7 +224,7 @@ function expand(
 }
 
 function broken(document: ManifestDocument, path: string, error: unknown): ManifestProblem {
-  const reason = error instanceof Error ? error.message.replace(/^(YAML|JSON) Parse error: /, "") : String(error);
+  const reason = messageOf(error).replace(/^(YAML|JSON) Parse error: /, "");
   const line = path.endsWith(".json") ? document.line : document.line + soundLines(document.text);
   return { source: `${path} line ${line}`, message: reason };
 }

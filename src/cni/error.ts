@@ -1,6 +1,8 @@
 import { JsonError } from "../json/error.ts";
 import { withPosition } from "../json/locate.ts";
 import { NetnsError } from "../netns/error.ts";
+import { messageOf } from "../words/message.ts";
+import { oneLine } from "../words/one-line.ts";
 
 /** Error codes of the CNI specification 1.1.0 ("Error"), and 999, which the Go library gives to everything untyped. */
 export const code = {
@@ -39,7 +41,7 @@ export class CniError extends Error {
    */
   static from(error: unknown, fallback: number = code.internal): CniError {
     if (error instanceof CniError) return error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     if (error instanceof JsonError) return new CniError(code.invalidConfig, message, "", { cause: error });
     if (error instanceof NetnsError) {
       const text = `failed to open netns ${JSON.stringify(error.path)}: ${message}`;
@@ -63,11 +65,6 @@ export class CniError extends Error {
   within(prefix: string): CniError {
     return new CniError(this.code, `${prefix}${this.message}`, this.details, { cause: this });
   }
-}
-
-/** The text with each line break, and the blanks around it, as "; ". */
-export function oneLine(text: string): string {
-  return text.trim().replaceAll(/\s*[\r\n]+\s*/g, "; ");
 }
 
 /**

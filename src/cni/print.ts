@@ -1,5 +1,6 @@
 import { stringify } from "../json/stringify.ts";
-import { type CniError, oneLine } from "./error.ts";
+import { oneLine } from "../words/one-line.ts";
+import type { CniError } from "./error.ts";
 import { encodeResult } from "./result-encode.ts";
 import type { Result } from "./result.ts";
 import type { CniVersion } from "./version.ts";

@@ -4,6 +4,7 @@ import { holdFinalizer, indexId } from "../pool/claim.ts";
 import { keyOf, parsePoolRange } from "../pool/key.ts";
 import { parseIp } from "../ip/address.ts";
 import type { IpPool } from "../pool/objects.ts";
+import { messageOf } from "../words/message.ts";
 import { type Holding, holdingsOf } from "./holding.ts";
 import type { Scans } from "./scans.ts";
 import type { Survey, Surveyor } from "./survey.ts";
@@ -98,7 +99,7 @@ async function releaseChunk(
       onRelease(suspect);
     } catch (error) {
       outcome.failed++;
-      log.error(`${suspect.holding.id} was not released: ${error instanceof Error ? error.message : String(error)}`);
+      log.error(`${suspect.holding.id} was not released: ${messageOf(error)}`);
     }
   };
   const still = chunk.filter(({ holding }) => lost.has(holding.id));

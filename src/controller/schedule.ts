@@ -1,5 +1,6 @@
 import { pause } from "../libc/pause.ts";
 import type { Logger } from "../log/logger.ts";
+import { messageOf } from "../words/message.ts";
 
 export interface ScheduleOptions {
   /** Asked again and again, so that another one counts from then on; throws when there is none to be had. */
@@ -40,7 +41,7 @@ export async function onSchedule(
       current = wanted;
       log.verbose(`the schedule is ${JSON.stringify(current)} now`);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       if (message !== problem) log.error(`the schedule stays ${JSON.stringify(current)}: ${message}`);
       problem = message;
     }

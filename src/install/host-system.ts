@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { type HostLibc, hostLibc, type LibcName } from "../libc/host-libc.ts";
+import { messageOf } from "../words/message.ts";
 import { InstallError } from "./install-error.ts";
 import { linkedExecutables } from "./links.ts";
 
@@ -50,7 +51,7 @@ function look(root: string, say: BuildChoice["say"]): HostLibc | undefined {
   try {
     return hostLibc(root);
   } catch (error) {
-    say(`can't see which C library the node has: ${error instanceof Error ? error.message : String(error)}`);
+    say(`can't see which C library the node has: ${messageOf(error)}`);
     return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "../json/value.ts";
+import { messageOf } from "../words/message.ts";
 import { dispatcherConfs, hiddenPrimary, hidePrimary, writeConf } from "./conf-file.ts";
 import { type CredentialOptions, credentialsFolder, hasAccount, writeCredentials } from "./credentials.ts";
 import { type ConfOptions, generateConf } from "./dispatcher-conf.ts";
@@ -160,7 +161,7 @@ function makeFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     const cure = "--cni-bin-dir and --cni-conf-dir name the container runtime's bin_dir and conf_dir";
     throw new InstallError("folder", `${path} can't be made: ${reason}; ${cure}`, { cause });
   }
@@ -182,7 +183,7 @@ function readConfFile(path: string): string {
     throw new InstallError("config", `--multus-conf-file ${path}: expected a config of type multus`);
   } catch (cause) {
     if (cause instanceof InstallError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new InstallError(
       "config",
       `--multus-conf-file ${path}: ${reason}; name a config of type multus, or "auto" to have one generated`,

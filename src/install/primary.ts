@@ -4,6 +4,7 @@ import { loadNetworkFile } from "../cni/network-folder.ts";
 import type { NetworkList } from "../cni/network-list.ts";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
+import { messageOf } from "../words/message.ts";
 
 /** The default network as the node had it before: what the dispatcher is put in front of. */
 export interface Primary {
@@ -74,7 +75,7 @@ function readPrimary(file: string): Primary | string {
     const isWhole = !Array.isArray(inlined) || inlined.length === list.plugins.length;
     return { file, list, config: isWhole ? value : asObject(list.text) };
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

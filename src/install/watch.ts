@@ -1,3 +1,4 @@
+import { messageOf } from "../words/message.ts";
 import { installConf, installCredentials, type InstallOptions, repairExecutable } from "./install.ts";
 
 const periodMs = 1000;
@@ -25,6 +26,6 @@ async function keepCurrent(options: InstallOptions): Promise<string> {
     const reasons = await installConf(options);
     return reasons.length === 0 ? "" : `the config stays as it was: ${reasons.join("; ")}`;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }

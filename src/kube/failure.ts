@@ -1,3 +1,4 @@
+import { messageOf } from "../words/message.ts";
 import type { Access } from "./access.ts";
 import { KubeError, type StatusDetails } from "./error.ts";
 import { describeExpiry } from "./token.ts";
@@ -176,10 +177,7 @@ function connectionProblem(code: string, cause: unknown): string {
     ENETUNREACH: "network is unreachable",
     ETIMEDOUT: "connection timed out",
   };
-  return (
-    known[code] ??
-    oneLine(cause instanceof Error ? cause.message : String(cause)).replace(/ For more information,.*/, "")
-  );
+  return known[code] ?? oneLine(messageOf(cause)).replace(/ For more information,.*/, "");
 }
 
 function codeOf(cause: unknown): string {

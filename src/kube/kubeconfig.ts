@@ -13,6 +13,7 @@ import {
 } from "../json/struct.ts";
 import { isErrno, SystemError } from "../libc/errno.ts";
 import { readText } from "../libc/file.ts";
+import { messageOf } from "../words/message.ts";
 import type { Access, AccessTls, Credential } from "./access.ts";
 import { KubeError } from "./error.ts";
 
@@ -159,7 +160,7 @@ class Kubeconfig {
     try {
       return Bun.YAML.parse(content) ?? {};
     } catch (cause) {
-      throw this.error(`no YAML: ${cause instanceof Error ? cause.message : String(cause)}`, "", cause);
+      throw this.error(`no YAML: ${messageOf(cause)}`, "", cause);
     }
   }
 }

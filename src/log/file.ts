@@ -12,6 +12,7 @@ import {
   statusOf,
   writeAll,
 } from "../libc/file.ts";
+import { messageOf } from "../words/message.ts";
 import { escapeControls } from "./format.ts";
 import { directoryOf, rotate, type RotationLimits } from "./rotate.ts";
 
@@ -122,7 +123,7 @@ export class LogFile implements Disposable {
   #report(what: string, error: unknown): void {
     if (this.#reported.has(what)) return;
     this.#reported.add(what);
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = messageOf(error);
     this.complain(`${escapeControls(`polynic: ${what} the log file ${this.path}: ${cause}`)}\n`);
   }
 }

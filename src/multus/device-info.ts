@@ -8,6 +8,7 @@ import {
   unlinkIfExists,
 } from "../libc/file.ts";
 import type { Logger } from "../log/logger.ts";
+import { messageOf } from "../words/message.ts";
 import { deviceInfoFolder, deviceInfoPath, deviceInfoSource } from "./device-info-path.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Attachment } from "./attachment.ts";
@@ -30,7 +31,7 @@ export function provideDeviceInfo({ name, ifName, capabilityArgs, device }: Atta
     if (text !== undefined) replaceFile(path, text, 0o444, temporaryOf(path));
     log.debug(`network ${name} (interface ${ifName}): ${text === undefined ? "no " : ""}device info in ${source}`);
   } catch (error) {
-    log.error(`network ${name} (interface ${ifName}): no device info: ${textOf(error)}`);
+    log.error(`network ${name} (interface ${ifName}): no device info: ${messageOf(error)}`);
   }
 }
 
@@ -45,7 +46,7 @@ export function readDeviceInfo({ name, ifName, capabilityArgs }: Attachment, log
     if (isJsonObject(value)) return value;
     throw new TypeError(`${path}: expected a JSON object`);
   } catch (error) {
-    log.error(`network ${name} (interface ${ifName}): device info can't be read: ${textOf(error)}`);
+    log.error(`network ${name} (interface ${ifName}): device info can't be read: ${messageOf(error)}`);
     return undefined;
   }
 }
@@ -75,15 +76,11 @@ function removeFile(path: string, log: Logger): void {
     unlinkIfExists(temporaryOf(path));
     unlinkIfExists(path);
   } catch (error) {
-    log.error(`device info stays behind: ${textOf(error)}`);
+    log.error(`device info stays behind: ${messageOf(error)}`);
   }
 }
 
 /** A journal may name any file; only those of this folder are ours to delete. */
 function isOurs(path: string): boolean {
   return path.startsWith(`${folder}/`) && !path.slice(folder.length + 1).includes("/");
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,6 +7,7 @@ import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unli
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import { getField } from "../json/struct.ts";
+import { messageOf } from "../words/message.ts";
 import type { Attachment } from "./attachment.ts";
 import { journalPath } from "./paths.ts";
 import { delegateArgs } from "./runtime-config.ts";
@@ -81,7 +82,7 @@ export function readJournal(cniDir: string, containerId: string, ifName: string,
     for (const [index, item] of items.entries()) entries.push(decodeEntry(item, index, ifName, args));
     return { kind: "present", entries, network: networkOf(items[0]) };
   } catch (error) {
-    return { kind: "torn", reason: error instanceof Error ? error.message : String(error) };
+    return { kind: "torn", reason: messageOf(error) };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { AttachmentCall } from "../cni/plugin.ts";
 import { deleteLinks } from "../plugins/common/remove-link.ts";
+import { messageOf } from "../words/message.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Session } from "./session.ts";
 
@@ -22,9 +23,7 @@ export async function removeOwnedLinks(
   try {
     deleteLinks(netns, names);
   } catch (error) {
-    session.log.verbose(
-      `links ${names.join(", ")} are deleted one by one: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    session.log.verbose(`links ${names.join(", ")} are deleted one by one: ${messageOf(error)}`);
   }
 }
 

@@ -3,6 +3,7 @@ import { parseNetwork } from "../cni/network-list.ts";
 import { type CachedAttachment, ResultCache } from "../cni/result-cache.ts";
 import type { Cluster, Pod } from "../cluster/port.ts";
 import type { Logger } from "../log/logger.ts";
+import { messageOf } from "../words/message.ts";
 import { podDevices } from "./devices.ts";
 import type { JournalEntry } from "./journal.ts";
 import { makePlan } from "./plan.ts";
@@ -49,9 +50,7 @@ function entryOf(cached: CachedAttachment, log: Logger): JournalEntry | undefine
     const { networkName: name, ifName, netnsPath: netns, args, capabilityArgs } = cached;
     return { name, ifName, netns, args, capabilityArgs, isDefault: false, list: parseNetwork(cached.config) };
   } catch (error) {
-    log.error(
-      `cached result of ${cached.networkName}, container ${cached.containerId}: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    log.error(`cached result of ${cached.networkName}, container ${cached.containerId}: ${messageOf(error)}`);
     return undefined;
   }
 }
@@ -78,12 +77,12 @@ async function plannedEntries(session: Session, call: AttachmentCall): Promise<J
     const isSame = identity !== undefined && pod !== undefined && isSamePod(identity, pod);
     return await attempt(cluster, isSame ? pod : undefined);
   } catch (error) {
-    log.error(`the pod's networks are not known any more: ${error instanceof Error ? error.message : String(error)}`);
+    log.error(`the pod's networks are not known any more: ${messageOf(error)}`);
   }
   try {
     return await attempt(undefined, undefined);
   } catch (error) {
-    log.error(`the node's networks are not known: ${error instanceof Error ? error.message : String(error)}`);
+    log.error(`the node's networks are not known: ${messageOf(error)}`);
     return [];
   }
 }

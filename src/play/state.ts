@@ -14,6 +14,7 @@ import {
   statusOf,
 } from "../libc/file.ts";
 import { tryLock } from "../libc/lock.ts";
+import { messageOf } from "../words/message.ts";
 import { InputError, PlayError } from "./play-error.ts";
 
 /** One pod that was made, with all that its DEL needs. */
@@ -78,7 +79,7 @@ export function readPlayState(root: string): PlayState | undefined {
   try {
     return decode(schema, parse(content).value);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const problem = messageOf(cause);
     throw new PlayError(`${layout.state(root)} is damaged: ${problem}`, { cause });
   }
 }

@@ -1,3 +1,5 @@
+import { messageOf } from "../words/message.ts";
+import { oneLine } from "../words/one-line.ts";
 /** `ok`: as it should be. `warning`: some networks won't work. `failed`: pods won't. `skipped`: could not be looked at, or is not meant. */
 export type Verdict = "ok" | "warning" | "failed" | "skipped";
 
@@ -30,7 +32,7 @@ export function failed(code: string, message: string, cure: string): Finding {
   return { code, verdict: "failed", message, cure };
 }
 
-/** The first line of what was thrown. */
+/** What was thrown, in one line. */
 export function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().replaceAll(/\s*\n\s*/g, "; ");
+  return oneLine(messageOf(error));
 }

@@ -1,3 +1,5 @@
+import { messageOf } from "../words/message.ts";
+
 /** What takes one step back; may be asynchronous where the step was a foreign process. */
 export type UndoStep = () => void | Promise<void>;
 
@@ -30,11 +32,7 @@ export class UndoScope {
       try {
         await step.run();
       } catch (cause) {
-        failures.push(
-          new Error(`undo of ${step.name} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
-            cause,
-          }),
-        );
+        failures.push(new Error(`undo of ${step.name} failed: ${messageOf(cause)}`, { cause }));
       }
     }
     return failures;

@@ -8,7 +8,8 @@ const root = join(import.meta.dirname, "..", "..");
 
 /** From the ground up; those of one line may not import each other either. */
 const storeys = [
-  ["ip", "json", "libc", "undo", "words"],
+  ["words"],
+  ["ip", "json", "libc", "undo"],
   ["log"],
   ["netlink"],
   ["rtnl", "nft"],

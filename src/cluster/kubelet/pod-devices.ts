@@ -1,5 +1,6 @@
 import { readTextIfExists, statusIfExists } from "../../libc/file.ts";
 import type { Logger } from "../../log/logger.ts";
+import { messageOf } from "../../words/message.ts";
 import { ClusterError, type PodIdentity } from "../port.ts";
 import { checkpointedDevices } from "./checkpoint.ts";
 import type { PodDevices } from "./device-list.ts";
@@ -24,7 +25,7 @@ export async function readPodDevices(
       return await (await import("./pod-resources.ts")).listedDevices(socket, pod);
     problems.push(`there is no ${socket}`);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
   try {
     const content = readTextIfExists(checkpoint);
@@ -35,7 +36,7 @@ export async function readPodDevices(
     }
     problems.push(`there is no ${checkpoint}`);
   } catch (error) {
-    problems.push(`${checkpoint}: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(`${checkpoint}: ${messageOf(error)}`);
   }
   throw new ClusterError(
     "unavailable",

@@ -1,5 +1,6 @@
 import { CniError, code } from "../../cni/error.ts";
 import { readTextIfExists } from "../../libc/file.ts";
+import { messageOf } from "../../words/message.ts";
 
 /** Where the node's administrator lists the sysctls that networks may set. */
 export const allowlistPath = "/etc/cni/tuning/allowlist.conf";
@@ -38,7 +39,7 @@ function patternOf(line: string, path: string): RegExp {
   try {
     return new RegExp(line, "u");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new CniError(code.internal, `${path}: ${JSON.stringify(line)} is no regular expression: ${reason}`, "", {
       cause,
     });

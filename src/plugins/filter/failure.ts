@@ -1,6 +1,7 @@
 import { CniError, code } from "../../cni/error.ts";
 import { isNetlinkError } from "../../netlink/error.ts";
 import { isNftError } from "../../nft/error.ts";
+import { messageOf } from "../../words/message.ts";
 import { isIptablesError } from "./iptables.ts";
 
 /**
@@ -10,7 +11,7 @@ import { isIptablesError } from "./iptables.ts";
 export function failure(what: string, cause: unknown): CniError {
   // EINTR is the end of a list that kept changing while it was read.
   const isBusy = isNftError(cause, "EAGAIN") || isNetlinkError(cause, "EINTR") || isIptablesError(cause, "busy");
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = messageOf(cause);
   return new CniError(isBusy ? code.tryAgainLater : code.internal, `${what}: ${text}`, "", { cause });
 }
 

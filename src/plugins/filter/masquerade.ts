@@ -4,6 +4,7 @@ import { formatPrefix, type Prefix } from "../../ip/prefix.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
 import type { UndoScope } from "../../undo/undo.ts";
+import { messageOf } from "../../words/message.ts";
 import { failure, inBoth } from "./failure.ts";
 import { isIptablesError } from "./iptables.ts";
 import {
@@ -104,7 +105,7 @@ async function addByIptables(host: Netns, spec: MasqueradeSpec, log: Logger): Pr
       addMasqueradeRules(host, spec, spec.addresses);
     } catch (cause) {
       // Neither can: the reason of the one that was to be used comes first.
-      const second = cause instanceof Error ? cause.message : String(cause);
+      const second = messageOf(cause);
       throw new Error(`${error.message}; and instead of it, ${second}`, { cause });
     }
   }

@@ -4,6 +4,7 @@ import type { Ip } from "../../ip/address.ts";
 import type { Prefix } from "../../ip/prefix.ts";
 import type { Logger } from "../../log/logger.ts";
 import type { Netns } from "../../netns/netns.ts";
+import { messageOf } from "../../words/message.ts";
 import { failure, inBoth } from "../filter/failure.ts";
 import type { Forward } from "../filter/forward.ts";
 import { isIptablesError } from "../filter/iptables.ts";
@@ -145,7 +146,7 @@ async function byIptables(mapped: MappedAttachment): Promise<Backend> {
       return await byNftables(mapped);
     } catch (cause) {
       // Neither can: the reason of the one that was to be used comes first.
-      const second = cause instanceof Error ? cause.message : String(cause);
+      const second = messageOf(cause);
       throw new Error(`${error.message}; and instead of it, ${second}`, { cause });
     }
   }

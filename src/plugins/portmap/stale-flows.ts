@@ -6,6 +6,7 @@ import { Conntrack, type Flow } from "../../nft/conntrack.ts";
 import { protocolNumbers } from "../../nft/statement.ts";
 import { RTN_LOCAL } from "../../rtnl/constants.ts";
 import { lookUpRoute } from "../../rtnl/route-lookup.ts";
+import { messageOf } from "../../words/message.ts";
 import type { Forward } from "../filter/forward.ts";
 import type { PortmapConfig } from "./config.ts";
 import { mappingsOf } from "./nftables-rules.ts";
@@ -89,7 +90,7 @@ function forget(
     const stale = conntrack.flows(filter).filter(isStale);
     if (stale.length > 0) conntrack.delete(stale);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     log.error(`old connections to mapped ports may go on for a while: ${reason}`);
   }
 }
