@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
  * loaded module is made to need all of this, and it becomes one chunk.
  */
 const core = [
+  "src/cni/dispatcher-type.ts",
   "src/cni/serve.ts",
   "src/ip/range.ts",
   "src/log/open.ts",

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { namesDispatcher } from "../cni/dispatcher-type.ts";
 import { replaceFile, temporaryOf } from "../libc/file.ts";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import type { GeneratedConf } from "./dispatcher-conf.ts";
-import { namesDispatcher } from "./primary.ts";
 
 /** Every name that the dispatcher's config may have: which one depends on its version. */
 const fileNames = ["00-multus.conf", "00-multus.conflist"];

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { namesDispatcher } from "../cni/dispatcher-type.ts";
 import { parse } from "../json/value.ts";
 import { messageOf } from "../words/message.ts";
 import { dispatcherConfs, hiddenPrimary, hidePrimary, writeConf } from "./conf-file.ts";
@@ -9,7 +10,7 @@ import { executableName, placeExecutable, removeOldExecutables } from "./executa
 import { lockFolder } from "./folder-lock.ts";
 import { InstallError } from "./install-error.ts";
 import { absentPlugins, linkedExecutables, makeLinks, refuseForeign } from "./links.ts";
-import { findPrimary, namesDispatcher } from "./primary.ts";
+import { findPrimary } from "./primary.ts";
 
 /** Everything that an install is told; folders are as this process sees them. */
 export interface InstallOptions {

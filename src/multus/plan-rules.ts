@@ -1,3 +1,4 @@
+import { isDispatcherType } from "../cni/dispatcher-type.ts";
 import { CniError, code } from "../cni/error.ts";
 import { validateInterfaceName, validateNetworkName } from "../cni/names.ts";
 import { asVersion, versions } from "../cni/version.ts";
@@ -90,7 +91,7 @@ function unusable({ position, attachment }: Placed): PlanProblem | undefined {
 }
 
 function isDispatcher({ plugins }: NetworkList): boolean {
-  for (const { type } of plugins) if (type === "multus" || type === "multus-shim") return true;
+  for (const { type } of plugins) if (isDispatcherType(type)) return true;
   return false;
 }
 

@@ -1,23 +1,18 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { isDispatcherType, namesDispatcher } from "../cni/dispatcher-type.ts";
 import { loadNetworkFile } from "../cni/network-folder.ts";
+import { isGeneratedConf, runtimeConfs } from "../cni/runtime-folder.ts";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json/value.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
-
-const extensions = [".conf", ".conflist", ".json"];
-const dispatcherTypes = ["multus", "multus-shim"];
 
 /** What the runtime loads: the first config by file name, and who is its default delegate. Returns the dispatcher's own config with it. */
 export function checkConf(folder: string): {
   readonly findings: Finding[];
   readonly dispatcher: JsonObject | undefined;
 } {
-  const names = isFolder(folder)
-    ? readdirSync(folder)
-        .filter((name) => !name.startsWith(".") && extensions.some((extension) => name.endsWith(extension)))
-        .sort()
-    : [];
+  const names = isFolder(folder) ? runtimeConfs(folder) : [];
   const first = names[0];
   if (first === undefined) {
     const missing = failed("conf-order", `there is no CNI config in ${folder}`, "install the cluster's network plugin");
@@ -41,7 +36,7 @@ function isFolder(path: string): boolean {
 function readFirst(path: string): Finding | { readonly dispatcher: JsonObject | undefined } {
   try {
     const { plugins } = loadNetworkFile(path);
-    return { dispatcher: plugins.map(({ config }) => config).find(isDispatcher) };
+    return { dispatcher: plugins.find(({ type }) => isDispatcherType(type))?.config };
   } catch (error) {
     const cure = "correct or remove it: runtimes stop at the first file, or pass over it without a word";
     return failed("conf-order", `the first config can't be read: ${reasonOf(error)}`, cure);
@@ -49,7 +44,7 @@ function readFirst(path: string): Finding | { readonly dispatcher: JsonObject | 
 }
 
 function notFirst(folder: string, names: readonly string[]): Finding {
-  const ours = names.find((name) => name.startsWith("00-multus"));
+  const ours = names.find(isGeneratedConf);
   const first = join(folder, names[0] ?? "");
   if (ours === undefined)
     return failed("conf-order", `runtimes take ${first}, and polynic is not in it`, "run polynic install");
@@ -61,7 +56,7 @@ function notFirst(folder: string, names: readonly string[]): Finding {
 }
 
 function twice(names: readonly string[]): Finding {
-  const ours = names.filter((name) => name.startsWith("00-multus"));
+  const ours = names.filter(isGeneratedConf);
   if (ours.length < 2) return ok("conf-single", "there is one config of the dispatcher");
   return warning(
     "conf-single",
@@ -85,8 +80,7 @@ function delegate(dispatcher: JsonObject): Finding {
 
 function itself(dispatcher: JsonObject): Finding {
   const code = "conf-self";
-  const { type: _, ...rest } = dispatcher;
-  if (!leadsToDispatcher(rest)) return ok(code, "no delegate leads back to the dispatcher");
+  if (!Object.values(dispatcher).some(namesDispatcher)) return ok(code, "no delegate leads back to the dispatcher");
   return failed(
     code,
     "a delegate of the dispatcher is a dispatcher again",
@@ -104,16 +98,6 @@ function readiness(dispatcher: JsonObject): Finding {
     `readinessindicatorfile ${path} is not there: no pod gets a network`,
     "look at the default network's own agent on this node",
   );
-}
-
-function leadsToDispatcher(value: JsonValue | undefined): boolean {
-  if (Array.isArray(value)) return value.some((each: JsonValue) => leadsToDispatcher(each));
-  if (!isJsonObject(value)) return false;
-  return isDispatcher(value) || Object.values(value).some((each) => leadsToDispatcher(each));
-}
-
-function isDispatcher(config: JsonObject): boolean {
-  return dispatcherTypes.includes(typeOf(config));
 }
 
 function typeOf(config: JsonValue): string {
