@@ -6,13 +6,18 @@ import { describeMachine } from "./machine.ts";
 /** One load by all sides. */
 export interface Line {
   readonly load: Pick<IpamLoad, "what" | "adds">;
-  /** Go's are undefined where it does not get through in the time of a bench. */
+  /** Undefined where a side is not measured: Go where it does not get through in the time of a bench. */
   readonly figures: { readonly [side in Side]: IpamFigures | undefined };
   /** Each index came to agree with the claims. */
   readonly isSettled: boolean;
 }
 
-const names: { readonly [side in Side]: string } = { go: "Go", ours: "ours", agent: "with agent" };
+const names: { readonly [side in Side]: string } = {
+  go: "Go",
+  ours: "ours",
+  agent: "with agent",
+  alone: "with agent, no Go nodes",
+};
 
 /** The tables, and what the detector counted. */
 export function render(lines: readonly Line[], lags: readonly LagFigures[]): string {
@@ -33,7 +38,7 @@ With twenty claims a second for five seconds, counted from the start of the cont
 
 Machine: ${describeMachine()}; the server, its etcd, the controller and every process of a load share it. Each load: all sides in one run on one
 server. × is Go's wall time by ours. A failed ADD counts to its wall time. "Own" is the process of each call, and the agent with its workers, which did
-${agentShare(lines)} of the calls of its side.
+${agentShare(lines)} of the calls of its sides. "No Go nodes": with \`"coexist": false\`.
 
 ${detectorsCount(lines)}
 `;
@@ -71,19 +76,28 @@ function cpu({ ownCpuMs, serverCpuMs, controllerCpuMs }: Phase, count: number): 
 
 /** In per cent. */
 function agentShare(lines: readonly Line[]): string {
-  const calls = lines.reduce((sum, { load, figures }) => sum + (figures.agent === undefined ? 0 : 2 * load.adds), 0);
-  const byAgent = lines.reduce((sum, { figures }) => sum + (figures.agent?.agentCalls ?? 0), 0);
+  let calls = 0;
+  let byAgent = 0;
+  for (const { load, figures } of lines)
+    for (const { agentCalls } of present([figures.agent, figures.alone])) {
+      calls += 2 * load.adds;
+      byAgent += agentCalls;
+    }
   return `${Math.round((100 * byAgent) / Math.max(1, calls))} %`;
 }
 
 function detectorsCount(lines: readonly Line[]): string {
-  const ofOurs = lines.flatMap(({ figures }) => [figures.ours ?? [], figures.agent ?? []].flat());
+  const ofOurs = lines.flatMap(({ figures: { ours, agent, alone } }) => present([ours, agent, alone]));
   const claims = ofOurs.reduce((sum, figures) => sum + figures.claims, 0);
   const duplicates = ofOurs.reduce((sum, figures) => sum + figures.duplicates, 0);
   const settled = lines.every(({ isSettled }) => isSettled)
     ? "every claim had its key and every key its claim"
     : "THE INDEX HAD NOT SETTLED";
   return `Duplicate detector: **${claims} claims made by ours, ${duplicates} duplicates**; once the index had settled, ${settled}.`;
+}
+
+function present(figures: readonly (IpamFigures | undefined)[]): IpamFigures[] {
+  return figures.filter((each) => each !== undefined);
 }
 
 /** One line about a side while the bench runs. */

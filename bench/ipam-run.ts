@@ -25,8 +25,10 @@ export interface IpamLoad {
   readonly nodes?: number;
 }
 
-/** Who is measured: Go whereabouts, ours as it comes, ours with `polynic agent` on the node. */
-export const sides = ["go", "ours", "agent"] as const;
+/**
+ * Who is measured: Go whereabouts, ours as it comes, ours with `polynic agent` on the node, and that where no Go node is left (`"coexist": false`).
+ */
+export const sides = ["go", "ours", "agent", "alone"] as const;
 export type Side = (typeof sides)[number];
 
 /** What all ADDs, or all DELs, of a load took together. */

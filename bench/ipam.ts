@@ -112,11 +112,23 @@ async function measureGroup(
       say(`  ours: ${inWords(ours.figures)}`);
       const withAgent = await measureOurs(load, server, join(own, "with"), agent);
       say(`  with the agent: ${inWords(withAgent.figures)}`);
-      const isSettled = ours.isSettled && withAgent.isSettled;
-      lines.push({ load, figures: { go, ours: ours.figures, agent: withAgent.figures }, isSettled });
+      const alone = isApart(load) ? await measureOurs(withoutGo(load), server, join(own, "alone"), agent) : undefined;
+      if (alone !== undefined) say(`  with the agent, without Go nodes: ${inWords(alone.figures)}`);
+      const isSettled = ours.isSettled && withAgent.isSettled && alone?.isSettled !== false;
+      const figures = { go, ours: ours.figures, agent: withAgent.figures, alone: alone?.figures };
+      lines.push({ load, figures, isSettled });
     }
     return lines;
   });
+}
+
+/** Those of which the last step of a migration takes most of the cost away: a write of the whole map before each burst of ADDs and DELs returns. */
+function isApart({ over, width }: IpamLoad): boolean {
+  return over !== undefined && width > 1;
+}
+
+function withoutGo(load: IpamLoad): IpamLoad {
+  return { ...load, over: { ...load.over, coexist: false } };
 }
 
 /** In a namespace, and with a controller, of its own. */
@@ -143,7 +155,7 @@ async function measureCluster(say: (line: string) => void): Promise<Line> {
   say(`  ours: ${inWords(ours.figures)}`);
   const agent = await measureNodes(true);
   say(`  with the agents: ${inWords(agent.figures)}`);
-  const figures = { go: undefined, ours: ours.figures, agent: agent.figures };
+  const figures = { go: undefined, ours: ours.figures, agent: agent.figures, alone: undefined };
   return { load: pods, figures, isSettled: ours.isSettled && agent.isSettled };
 }
 
