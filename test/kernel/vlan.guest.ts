@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { emptyResult, type Result } from "../../src/cni/result.ts";
 import type { JsonObject } from "../../src/json/value.ts";
 import { open, O_RDONLY } from "../../src/libc/file.ts";
@@ -219,7 +220,8 @@ const taken: GuestCases = {
     using site = new GuestSite();
     const pod = await site.pod(vlan(100));
     const process = Bun.spawn(["nsenter", `--net=${pod.path}`, "--", "sleep", "600"]);
-    while (!pod.run("ip", "netns", "pids", pod.name).includes(String(process.pid))) await Bun.sleep(20);
+    // nsenter(1) becomes the program once it is in there.
+    while (readFileSync(`/proc/${process.pid}/comm`, "utf8") !== "sleep\n") await Bun.sleep(20);
     pod[Symbol.dispose]();
     const words = `${exists} is taken by interface net1 of process ${process.pid} (sleep), ${share}`;
     await site.refuses(await site.pod(), vlan(100), words);

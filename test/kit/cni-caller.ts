@@ -7,7 +7,8 @@ import { searchPath } from "./packages.ts";
 /** Folder with one link per plugin name to our compiled executable. */
 export const polynicBin = join(import.meta.dirname, "..", "..", "dist", "bin");
 
-const defaultDeadlineMs = 30_000;
+/** Below the time limit of a test, so that what hangs is named. */
+const defaultDeadlineMs = 120_000;
 
 export interface CniCall {
   /** Full path of the executable. */
@@ -30,6 +31,8 @@ export interface CniCall {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The node whose network namespace the call runs in; the caller's own otherwise. */
   readonly node?: NodeNetns;
+  /** Working directory; the caller's own otherwise. */
+  readonly cwd?: string;
   readonly deadlineMs?: number;
   /** A command to run the executable under, such as strace with its options. */
   readonly wrapper?: readonly string[];
@@ -60,6 +63,7 @@ export async function callCni(call: CniCall): Promise<CniOutcome> {
     stdout: "pipe",
     stderr: "pipe",
     env: environmentOf(call),
+    ...(call.cwd === undefined ? {} : { cwd: call.cwd }),
     // A session of its own makes a process group of its own: the deadline ends delegates too.
     detached: true,
   });

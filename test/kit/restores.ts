@@ -17,7 +17,11 @@ export async function restoresEnded(netns: PinnedNetns): Promise<void> {
 function isRestore(pid: string, netns: PinnedNetns): boolean {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0] ?? "";
-    return command.includes("tables-restore") && statSync(`/proc/${pid}/ns/net`).ino === statSync(netns.path).ino;
+    // Nothing yet is what one has that is being started just now.
+    return (
+      (command === "" || command.includes("tables-restore")) &&
+      statSync(`/proc/${pid}/ns/net`).ino === statSync(netns.path).ino
+    );
   } catch {
     // Ended meanwhile.
     return false;

@@ -193,7 +193,7 @@ function hasTables(netns: Netns): boolean {
 const dropped = {
   link: /^(ifindex|operstate|qdisc|linkmode|num_[rt]x_queues|[gt]so_.*|gro_.*|(min|max)_mtu|link_index|link_netnsid|promiscuity|allmulti)$/,
   linkData:
-    /^(.*_timer|.*_id|id|no|root_.*|topology_change.*|designated_.*|state|config_pending|usedbcqueuelen|group_fwd_mask_str)$/,
+    /^(.*_timer|.*_id|id|no|root_.*|topology_change.*|designated_.*|state|config_pending|usedbcqueuelen|group_fwd_mask_str|fdb_n_learned)$/,
   linkFlags: new Set(["LOWER_UP", "NO-CARRIER", "M-DOWN"]),
   address: ["ifindex", "dev", "local", "prefixlen", "valid_life_time", "preferred_life_time"],
   route: ["expires", "cacheinfo", "flags"],

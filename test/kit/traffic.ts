@@ -11,11 +11,17 @@ import { searchPath } from "./packages.ts";
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const answerBytesMax = 256;
-/** Nothing here is further away than a few virtual wires; only address resolution of a fresh interface takes a moment. */
+/**
+ * For the first attempt: nothing here is further away than a few virtual wires; only address resolution of a fresh interface takes a moment. Each
+ * attempt waits longer than the one before, for whoever is to answer may have no processor just then.
+ */
 const answerTimeoutMs = 500;
+const patienceGrowth = 4;
 const connectTimeoutMs = 1;
 const attemptsMax = 3;
 const nobody = "nothing";
+/** What connect(2) says of a connection that is being made: EINPROGRESS, and after an interruption EALREADY or EISCONN. */
+const underWay = ["E115", "EALREADY", "EISCONN"] as const;
 
 export type Protocol = "tcp" | "udp";
 
@@ -75,7 +81,7 @@ export function askAll(
       if (known === undefined) waiting.push(index);
       else answers[index] = known;
     }
-    const deadline = performance.now() + answerTimeoutMs;
+    const deadline = performance.now() + patienceOf(attempt);
     for (const index of waiting) answers[index] = all[index]?.end(deadline - performance.now()) ?? nobody;
   }
   return answers;
@@ -93,7 +99,7 @@ export class Asker implements Disposable {
   /** As `ask`. Over TCP each time is a new connection. */
   ask(attempts = attemptsMax): string {
     for (let attempt = 1; attempt <= attempts; attempt += 1) {
-      const answer = this.begin() ?? this.end(answerTimeoutMs);
+      const answer = this.begin() ?? this.end(patienceOf(attempt));
       if (answer !== nobody) return answer;
     }
     return nobody;
@@ -104,13 +110,14 @@ export class Asker implements Disposable {
     const { protocol, address, port } = this.question;
     if (protocol === "tcp") this[Symbol.dispose]();
     return reactionTo(() => {
+      if (this.#fd !== undefined) forgetWhatCame(this.#fd);
       const fd = (this.#fd ??= open(this.netns, this.question));
       // A connection that is not there soon goes on being made while the answer is waited for.
       setTimeouts(fd, connectTimeoutMs);
       try {
         connect(fd, socketAddress(parse(address), port));
       } catch (error) {
-        if (!isErrno(error, "E115")) throw error;
+        if (!isErrno(error, ...underWay)) throw error;
       }
       if (protocol === "udp") send(fd, Uint8Array.of(63));
       return undefined;
@@ -135,6 +142,18 @@ export class Asker implements Disposable {
     this.#fd?.[Symbol.dispose]();
     this.#fd = undefined;
   }
+}
+
+/** In milliseconds; `attempt` counts from 1. */
+function patienceOf(attempt: number): number {
+  return answerTimeoutMs * patienceGrowth ** (attempt - 1);
+}
+
+/** An answer that came too late for an earlier question is none to the next. */
+function forgetWhatCame(fd: Fd): void {
+  setTimeouts(fd, connectTimeoutMs);
+  const memory = new Uint8Array(answerBytesMax);
+  while (reactionTo(() => (receive(fd, memory), undefined)) !== nobody);
 }
 
 /** Runs a step of a conversation. An error is an answer too, or says that nobody is there. */

@@ -214,7 +214,7 @@ describe("on the wire", () => {
     site().node.ip("neigh replace 10.1.2.5 lladdr 02:00:00:00:00:99 dev cni0 nud stale");
     const result = await site().caller.add({ config: at(5), pod: site().pod });
     const known = () => /lladdr (\S+)/.exec(site().node.run("ip", "neigh", "show", "10.1.2.5"))?.[1];
-    await expect.poll(known).toBe(result.interfaces[2]?.mac);
+    await expect.poll(known, { timeout: 60_000 }).toBe(result.interfaces[2]?.mac);
   });
 });
 

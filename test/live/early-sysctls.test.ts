@@ -44,7 +44,10 @@ describe.each(hosts)("$type", (host) => {
     await caller.add({ config: { ...host, sysctl }, pod });
     expect(pod.run("ip", "-6", "addr", "show", "dev", "net1")).toBe("");
     await caller.add({ config: host, pod, ifName: "net2" });
-    expect(pod.run("ip", "-6", "addr", "show", "dev", "net2")).toContain("inet6 fe80::");
+    // One is made when the kernel has seen that the link is up.
+    await expect
+      .poll(() => pod.run("ip", "-6", "addr", "show", "dev", "net2"), { timeout: 60_000 })
+      .toContain("inet6 fe80::");
   });
 
   test.each<[string, JsonObject, number, string]>([

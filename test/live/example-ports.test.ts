@@ -1,33 +1,28 @@
 // The examples that publish ports of the node: behind the bridge of the only network, and behind a further network of the pod.
-import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { polynicBin } from "../kit/cni-caller.ts";
 import { inNetns } from "../kit/command.ts";
+import { useExamples } from "../kit/examples.ts";
 import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { ask, EchoServer } from "../kit/traffic.ts";
 
-const repository = join(import.meta.dirname, "..", "..");
 const nodeAddress = "192.168.50.1";
 const clientAddress = "192.168.50.2";
 
 const lan = useLan({ nodes: 2 });
+const examples = useExamples();
 beforeAll(() => {
   lan().node().ip(`address add ${nodeAddress}/24 dev eth0`, "route add default via 192.168.50.254 dev eth0");
   lan().node(1).ip(`address add ${clientAddress}/24 dev eth0`);
 });
 
-// What the pods were given is written beside their manifests.
-afterAll(() => {
-  rmSync(join(repository, "conf-examples", "pods", ".state"), { recursive: true, force: true });
-});
-
-/** A verb of `polynic` with a network of the examples, from the top of the repository. Returns what it says on standard error. */
+/** A verb of `polynic` with a network of the examples, from where they lie. Returns what it says on standard error. */
 function call(verb: string, network: string, netns: PinnedNetns, own: Readonly<Record<string, string>>): string {
   const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), verb, network, netns.path]), {
-    cwd: repository,
+    cwd: examples().path,
     env: { PATH: searchPath, NETCONFPATH: "conf-examples/net.d", CNI_PATH: "dist/bin", ...own },
   });
   const stderr = done.stderr.toString();

@@ -1,18 +1,19 @@
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { ManifestCluster } from "../../src/cluster/manifests.ts";
 import { loadNetwork } from "../../src/cni/network-folder.ts";
 import { polynicBin } from "../kit/cni-caller.ts";
 import { inNetns } from "../kit/command.ts";
+import { useExamples } from "../kit/examples.ts";
 import { useLan } from "../kit/hooks.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { searchPath } from "../kit/packages.ts";
 import { ping } from "../kit/ping.ts";
 import { claimsUnder, filesUnder, leasesUnder } from "../demo/remains.ts";
 
-const repository = join(import.meta.dirname, "..", "..");
-const examples = join(repository, "conf-examples");
+const folder = useExamples();
+const examples = (): string => join(folder().path, "conf-examples");
 const statusKey = "k8s.v1.cni.cncf.io/network-status";
 
 const lan = useLan();
@@ -21,15 +22,10 @@ beforeEach(() => {
   lan().node().ip("route replace default via 192.168.50.254 dev eth0");
 });
 
-// What the pods were given is written beside their manifests.
-afterAll(() => {
-  rmSync(join(examples, "pods", ".state"), { recursive: true, force: true });
-});
-
 test("every example is one that a test knows", () => {
-  const files = readdirSync(examples, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.parentPath.includes(".state"))
-    .map((entry) => relative(examples, join(entry.parentPath, entry.name)));
+  const files = readdirSync(examples(), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(examples(), join(entry.parentPath, entry.name)));
   expect(files.sort()).toEqual([
     "README.md",
     // test/node/anthos.test.ts
@@ -66,10 +62,10 @@ test("every example is one that a test knows", () => {
   ]);
 });
 
-/** The verbs of cnitool with the example's network, from the top of the repository. */
+/** The verbs of cnitool with the example's network, from where it lies. */
 function call(verb: string, pod: string, netns: PinnedNetns): string {
   const done = Bun.spawnSync(inNetns(lan().node().path, [join(polynicBin, "polynic"), verb, "multi", netns.path]), {
-    cwd: repository,
+    cwd: folder().path,
     env: {
       PATH: searchPath,
       NETCONFPATH: "conf-examples/net.d",
@@ -105,7 +101,7 @@ describe("the network multi", () => {
       for (const address of addresses) expect(text).toContain(address);
     }
     expect(ping(netns.path, "10.244.9.1")).toBeGreaterThan(0);
-    const pod = await new ManifestCluster(join(examples, "pods")).getPod("default", name);
+    const pod = await new ManifestCluster(join(examples(), "pods")).getPod("default", name);
     const status = JSON.parse(pod?.annotations[statusKey] ?? "[]") as { interface: string }[];
     expect(status.map((each) => each.interface)).toEqual(Object.keys(interfaces));
     call("check", name, netns);
@@ -160,7 +156,7 @@ describe("the network multi", () => {
     ["multi", ["multus"]],
     ["ports", ["bridge", "portmap"]],
   ])("%s is a list that libcni can read: JSON without comments", (name, types) => {
-    const list = loadNetwork(join(examples, "net.d"), name);
+    const list = loadNetwork(join(examples(), "net.d"), name);
     expect(list.warnings).toEqual([]);
     expect(list.plugins.map(({ type }) => type)).toEqual(types);
   });
@@ -168,7 +164,7 @@ describe("the network multi", () => {
 
 describe("the pods", () => {
   test("ask for every network between them, and each is one that is tried above", async () => {
-    const cluster = new ManifestCluster(join(examples, "pods"));
+    const cluster = new ManifestCluster(join(examples(), "pods"));
     const pods = cluster.pods();
     expect(pods.map(({ name }) => name).sort()).toEqual([
       "api",

@@ -6,15 +6,16 @@ import { parseIp } from "../../src/ip/address.ts";
 import { parsePrefix } from "../../src/ip/prefix.ts";
 import type { JsonObject } from "../../src/json/value.ts";
 import { BuiltinCaller } from "../kit/builtin-caller.ts";
-import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
-import type { PinnedNetns } from "../kit/node-netns.ts";
+import { useTemporaryFolder } from "../kit/hooks.ts";
+import { Lan, type PinnedNetns } from "../kit/node-netns.ts";
 import { resultIp, ScriptedIpam } from "../kit/scripted-ipam.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
-const lan = useLan();
 const folder = useTemporaryFolder();
-const node = () => lan().node();
+const node = () => lan.node();
 
+/** Of each test its own: the macvlans of a namespace that is gone hold their master until the kernel comes to take them away. */
+let lan: Lan;
 let ipam: ScriptedIpam;
 let caller: BuiltinCaller;
 let pod: PinnedNetns;
@@ -34,12 +35,13 @@ beforeEach(() => {
     },
     hasLink,
   );
+  lan = new Lan();
   caller = new BuiltinCaller(node(), [ipam.plugin]);
   pod = node().pod();
 });
 afterEach(() => {
   caller[Symbol.dispose]();
-  pod[Symbol.dispose]();
+  lan[Symbol.dispose]();
 });
 
 describe("CHECK", () => {

@@ -195,7 +195,7 @@ describe("on the wire", () => {
     const result = await caller.add({ config: macvlan(fixed(["192.0.2.7/24", "2001:db8::7/64"])), pod });
     const mac = result.interfaces[0]?.mac;
     const known = (ip: string) => /lladdr (\S+)/.exec(other().run("ip", "neigh", "show", ip))?.[1];
-    await expect.poll(() => ["192.0.2.7", "2001:db8::7"].map(known)).toEqual([mac, mac]);
+    await expect.poll(() => ["192.0.2.7", "2001:db8::7"].map(known), { timeout: 60_000 }).toEqual([mac, mac]);
   });
 
   test("one network twice in a pod makes two links", async () => {

@@ -32,6 +32,22 @@ function linksOf({ netns }: SitePod): string[] {
   return listLinks(rtnl).flatMap(({ name }) => (name === "lo" ? [] : [name]));
 }
 
+/** How long somebody who comes second is given to arrive where he has to wait; one who is later still proves less, and fails nothing. */
+const arrivalMs = 300;
+
+/** The line of a plugin's script that holds a call up until `release`. */
+const held = (here: MultusSite): string => `while [ ! -e ${here.path("released")} ]; do sleep 0.02; done`;
+
+async function release(here: MultusSite): Promise<void> {
+  await Bun.sleep(arrivalMs);
+  here.folder.write("released", "");
+}
+
+/** Comes back when an ADD of the pod is in the middle. */
+async function journaled(here: MultusSite, pod: SitePod): Promise<void> {
+  while (here.journal(pod) === undefined) await Bun.sleep(5);
+}
+
 test("of two ADDs of one container at once the first attaches, the second is refused, and both leave it whole", async () => {
   const here = withNetworks(site());
   const pod = here.pod("n1,n2");
@@ -50,14 +66,15 @@ test("of two ADDs of one container at once the first attaches, the second is ref
 
 test("an ADD that fails takes nothing of a second ADD along that waits for it", async () => {
   const here = withNetworks(site());
-  here.script("slow-no", `[ "$CNI_COMMAND" = ADD ] && { sleep 0.4; exit 1; }`, "exit 0");
+  here.script("slow-no", `[ "$CNI_COMMAND" = ADD ] && { ${held(here)}; exit 1; }`, "exit 0");
   here.network("slow", { cniVersion: "1.0.0", name: "slow", type: "slow-no" });
   const pod = here.pod("n1,slow");
   const before = here.kernel(pod);
   const first = here.call("ADD", pod);
-  while (here.journal(pod) === undefined) await Bun.sleep(5);
+  await journaled(here, pod);
   here.annotate(pod, "n2");
   const second = here.call("ADD", pod);
+  await release(here);
   expect(await first).toMatchObject({ exitCode: 1 });
   expect(await second).toMatchObject({ exitCode: 0 });
   expect(here.journal(pod)?.map((entry) => entry["Name"])).toEqual(["default-net", "default/n2"]);
@@ -68,13 +85,15 @@ test("an ADD that fails takes nothing of a second ADD along that waits for it", 
 
 test("a DEL that comes during the ADD waits for it and takes everything back", async () => {
   const here = withNetworks(site());
-  here.script("slow-yes", "sleep 0.4", `echo '{"cniVersion":"1.0.0"}'`);
+  here.script("slow-yes", held(here), `echo '{"cniVersion":"1.0.0"}'`);
   here.network("slow", { cniVersion: "1.0.0", name: "slow", type: "slow-yes" });
   const pod = here.pod("n1,slow,n2");
   const before = here.kernel(pod);
   const adding = here.call("ADD", pod);
-  while (here.journal(pod) === undefined) await Bun.sleep(5);
-  expect(await here.call("DEL", pod)).toMatchObject({ exitCode: 0, stdout: "" });
+  await journaled(here, pod);
+  const deleting = here.call("DEL", pod);
+  await release(here);
+  expect(await deleting).toMatchObject({ exitCode: 0, stdout: "" });
   expect(await adding).toMatchObject({ exitCode: 0 });
   expect(here.remains(before, pod)).toEqual([]);
 });
@@ -85,10 +104,14 @@ test("an ADD that is killed lets a DEL that waits for it go on", async () => {
   here.network("hangs", { cniVersion: "1.0.0", name: "hangs", type: "hangs" });
   const pod = here.pod("n1,hangs");
   const before = here.kernel(pod);
-  const adding = callCni({ ...here.cniCall("ADD", pod), deadlineMs: 700 });
-  while (here.journal(pod) === undefined) await Bun.sleep(5);
-  expect(await here.call("DEL", pod)).toMatchObject({ exitCode: 0, stdout: "" });
-  expect(await adding).toMatchObject({ isTimedOut: true });
+  let adder = 0;
+  const adding = callCni({ ...here.cniCall("ADD", pod), onStart: (pid) => (adder = pid) });
+  await journaled(here, pod);
+  const deleting = here.call("DEL", pod);
+  await Bun.sleep(arrivalMs);
+  process.kill(-adder, "SIGKILL");
+  expect(await deleting).toMatchObject({ exitCode: 0, stdout: "" });
+  expect(await adding).toMatchObject({ signal: "SIGKILL" });
   expect(here.remains(before, pod)).toEqual([]);
 });
 

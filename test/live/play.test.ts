@@ -75,6 +75,15 @@ function pluginsOf(folder: string): string[] {
   });
 }
 
+/** Comes back when none is seen a few times in a row: one that is being started just then has no environment yet. */
+async function pluginsEnded(folder: string): Promise<void> {
+  const looksInARow = 3;
+  for (let quiet = 0; quiet < looksInARow; quiet++) {
+    if (pluginsOf(folder).length > 0) quiet = -1;
+    await Bun.sleep(10);
+  }
+}
+
 /** Names of pods, whether they came up, failed or went down. */
 function namesOf(pods: readonly { readonly name: string }[]): string[] {
   return pods.map(({ name }) => name).sort();
@@ -192,7 +201,7 @@ describe("polynic play", () => {
       child.kill("SIGKILL");
       await child.exited;
       // The plugins that it had started go on, as a runtime's do; a runtime would not call DEL before they end either.
-      while (pluginsOf(root).length > 0) await Bun.sleep(5);
+      await pluginsEnded(root);
       expect(play("--down")).toMatchObject({ exitCode: 0, stderr: "" });
       expect(leftovers(before.links, snapshot(lan().node().path).links)).toEqual([]);
       expect(leasesUnder("/var/lib/cni/networks")).toEqual([]);

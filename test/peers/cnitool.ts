@@ -19,6 +19,8 @@ export interface CnitoolCall {
   readonly ifName?: string;
   /** CNI_ARGS, `K=V;K=V`. */
   readonly args?: string;
+  /** Working directory; the caller's own otherwise. */
+  readonly cwd?: string;
   /** CAP_ARGS: capability arguments, such as `{ mac: "02:…" }`. */
   readonly capabilities?: object;
 }
@@ -32,6 +34,7 @@ export async function cnitool(call: CnitoolCall): Promise<CniOutcome> {
     path: call.path,
     ...(call.ifName === undefined ? {} : { ifName: call.ifName }),
     ...(call.args === undefined ? {} : { args: call.args }),
+    ...(call.cwd === undefined ? {} : { cwd: call.cwd }),
     env: {
       NETCONFPATH: call.confDir,
       CAP_ARGS: call.capabilities === undefined ? undefined : JSON.stringify(call.capabilities),

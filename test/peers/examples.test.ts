@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
+import { useExamples } from "../kit/examples.ts";
 import { useLan } from "../kit/hooks.ts";
 import { searchPath } from "../kit/packages.ts";
 import { peerTools } from "../kit/peer-tools.ts";
@@ -8,13 +9,10 @@ import { cnitool } from "./cnitool.ts";
 
 const repository = join(import.meta.dirname, "..", "..");
 const lan = useLan();
+const examples = useExamples();
 
 beforeAll(() => {
   lan().node().ip("address add 192.168.50.1/24 dev eth0", "route add default via 192.168.50.254 dev eth0");
-});
-// What the pods were given is written beside their manifests.
-afterAll(() => {
-  rmSync(join(repository, "conf-examples", "pods", ".state"), { recursive: true, force: true });
 });
 
 test("cnitool attaches the NICs of an example pod through the network multi, and takes them back", async () => {
@@ -24,9 +22,10 @@ test("cnitool attaches the NICs of an example pod through the network multi, and
     network: "multi",
     netns: pod.path,
     node,
-    confDir: join(repository, "conf-examples", "net.d"),
-    path: join(repository, "dist", "bin"),
+    confDir: join(examples().path, "conf-examples", "net.d"),
+    path: join(examples().path, "dist", "bin"),
     args: "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web",
+    cwd: examples().path,
   };
   const added = await cnitool({ ...call, verb: "add" });
   expect(added.result, added.stdout + added.stderr).toMatchObject({
@@ -60,7 +59,7 @@ test("README's commands, line by line: cnitool, then polynic by itself", () => {
   const after = ["dist/polynic play --down", "dist/polynic del multi /run/netns/x", "ip netns del x"];
   const lines = ["set -e", withCnitool, "echo AND BY ITSELF", alone, ...after];
   const done = Bun.spawnSync(["nsenter", `--net=${node.path}`, "--", "sh", "-c", lines.join("\n")], {
-    cwd: repository,
+    cwd: examples().path,
     env: { PATH: `${peerTools().bin}:${searchPath}` },
   });
   const error = done.stderr.toString();
