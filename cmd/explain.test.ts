@@ -31,7 +31,7 @@ beforeAll(() => {
   vi.stubEnv("NETCONFPATH", "/nowhere");
   vi.stubEnv("KUBERNETES_SERVICE_HOST", "");
   const objects = [
-    network("lan", { cniVersion: "1.0.0", type: "macvlan", ipam: { type: "host-local" } }),
+    network("lan", { cniVersion: "1.0.0", type: "macvlan", ipam: { type: "host-local", subnet: "10.9.0.0/24" } }),
     network("list", {
       cniVersion: "1.0.0",
       name: "list",
@@ -47,10 +47,14 @@ beforeAll(() => {
       { name: "list", interface: "list0", ips: ["10.0.0.2/24"], "cni-args": { a: 1 }, bandwidth: { egressRate: 1 } },
       { name: "nic" },
     ]),
+    network("empty", { cniVersion: "1.0.0", type: "macvlan", ipam: { type: "host-local" } }),
+    pod("empty", "lan@x0,empty"),
     pod("bad", "lam,lan@x0,other/lan,list@x0", { "v1.multus-cni.io/default-network": "[{" }),
   ];
   for (const [index, object] of objects.entries()) writeFileSync(join(folder, `${index}.json`), JSON.stringify(object));
-  const delegates = [{ cniVersion: "1.0.0", name: "main", type: "bridge", ipam: { type: "host-local" } }];
+  const delegates = [
+    { cniVersion: "1.0.0", name: "main", type: "bridge", ipam: { type: "host-local", subnet: "10.9.0.0/24" } },
+  ];
   const multus = {
     cniVersion: "1.0.0",
     name: "mine",
@@ -113,13 +117,23 @@ describe("polynic explain", () => {
         /^refused: InvalidNetworkSelection: annotation v1\.multus-cni\.io\/default-network: invalid JSON form/,
       ),
       expect.stringMatching(
-        /^refused: NoNetworkFound: cannot find .*\(lam\).*; did you mean lan\?; namespace default has lan, list, nic$/,
+        /^refused: NoNetworkFound: cannot find .*\(lam\).*; did you mean lan\?; namespace default has empty, lan, list, nic$/,
       ),
       expect.stringMatching(
         /^refused: InvalidNetworkSelection: networks default\/lan and default\/list both want interface x0; /,
       ),
       expect.stringMatching(/^refused: NetworkNotAllowed: namespace isolation enabled, .*target namespace other /),
     ]);
+  });
+
+  test("says of an ipam section what ADD would refuse it for", async () => {
+    const { exitCode, out } = await explain("empty", "--conf", conf);
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/\nx0 +default\/lan +ok /);
+    expect(out).toMatch(/\nnet2 +default\/empty +FailedToAttach /);
+    expect(out).toContain(
+      "\nrefused: FailedToAttach: network default/empty (interface net2): macvlan/host-local: no IP ranges specified (at $.ipam); ",
+    );
   });
 
   test("gives everything in the machine's forms", async () => {
@@ -169,7 +183,7 @@ describe("polynic explain", () => {
     [
       "a pod that is not there",
       ["wep", "--conf", conf],
-      "no pod default/wep in the manifests; they have default/good, default/bad",
+      "no pod default/wep in the manifests; they have default/good, default/empty, default/bad",
     ],
     [
       "no place to look",

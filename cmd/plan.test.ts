@@ -100,6 +100,36 @@ metadata: {name: samplepod, annotations: {k8s.v1.cni.cncf.io/networks: default/g
     expect(out).toContain("default/cache");
   });
 
+  test("refuses a network whose ipam section ADD would refuse, and warns of plugins that are not there", async () => {
+    const network = (name: string, ipam: object) => ({
+      apiVersion: "k8s.cni.cncf.io/v1",
+      kind: "NetworkAttachmentDefinition",
+      metadata: { name },
+      spec: { config: JSON.stringify({ cniVersion: "1.0.0", type: "macvlan", ipam }) },
+    });
+    const pod = (name: string) => ({
+      kind: "Pod",
+      metadata: { name, annotations: { "k8s.v1.cni.cncf.io/networks": name } },
+    });
+    const objects = [
+      network("empty", { type: "host-local" }),
+      pod("empty"),
+      network("odd", { type: "host-locla" }),
+      pod("odd"),
+    ];
+    const path = file("ipam.yaml", objects.map((object) => JSON.stringify(object)).join("\n---\n"));
+    const { exitCode, out, error } = await plan("-f", path);
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^default\/odd /m);
+    expect(error.split("\n")).toEqual([
+      expect.stringMatching(
+        /^default\/odd: warning: failed to find plugin "host-locla" in path .*the pod's node needs it; did you mean host-local\?$/,
+      ),
+      "default/empty: network default/empty (interface net1): macvlan/host-local: no IP ranges specified (at $.ipam); expected ipam.ranges or ipam.subnet",
+      "",
+    ]);
+  });
+
   test("takes pods from the folder that the config names", async () => {
     const conf = file(
       "net.conf",

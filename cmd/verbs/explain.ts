@@ -5,7 +5,8 @@ import { podCommand, type PodOptions } from "../pod-command.ts";
 
 const examples = `
 Every network is looked at to the end, whatever fails: where its config comes from, what each plugin's config gets beyond what is written,
-what the pod would be warned of, and what would refuse it (with the names that come near, where a network is missing).
+what the pod would be warned of, and what would refuse it (with the names that come near, where a network is missing). Configs of built-in
+plugins are read as ADD would read them, with their ipam sections.
 
 Examples:
   polynic explain default/web -f conf-examples/pods                  a pod of manifests

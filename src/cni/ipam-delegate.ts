@@ -48,10 +48,16 @@ export async function delegateIpam(
  * macvlan as macvlan's own IPAM would be called by itself without end. No ADD has got past this, so that DEL and GC find nothing to do.
  */
 function refusal({ log }: Runtime, verb: Verb, type: string): Ipam {
-  const message = `$.ipam.type: ${type} gives out no addresses: expected an IPAM plugin such as host-local or static`;
-  if (verb !== "DEL" && verb !== "GC") throw new CniError(code.invalidConfig, message);
-  log.error(`${verb} goes on without IPAM: ${message}`);
+  const error = notIpam(type);
+  if (verb !== "DEL" && verb !== "GC") throw error;
+  log.error(`${verb} goes on without IPAM: ${error.message}`);
   return noIpam;
+}
+
+/** The refusal of a built-in plugin as IPAM plugin that is none: code 7. */
+export function notIpam(type: string): CniError {
+  const message = `$.ipam.type: ${type} gives out no addresses: expected an IPAM plugin such as host-local or static`;
+  return new CniError(code.invalidConfig, message);
 }
 
 const noIpam: Ipam = {

@@ -81,6 +81,14 @@ export interface GcCall<Config> extends Call {
   readonly valid: readonly ValidAttachment[];
 }
 
+/** What a plugin has to say of its config before anything is done, in lines that name the JSON path and the cure. */
+export interface ConfigReview {
+  /** Why every ADD would fail; "" when none need do so. */
+  readonly refusal: string;
+  /** What it would log. */
+  readonly warnings: readonly string[];
+}
+
 /**
  * A CNI plugin: a pure parse and the verbs. Called by its own name (as libcni does) or by the dispatcher, it is the same object.
  * A verb that is absent succeeds and does nothing, as upstream's plugins do.
@@ -103,6 +111,8 @@ export interface Plugin<Config = unknown> {
   readonly remembersResults?: true;
   /** The config as typed values, or a thrown `CniError` (code 7) that names the JSON path. Touches nothing outside its argument. */
   parse(conf: NetConf, args: CniArgs, verb: Verb): Config;
+  /** What is to be said of a config that `parse` takes, for those who plan and call nothing. Touches nothing. */
+  review?(config: Config): ConfigReview;
   add(call: AddCall<Config>): Result | Promise<Result>;
   del(call: DelCall<Config>): void | Promise<void>;
   check?(call: CheckCall<Config>): void | Promise<void>;

@@ -2,17 +2,18 @@ import type { Cluster, Pod } from "../cluster/port.ts";
 import { parseArgs } from "../cni/args.ts";
 import { requestConfig } from "../cni/chain.ts";
 import { CniError } from "../cni/error.ts";
-import { findPlugin } from "../cni/find-plugin.ts";
 import { ipamTypeOf } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
 import { stringify } from "../json/stringify.ts";
 import type { JsonObject } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
-import { isBuiltin } from "../plugins/table.ts";
+import type { ConfigReview } from "../cni/plugin.ts";
 import type { MultusConf } from "./config.ts";
+import { reviewConfigs } from "./config-review.ts";
 import { knownDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import type { Attachment, NetworkSource } from "./attachment.ts";
+import { missingPlugins } from "./missing-plugins.ts";
 import { draftPlan, type PlanDraft } from "./plan.ts";
 import { type SourceOutcome, surveySources } from "./sources.ts";
 
@@ -61,7 +62,7 @@ export interface PodExplanation {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** True when an ADD would be refused before anything is attached. */
+  /** True when an ADD would fail, and leave nothing attached. */
   readonly isRefused: boolean;
   readonly networks: readonly ExplainedNetwork[];
   /** What could not be found out here. */
@@ -86,34 +87,21 @@ export async function explainPod(conf: MultusConf, cluster: Cluster | undefined,
   const { kubeletDir } = conf;
   const { devices, problem } = await knownDevices({ kubeletDir, sources, cluster, pod, identity: pod, log });
   const draft = draftPlan({ ifName: defaultIfName, args, runtimeConfig, missingCapability, devices, sources });
-  const networks = outcomes.map((outcome, position) => explainNetwork(outcome, position, draft));
+  const reviews: (ConfigReview | undefined)[] = [];
+  for (const each of draft.attachments) reviews.push(each && (await reviewConfigs(conf, each)));
+  const networks = outcomes.map((outcome, position) => explainNetwork(outcome, position, draft, reviews[position]));
   const refusals = failures.map(reasonOf);
   const isRefused = refusals.length > 0 || networks.some((network) => network.refusals.length > 0);
   const notes = [...(problem === undefined ? [] : [problem]), ...missingPlugins(conf, sources)];
   return { namespace, name, uid, isRefused, networks, notes, refusals };
 }
 
-/** What would have to be executed and is not in the config's `binDir` on this machine: on a node without it the pod would be refused. */
-function missingPlugins(
-  { binDir, execPlugins }: MultusConf,
-  sources: readonly (NetworkSource | undefined)[],
-): string[] {
-  const isExecuted = (type: string) => type !== "" && (execPlugins.includes(type) || !isBuiltin(type));
-  const types = sources.flatMap((source) =>
-    // The IPAM plugin of a foreign plugin is that plugin's own business.
-    (source?.list.plugins ?? []).map(({ type, config }) => (isExecuted(type) ? type : ipamTypeOf(config))),
-  );
-  return [...new Set(types)].filter(isExecuted).flatMap((type) => {
-    try {
-      findPlugin(type, [binDir]);
-      return [];
-    } catch (error) {
-      return [`${CniError.from(error).message}: it is not built in, and the pod's node needs it`];
-    }
-  });
-}
-
-function explainNetwork(outcome: SourceOutcome, position: number, draft: PlanDraft): ExplainedNetwork {
+function explainNetwork(
+  outcome: SourceOutcome,
+  position: number,
+  draft: PlanDraft,
+  review: ConfigReview | undefined,
+): ExplainedNetwork {
   const { name, askedBy, found } = outcome;
   const attachment = draft.attachments[position];
   const base = { network: name, isDefault: position === 0, askedBy };
@@ -130,12 +118,16 @@ function explainNetwork(outcome: SourceOutcome, position: number, draft: PlanDra
     ...(device === undefined ? {} : { resourceName: device.resourceName }),
     ...(device?.id === undefined ? {} : { deviceId: device.id }),
     ...(defaultRoute === undefined ? {} : { defaultRoute: defaultRoute.map(formatIp) }),
-    refusals: draft.problems.filter(({ networks }) => networks.includes(position)).map(({ error }) => reasonOf(error)),
+    refusals: [
+      ...draft.problems.filter(({ networks }) => networks.includes(position)).map(({ error }) => reasonOf(error)),
+      ...(review === undefined || review.refusal === "" ? [] : [{ reason: "FailedToAttach", message: review.refusal }]),
+    ],
     warnings: [
       ...found.list.warnings.map((message) => ({ reason: "InvalidNetwork", message })),
       ...draft.warnings
         .filter(({ network }) => network === position)
         .map(({ reason, message }) => ({ reason, message })),
+      ...(review?.warnings ?? []).map((message) => ({ reason: "InvalidNetwork", message })),
     ],
   };
 }

@@ -1,11 +1,14 @@
 import type { Cluster, Pod } from "../cluster/port.ts";
 import { parseArgs } from "../cni/args.ts";
+import { CniError, code } from "../cni/error.ts";
 import { formatIp } from "../ip/address.ts";
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
 import type { MultusConf } from "../multus/config.ts";
 import { knownDevices } from "../multus/devices.ts";
 import type { Attachment } from "../multus/attachment.ts";
+import { reviewConfigs } from "../multus/config-review.ts";
+import { missingPlugins } from "../multus/missing-plugins.ts";
 import { makePlan } from "../multus/plan.ts";
 import { networkSources } from "../multus/sources.ts";
 import { podInterface } from "./default-conf.ts";
@@ -77,7 +80,14 @@ async function planPod(
   const { kubeletDir } = conf;
   const { devices, problem } = await knownDevices({ kubeletDir, sources, cluster, pod, identity: pod, log });
   const plan = makePlan({ ifName: podInterface, args, runtimeConfig, missingCapability, devices, sources });
-  const warnings = plan.warnings.map(({ message }) => message);
+  const reviews = await Promise.all(plan.attachments.map((each) => reviewConfigs(conf, each)));
+  const refused = reviews.find(({ refusal }) => refusal !== "");
+  if (refused !== undefined) throw new CniError(code.invalidConfig, refused.refusal);
+  const warnings = [
+    ...plan.warnings.map(({ message }) => message),
+    ...reviews.flatMap((review) => review.warnings),
+    ...missingPlugins(conf, plan.attachments),
+  ];
   return {
     attachments: plan.attachments.map(describe),
     warnings: problem === undefined ? warnings : [...warnings, problem],

@@ -1,5 +1,5 @@
 import { CniError, code } from "../../cni/error.ts";
-import type { CheckCall, Plugin } from "../../cni/plugin.ts";
+import type { CheckCall, ConfigReview, Plugin } from "../../cni/plugin.ts";
 import { equalIp, formatIp } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
 import { parseConfig, type StaticConfig } from "./config.ts";
@@ -17,7 +17,15 @@ export const plugin: Plugin<StaticConfig> = {
   add: ({ config: { ips, routes, dns } }) => ({ interfaces: [], ips, routes, dns }),
   del: () => {},
   check,
+  review,
 };
+
+/** Whoever asks for addresses and gets none gives up. */
+function review({ ips }: StaticConfig): ConfigReview {
+  if (ips.length > 0) return { refusal: "", warnings: [] };
+  const cure = `name one as $.ipam.addresses[0].address, such as "10.1.0.2/16", or declare the capability ips and have the pod's annotation name it`;
+  return { refusal: `static has no address to give (at $.ipam.addresses): ${cure}`, warnings: [] };
+}
 
 /** Each address must be in the result of the ADD, with the same gateway when one is configured. (Upstream misses absent ones.) */
 function check({ config, prevResult, ifName }: CheckCall<StaticConfig>): void {

@@ -1,7 +1,7 @@
 import type { CniArgs } from "../../cni/args.ts";
 import { CniError, code } from "../../cni/error.ts";
 import type { NetConf } from "../../cni/net-conf.ts";
-import type { Call } from "../../cni/plugin.ts";
+import type { Call, ConfigReview } from "../../cni/plugin.ts";
 import type { Logger } from "../../log/logger.ts";
 import { defaultLogOptions, openLogger } from "../../log/open.ts";
 import { compile, ipamOf, ownOptions, type WhereaboutsConfig } from "./config.ts";
@@ -20,6 +20,13 @@ export interface ParsedConfig {
 export function parseConfig(conf: NetConf, args: CniArgs): ParsedConfig {
   const own = ownOptions(conf);
   return { own, args, alone: compile(conf, own, args, { mayGrow: true }) };
+}
+
+/** What an ADD would warn of. Without a range it may still have one: each node's flat file can name some. */
+export function reviewConfig({ alone: { ranges, statics, warnings } }: ParsedConfig): ConfigReview {
+  if (ranges.length + statics.length > 0) return { refusal: "", warnings };
+  const cure = `pods get an address only on nodes whose whereabouts.conf names a range; name one as $.ipam.range, such as "10.1.0.0/16"`;
+  return { refusal: "", warnings: [...warnings, `no range to give out addresses of (at $.ipam): ${cure}`] };
 }
 
 /** The config of a call with everything that the node and the dispatcher add. Throws `CniError`. */

@@ -1,6 +1,6 @@
 import type { AddCall, Plugin } from "../../cni/plugin.ts";
 import type { Result } from "../../cni/result.ts";
-import { type ParsedConfig, parseConfig } from "./parse.ts";
+import { type ParsedConfig, parseConfig, reviewConfig } from "./parse.ts";
 import { orCniError } from "./failure.ts";
 
 /**
@@ -11,6 +11,7 @@ export const plugin: Plugin<ParsedConfig> = {
   name: "whereabouts",
   isIpam: true,
   parse: parseConfig,
+  review: reviewConfig,
   add: (call) => orCniError(() => add(call)),
   del: (call) =>
     orCniError(async () => {

@@ -1,0 +1,55 @@
+import { parseArgs } from "../cni/args.ts";
+import { requestConfig } from "../cni/chain.ts";
+import { CniError } from "../cni/error.ts";
+import { notIpam } from "../cni/ipam-delegate.ts";
+import { type NetConf, parseNetConf } from "../cni/net-conf.ts";
+import type { PluginEntry } from "../cni/network-list.ts";
+import type { ConfigReview, Plugin } from "../cni/plugin.ts";
+import { builtin } from "../plugins/table.ts";
+import type { Attachment } from "./attachment.ts";
+import type { MultusConf } from "./config.ts";
+
+/**
+ * What the built-in plugins of an attachment would say of their configs at ADD, as far as that takes no node: the first plugin's own keys and
+ * what each of them has in `ipam`. Plugins further down the chain read theirs beside a result that is not there yet. Each line names the
+ * network, the interface, the plugin and the JSON path; an ADD ends at the refusal. Plugins that are executed are not asked.
+ */
+export async function reviewConfigs({ execPlugins }: MultusConf, attachment: Attachment): Promise<ConfigReview> {
+  const warnings: string[] = [];
+  const own = (type: string) => (execPlugins.includes(type) ? undefined : builtin(type));
+  for (const entry of attachment.list.plugins) {
+    const plugin = await own(entry.type);
+    if (plugin === undefined) continue;
+    const where = `network ${attachment.name} (interface ${attachment.ifName}): ${entry.type}`;
+    try {
+      const conf = confOf(attachment, entry, plugin);
+      if (entry === attachment.list.plugins[0]) plugin.parse(conf, parseArgs(attachment.args), "ADD");
+      if (conf.ipamType === "") continue;
+      const ipam = await own(conf.ipamType);
+      if (ipam === undefined) continue;
+      if (ipam.isIpam !== true) throw notIpam(conf.ipamType);
+      // Any other plugin hands the section on to nobody.
+      if (plugin.ownsLink !== true) continue;
+      const { refusal, warnings: doubts } = review(ipam, confOf(attachment, entry, ipam), attachment);
+      for (const doubt of doubts) warnings.push(`${where}/${ipam.name}: ${doubt}`);
+      if (refusal !== "") return { refusal: `${where}/${ipam.name}: ${refusal}`, warnings };
+    } catch (error) {
+      return { refusal: `${where}: ${CniError.from(error).text}`, warnings };
+    }
+  }
+  return { refusal: "", warnings };
+}
+
+function review(ipam: Plugin, conf: NetConf, { args }: Attachment): ConfigReview {
+  try {
+    const config = ipam.parse(conf, parseArgs(args), "ADD");
+    return ipam.review?.(config) ?? { refusal: "", warnings: [] };
+  } catch (error) {
+    return { refusal: CniError.from(error).text, warnings: [] };
+  }
+}
+
+/** What the plugin would be given. Throws `CniError`. */
+function confOf({ list, capabilityArgs }: Attachment, entry: PluginEntry, { since }: Plugin): NetConf {
+  return parseNetConf(requestConfig(list, entry, capabilityArgs), "ADD", since).conf;
+}
