@@ -8,10 +8,13 @@ import { ApiProxy } from "../kit/api-proxy.ts";
 import { type CertificateRequest, type KeyPair, makeAuthority, makeCertificate } from "../kit/certificates.ts";
 import { expiredToken, kubeconfig } from "../kit/cluster.ts";
 import { callCni, type CniOutcome } from "../kit/cni-caller.ts";
+import { eventually } from "../kit/ipam-world.ts";
 import { errorOf, type SitePod } from "../kit/multus-site.ts";
 import { useApiSite } from "./use-site.ts";
 
 const site = useApiSite();
+/** What is refused at once is refused within any time; a busy server takes some for what it grants. */
+const apiTimeout = 5;
 let pod: SitePod;
 let folder = "";
 let token = "";
@@ -34,9 +37,16 @@ beforeAll(async () => {
 
 /** ADD with whatever the kubeconfig says now; what was attached is detached again. */
 async function add(env: Readonly<Record<string, string>> = {}): Promise<CniOutcome> {
-  const outcome = await callCni({ ...site().cniCall("ADD", pod, { conf: { apiTimeout: 1 } }), env });
+  const outcome = await callCni({ ...site().cniCall("ADD", pod, { conf: { apiTimeout } }), env });
   expect(await site().call("DEL", pod)).toMatchObject({ exitCode: 0 });
   return outcome;
+}
+
+/** True when the server knows whose token it is. */
+async function isAccepted(text: string): Promise<boolean> {
+  const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token: text } };
+  const { status } = await site().admin.send("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review);
+  return (status as { authenticated?: boolean }).authenticated === true;
 }
 
 const base64 = (path: string): string => readFileSync(path).toString("base64");
@@ -103,6 +113,8 @@ describe("what does not", () => {
     await site().admin.create(account);
     const revoked = await site().admin.token("kube-system", name);
     await site().admin.delete(account);
+    // The server hears of it as of any other object.
+    expect(await eventually(() => isAccepted(revoked), false)).toBe(false);
     site().useUser({ token: revoked });
     const { msg } = errorOf(await add());
     expect(msg).toContain("so it was revoked (its pod or service account is gone) or is for another cluster");

@@ -115,7 +115,7 @@ describe("with all of cniDir lost", () => {
     const { pod, remains } = await attached();
     rmSync(site().local.path("cni"), { recursive: true });
     site().audit.take(site().namespace);
-    expect(await site().call("DEL", pod, { conf })).toMatchObject({ exitCode: 0 });
+    expect(await site().call("DEL", pod)).toMatchObject({ exitCode: 0 });
     expect(
       site()
         .audit.take(site().namespace)

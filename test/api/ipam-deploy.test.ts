@@ -164,15 +164,6 @@ const groups: Readonly<Record<string, string>> = {
 };
 
 async function isAllowed([account, verb, resource, name = "", inNamespace = "kube-system"]: Right): Promise<boolean> {
-  const review: KubeJson = {
-    apiVersion: "authorization.k8s.io/v1",
-    kind: "SubjectAccessReview",
-    metadata: {},
-    spec: {
-      user: `system:serviceaccount:kube-system:${account}`,
-      resourceAttributes: { verb, resource, name, namespace: inNamespace, group: groups[resource] ?? group },
-    },
-  };
-  const answer = await admin.send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review);
-  return (answer["status"] as { allowed: boolean }).allowed;
+  const right = { verb, group: groups[resource] ?? group, resource, name, namespace: inNamespace };
+  return await admin.allows(account, right);
 }

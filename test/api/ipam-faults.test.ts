@@ -26,52 +26,44 @@ afterEach(async () => {
   await world.clear();
 });
 
-test(
-  "with no controller a pool of 30 serves exactly 30 pods of three nodes, and the index is right once one is there",
-  { timeout: 240_000 },
-  async () => {
-    const range = "10.90.0.0/27";
-    const detector = new DuplicateDetector();
-    const sandboxes = Array.from({ length: 30 }, (_, index) => `s${index}`);
-    const call = (sandbox: string) => ({ range, sandbox, node: `n${Number(sandbox.slice(1)) % 3}` });
-    const failed: string[] = [];
-    await inParallel(sandboxes, 10, async (sandbox) => {
-      const outcome = await ours.call("ADD", call(sandbox));
-      if (outcome.exitCode === 0) detector.added(sandbox, addressesOf(outcome));
-      else failed.push(`${sandbox} ${outcome.stdout}`);
-      expect(detector.duplicates).toEqual([]);
-    });
-    expect(detector.claims).toBe(30);
-    expect(failed).toEqual([]);
-    expect(await ours.call("ADD", call("s31"))).toMatchObject({
-      exitCode: 1,
-      stdout: expect.stringContaining('"code": 50'),
-    });
-    await inParallel(sandboxes.slice(0, 5), 5, async (sandbox) => {
-      detector.deleting(sandbox);
-      expect(await ours.call("DEL", call(sandbox))).toMatchObject({ exitCode: 0 });
-    });
-    await withIndex(world, async () => {
-      const { pools } = await connectPools(inject("api"), "polynic-ipam", world.namespace);
-      expect(await eventually(() => disagreements(pools), [])).toEqual([]);
-      expect(Object.keys(await world.map("10.90.0.0-27"))).toHaveLength(25);
-    });
-  },
-);
+test("with no controller a pool of 30 serves exactly 30 pods of three nodes, and the index is right once one is there", async () => {
+  const range = "10.90.0.0/27";
+  const detector = new DuplicateDetector();
+  const sandboxes = Array.from({ length: 30 }, (_, index) => `s${index}`);
+  const call = (sandbox: string) => ({ range, sandbox, node: `n${Number(sandbox.slice(1)) % 3}` });
+  const failed: string[] = [];
+  await inParallel(sandboxes, 10, async (sandbox) => {
+    const outcome = await ours.call("ADD", call(sandbox));
+    if (outcome.exitCode === 0) detector.added(sandbox, addressesOf(outcome));
+    else failed.push(`${sandbox} ${outcome.stdout}`);
+    expect(detector.duplicates).toEqual([]);
+  });
+  expect(detector.claims).toBe(30);
+  expect(failed).toEqual([]);
+  expect(await ours.call("ADD", call("s31"))).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringContaining('"code": 50'),
+  });
+  await inParallel(sandboxes.slice(0, 5), 5, async (sandbox) => {
+    detector.deleting(sandbox);
+    expect(await ours.call("DEL", call(sandbox))).toMatchObject({ exitCode: 0 });
+  });
+  await withIndex(world, async () => {
+    const { pools } = await connectPools(inject("api"), "polynic-ipam", world.namespace);
+    expect(await eventually(() => disagreements(pools), [])).toEqual([]);
+    expect(Object.keys(await world.map("10.90.0.0-27"))).toHaveLength(25);
+  });
+});
 
-test(
-  "40 addresses that an overlapping pool of Go's holds are passed over in one ADD",
-  { timeout: 120_000 },
-  async () => {
-    const keys = Array.from({ length: 40 }, (_, index) => index + 1);
-    await world.goPool("10.91.0.0/25", Object.fromEntries(keys.map((key) => [String(key), `default/go-${key}`])), true);
-    const outcome = await ours.call("ADD", { range: "10.91.0.0/24", sandbox: "s1" });
-    expect(outcome).toMatchObject({ exitCode: 0 });
-    const [address = ""] = addressesOf(outcome);
-    expect(Number(address.split(".")[3])).toBeGreaterThan(40);
-    expect(await ours.call("DEL", { range: "10.91.0.0/24", sandbox: "s1" })).toMatchObject({ exitCode: 0 });
-  },
-);
+test("40 addresses that an overlapping pool of Go's holds are passed over in one ADD", async () => {
+  const keys = Array.from({ length: 40 }, (_, index) => index + 1);
+  await world.goPool("10.91.0.0/25", Object.fromEntries(keys.map((key) => [String(key), `default/go-${key}`])), true);
+  const outcome = await ours.call("ADD", { range: "10.91.0.0/24", sandbox: "s1" });
+  expect(outcome).toMatchObject({ exitCode: 0 });
+  const [address = ""] = addressesOf(outcome);
+  expect(Number(address.split(".")[3])).toBeGreaterThan(40);
+  expect(await ours.call("DEL", { range: "10.91.0.0/24", sandbox: "s1" })).toMatchObject({ exitCode: 0 });
+});
 
 test("a node that dies with its pods gives its addresses back when it is gone, not while it is only silent (WHEREABOUTS 484)", async () => {
   const node = `${world.namespace}-dead`;
@@ -92,40 +84,34 @@ test("a node that dies with its pods gives its addresses back when it is gone, n
   expect(await ours.call("DEL", call)).toMatchObject({ exitCode: 0 });
 });
 
-test(
-  "150 leaked addresses go in one pass of a server that asks for patience; what could not go is told, and goes with the next (WHEREABOUTS 388, 389, 396)",
-  { timeout: 240_000 },
-  async () => {
-    const range = "10.95.0.0/24";
-    const gone = `default/${world.namespace}-gone`;
-    await world.pod(`${world.namespace}-p`);
-    await world.claim({ range, address: "10.95.0.1", podref: `default/${world.namespace}-p` });
-    const ours = Array.from({ length: 100 }, (_, index) => `10.95.0.${index + 2}`);
-    await inParallel(ours, 10, async (address) => void (await world.claim({ range, address, podref: gone })));
-    await world.goPool("10.96.0.0/24", Object.fromEntries(ours.slice(0, 50).map((_, index) => [`${index + 1}`, gone])));
-    using proxy = await ApiProxy.open(inject("api"));
-    const { client, pools } = await connectPools(inject("api"), "polynic-ipam", world.namespace, proxy.url);
-    const lines: string[] = [];
-    const log = loggerTo("verbose", (entry: LogEntry) => void lines.push(entry.message));
-    const shared = { surveyor: new ApiSurveyor(client, pools), pools, isDryRun: false, log, onRelease: () => {} };
-    const scans = new Scans(0);
-    await collect({ ...shared, scans });
-    proxy.plan((step, occurrence) => {
-      if (step !== "delete overlappingrangeipreservations") return { kind: "pass" };
-      if (occurrence === 1) return { kind: "answer", status: 403 };
-      return occurrence % 10 === 0
-        ? { kind: "answer", status: 429, headers: { "retry-after": "1" } }
-        : { kind: "pass" };
-    });
-    expect(await collect({ ...shared, scans })).toMatchObject({ suspects: 150, released: 149, failed: 1 });
-    expect(lines).toContainEqual(expect.stringMatching(/^reservation 10\.95\.0\.\d+ was not released: .*403/));
-    expect(lines.at(-1)).toMatch(/^gc: 151 holdings in 1 pools, 150 without a holder, 149 released, 1 failed, \d+ ms$/);
-    proxy.plan(() => ({ kind: "pass" }));
-    expect(await collect({ ...shared, scans })).toMatchObject({ suspects: 1, released: 1, failed: 0 });
-    expect(await world.held()).toEqual(["10.95.0.1"]);
-    expect(await world.map("10.96.0.0-24")).toEqual({});
-  },
-);
+test("150 leaked addresses go in one pass of a server that asks for patience; what could not go is told, and goes with the next (WHEREABOUTS 388, 389, 396)", async () => {
+  const range = "10.95.0.0/24";
+  const gone = `default/${world.namespace}-gone`;
+  await world.pod(`${world.namespace}-p`);
+  await world.claim({ range, address: "10.95.0.1", podref: `default/${world.namespace}-p` });
+  const ours = Array.from({ length: 100 }, (_, index) => `10.95.0.${index + 2}`);
+  await inParallel(ours, 10, async (address) => void (await world.claim({ range, address, podref: gone })));
+  await world.goPool("10.96.0.0/24", Object.fromEntries(ours.slice(0, 50).map((_, index) => [`${index + 1}`, gone])));
+  using proxy = await ApiProxy.open(inject("api"));
+  const { client, pools } = await connectPools(inject("api"), "polynic-ipam", world.namespace, proxy.url);
+  const lines: string[] = [];
+  const log = loggerTo("verbose", (entry: LogEntry) => void lines.push(entry.message));
+  const shared = { surveyor: new ApiSurveyor(client, pools), pools, isDryRun: false, log, onRelease: () => {} };
+  const scans = new Scans(0);
+  await collect({ ...shared, scans });
+  proxy.plan((step, occurrence) => {
+    if (step !== "delete overlappingrangeipreservations") return { kind: "pass" };
+    if (occurrence === 1) return { kind: "answer", status: 403 };
+    return occurrence % 10 === 0 ? { kind: "answer", status: 429, headers: { "retry-after": "1" } } : { kind: "pass" };
+  });
+  expect(await collect({ ...shared, scans })).toMatchObject({ suspects: 150, released: 149, failed: 1 });
+  expect(lines).toContainEqual(expect.stringMatching(/^reservation 10\.95\.0\.\d+ was not released: .*403/));
+  expect(lines.at(-1)).toMatch(/^gc: 151 holdings in 1 pools, 150 without a holder, 149 released, 1 failed, \d+ ms$/);
+  proxy.plan(() => ({ kind: "pass" }));
+  expect(await collect({ ...shared, scans })).toMatchObject({ suspects: 1, released: 1, failed: 0 });
+  expect(await world.held()).toEqual(["10.95.0.1"]);
+  expect(await world.map("10.96.0.0-24")).toEqual({});
+});
 
 test("a pass that can't list the pools is told of, and the next one does its work (WHEREABOUTS 172)", async () => {
   await world.claim({ range: "10.97.0.0/24", address: "10.97.0.1", podref: `default/${world.namespace}-gone` });

@@ -150,54 +150,50 @@ test("a server that breaks off answers, and is away for a while, changes nothing
   await stop();
 });
 
-test(
-  "of a large pool, which is sent back as a whole, nothing is lost that others keep or write there",
-  { timeout: 240_000 },
-  async () => {
-    const go = (key: number) => ({ id: `go-${key}`, podref: `default/go-${key}`, ifname: "net1" });
-    const shown: Record<string, object> = Object.fromEntries(
-      Array.from({ length: 1000 }, (_, index) => [String(index + 1), go(index + 1)]),
-    );
-    const kept = { labels: { team: "a" }, annotations: { note: "ours" } };
-    await world.admin.create({
-      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-      kind: "IPPool",
-      metadata: { namespace: world.namespace, name: poolOf(), ...kept },
-      spec: { range: `${net}.0.0/16`, allocations: shown },
-    });
-    const audit = new AuditLog(inject("api"));
-    audit.take(world.namespace);
-    await startIndexer();
-    // One claim after the other, while nobody else writes; then both at once.
-    for (const key of [2001, 2002]) {
-      await claim(key);
-      shown[key] = entry(key);
-      await untilMap(shown);
-    }
-    const asked = audit.take(world.namespace).map(inWords);
-    expect(asked).toContain("update ippools");
-    // One writer at a time, as Go's are by their Lease.
-    for (let index = 0; index < 10; index++) {
-      const [own, foreign] = [3001 + index, 4001 + index];
-      const enter = world.pools.patchPool(poolOf(), [{ op: "add", key: String(foreign), entry: go(foreign) }]);
-      const [, isEntered] = await Promise.all([claim(own), enter]);
-      expect(isEntered).toBe(true);
-      shown[own] = entry(own);
-      shown[foreign] = go(foreign);
-    }
+test("of a large pool, which is sent back as a whole, nothing is lost that others keep or write there", async () => {
+  const go = (key: number) => ({ id: `go-${key}`, podref: `default/go-${key}`, ifname: "net1" });
+  const shown: Record<string, object> = Object.fromEntries(
+    Array.from({ length: 1000 }, (_, index) => [String(index + 1), go(index + 1)]),
+  );
+  const kept = { labels: { team: "a" }, annotations: { note: "ours" } };
+  await world.admin.create({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: { namespace: world.namespace, name: poolOf(), ...kept },
+    spec: { range: `${net}.0.0/16`, allocations: shown },
+  });
+  const audit = new AuditLog(inject("api"));
+  audit.take(world.namespace);
+  await startIndexer();
+  // One claim after the other, while nobody else writes; then both at once.
+  for (const key of [2001, 2002]) {
+    await claim(key);
+    shown[key] = entry(key);
     await untilMap(shown);
-    const name = { namespace: world.namespace, name: poolOf() };
-    const left = await world.admin.get({
-      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-      kind: "IPPool",
-      metadata: name,
-    });
-    expect(left.metadata).toMatchObject(kept);
-    expect(left.metadata["managedFields"]).toBeUndefined();
-  },
-);
+  }
+  const asked = audit.take(world.namespace).map(inWords);
+  expect(asked).toContain("update ippools");
+  // One writer at a time, as Go's are by their Lease.
+  for (let index = 0; index < 10; index++) {
+    const [own, foreign] = [3001 + index, 4001 + index];
+    const enter = world.pools.patchPool(poolOf(), [{ op: "add", key: String(foreign), entry: go(foreign) }]);
+    const [, isEntered] = await Promise.all([claim(own), enter]);
+    expect(isEntered).toBe(true);
+    shown[own] = entry(own);
+    shown[foreign] = go(foreign);
+  }
+  await untilMap(shown);
+  const name = { namespace: world.namespace, name: poolOf() };
+  const left = await world.admin.get({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "IPPool",
+    metadata: name,
+  });
+  expect(left.metadata).toMatchObject(kept);
+  expect(left.metadata["managedFields"]).toBeUndefined();
+});
 
-test("a pool with 7,000 entries of Go nodes shows what is claimed beside them", { timeout: 240_000 }, async () => {
+test("a pool with 7,000 entries of Go nodes shows what is claimed beside them", async () => {
   const go = (key: number) => ({ id: `go-${key}`, podref: `default/go-${key}`, ifname: "net1" });
   const allocations = Object.fromEntries(
     Array.from({ length: 7000 }, (_, index) => [String(index + 1), go(index + 1)]),

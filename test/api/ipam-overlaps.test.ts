@@ -1,12 +1,12 @@
 // Pools that overlap, one of which shows an address of Go's that no reservation tells of: what it holds is not given out from the others.
-import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import type { Age } from "../../src/cluster/pools/port.ts";
 import { Indexer } from "../../src/controller/indexer.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 import { addressesOf, IpamSide, type Json } from "../kit/ipam-side.ts";
 import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
 const folder = useTemporaryFolder();
 let world: IpamWorld;
 let go: IpamSide;
@@ -42,9 +42,11 @@ async function startIndexer(): Promise<() => Promise<void>> {
   return done;
 }
 
-const elsewhere = async (pool = narrowPool) =>
-  (await world.pools.getPool(pool))?.annotations["polynic.io/held-elsewhere"];
-const untilElsewhere = async (want: string | undefined) => expect(await eventually(elsewhere, want)).toBe(want);
+const elsewhere = async (pool = narrowPool, age: Age = "now") =>
+  (await world.pools.getPool(pool, age))?.annotations["polynic.io/held-elsewhere"];
+/** Until the server's memory, which an ADD asks, has it too. */
+const untilElsewhere = async (want: string | undefined) =>
+  expect(await eventually(() => elsewhere(narrowPool, "recent"), want)).toBe(want);
 
 /** What an ADD of ours gives from the narrow range, on a node of its own; the failure's details when it gives nothing. */
 async function fromNarrow(over: Json = {}): Promise<string> {

@@ -1,6 +1,6 @@
 // What Go's own reconciler takes from living pods of Go nodes, in steps that are held up until they are in the order that does the harm.
 import { readFileSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ApiProxy } from "../kit/api-proxy.ts";
 import { type ApiServer, startApiServer } from "../kit/api-server.ts";
 import { claimsGroup, trailOf } from "../kit/claim-trail.ts";
@@ -11,7 +11,6 @@ import { useTemporaryFolder } from "../kit/hooks.ts";
 import { addressesOf, IpamSide } from "../kit/ipam-side.ts";
 import { eventually, IpamWorld } from "../kit/ipam-world.ts";
 
-vi.setConfig({ testTimeout: 240_000 });
 const folder = useTemporaryFolder();
 const [wide, narrow] = ["10.50.0.0/25", "10.50.0.0/26"] as const;
 const widePool = "10.50.0.0-25";

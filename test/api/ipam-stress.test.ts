@@ -41,66 +41,58 @@ async function keys(): Promise<string[]> {
   );
 }
 
-test(
-  "40 pods of four nodes at once, on two overlapping ranges, get addresses of their own and leave no entry (WHEREABOUTS 97, 110, 483, 553)",
-  { timeout: 240_000 },
-  async () => {
-    const calls = Array.from({ length: 40 }, (_, index) => ({
-      range: `10.93.0.0/${index % 2 === 0 ? 24 : 26}`,
-      sandbox: `s${index}`,
-      node: `n${index % 4}`,
-    }));
-    const { pools } = await connectPools(world.api, "polynic-ipam", world.namespace);
-    await withIndex(world, async () => {
-      await Promise.all(calls.map(add));
-      expect(detector.claims).toBe(40);
-      expect(await eventually(() => disagreements(pools), [])).toEqual([]);
-      expect(await keys()).toHaveLength(40);
-      // All at once again, while half of them come back.
-      await Promise.all(calls.slice(20).map(del));
-      await Promise.all([...calls.slice(0, 20).map(del), ...calls.slice(20).map(add)]);
-      expect(await eventually(() => disagreements(pools), [])).toEqual([]);
-      expect(await world.held()).toHaveLength(20);
-      await Promise.all(calls.slice(20).map(del));
-      expect(await world.held()).toEqual([]);
-      expect(await eventually(keys, [])).toEqual([]);
-    });
-  },
-);
+test("40 pods of four nodes at once, on two overlapping ranges, get addresses of their own and leave no entry (WHEREABOUTS 97, 110, 483, 553)", async () => {
+  const calls = Array.from({ length: 40 }, (_, index) => ({
+    range: `10.93.0.0/${index % 2 === 0 ? 24 : 26}`,
+    sandbox: `s${index}`,
+    node: `n${index % 4}`,
+  }));
+  const { pools } = await connectPools(world.api, "polynic-ipam", world.namespace);
+  await withIndex(world, async () => {
+    await Promise.all(calls.map(add));
+    expect(detector.claims).toBe(40);
+    expect(await eventually(() => disagreements(pools), [])).toEqual([]);
+    expect(await keys()).toHaveLength(40);
+    // All at once again, while half of them come back.
+    await Promise.all(calls.slice(20).map(del));
+    await Promise.all([...calls.slice(0, 20).map(del), ...calls.slice(20).map(add)]);
+    expect(await eventually(() => disagreements(pools), [])).toEqual([]);
+    expect(await world.held()).toHaveLength(20);
+    await Promise.all(calls.slice(20).map(del));
+    expect(await world.held()).toEqual([]);
+    expect(await eventually(keys, [])).toEqual([]);
+  });
+});
 
-test(
-  "pods that come and go on the slices of two nodes never share an address, and the pools follow",
-  { timeout: 240_000 },
-  async () => {
-    const range = "10.94.0.0/24";
-    const slices = { n0: "10.94.0.0/27", n1: "10.94.0.32/27" };
-    await world.admin.create({
-      apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
-      kind: "NodeSlicePool",
-      metadata: { namespace: world.namespace, name: "lan" },
-      spec: { range, sliceSize: "/27" },
-      status: { allocations: Object.entries(slices).map(([nodeName, sliceRange]) => ({ nodeName, sliceRange })) },
-    });
-    const over = { node_slice_size: "/27", enable_overlapping_ranges: false };
-    const calls = Array.from({ length: 60 }, (_, index) => ({
-      range,
-      over,
-      sandbox: `s${index}`,
-      node: `n${index % 2}`,
-    }));
-    // As many as there are addresses; then each goes and another one comes in its place, in no order.
-    await inParallel(calls, 10, add);
-    expect(await ours.call("ADD", { ...calls[0]!, sandbox: "late" })).toMatchObject({ exitCode: 1 });
-    await inParallel(calls.slice(0, 30), 10, async (call) => {
-      await del(call);
-      await add({ ...call, sandbox: `${call.sandbox}-again` });
-    });
-    expect(detector.claims).toBe(90);
-    const living = [...detector.living.values()].flat().map((address) => Number(address.split(".")[3]));
-    const wanted = living
-      .map((last) => (last < 32 ? `n0-10.94.0.0-27 ${last}` : `n1-10.94.0.32-27 ${last - 32}`))
-      .toSorted();
-    const shown = async () => (await keys()).toSorted();
-    expect(await eventually(shown, wanted)).toEqual(wanted);
-  },
-);
+test("pods that come and go on the slices of two nodes never share an address, and the pools follow", async () => {
+  const range = "10.94.0.0/24";
+  const slices = { n0: "10.94.0.0/27", n1: "10.94.0.32/27" };
+  await world.admin.create({
+    apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+    kind: "NodeSlicePool",
+    metadata: { namespace: world.namespace, name: "lan" },
+    spec: { range, sliceSize: "/27" },
+    status: { allocations: Object.entries(slices).map(([nodeName, sliceRange]) => ({ nodeName, sliceRange })) },
+  });
+  const over = { node_slice_size: "/27", enable_overlapping_ranges: false };
+  const calls = Array.from({ length: 60 }, (_, index) => ({
+    range,
+    over,
+    sandbox: `s${index}`,
+    node: `n${index % 2}`,
+  }));
+  // As many as there are addresses; then each goes and another one comes in its place, in no order.
+  await inParallel(calls, 10, add);
+  expect(await ours.call("ADD", { ...calls[0]!, sandbox: "late" })).toMatchObject({ exitCode: 1 });
+  await inParallel(calls.slice(0, 30), 10, async (call) => {
+    await del(call);
+    await add({ ...call, sandbox: `${call.sandbox}-again` });
+  });
+  expect(detector.claims).toBe(90);
+  const living = [...detector.living.values()].flat().map((address) => Number(address.split(".")[3]));
+  const wanted = living
+    .map((last) => (last < 32 ? `n0-10.94.0.0-27 ${last}` : `n1-10.94.0.32-27 ${last - 32}`))
+    .toSorted();
+  const shown = async () => (await keys()).toSorted();
+  expect(await eventually(shown, wanted)).toEqual(wanted);
+});

@@ -77,7 +77,7 @@ describe("a pod that goes away", () => {
         await here.deletePod(pod);
         if (isReplaced) await here.admin.create(here.podObject(pod.name));
       })();
-      return { kind: "pass", delayMs: 500 };
+      return { kind: "pass", until: gone };
     });
     const { code, msg } = errorOf(await here.call("ADD", pod));
     await gone;
@@ -161,7 +161,7 @@ describe("under the role that Multus' manifest grants", () => {
     proxy.plan((step) => {
       if (step !== "update pods/status" || writing !== undefined) return { kind: "pass" };
       writing = here.admin.send("PATCH", path, { metadata: { annotations: { "example.com/late": "yes" } } });
-      return { kind: "pass", delayMs: 300 };
+      return { kind: "pass", until: writing };
     });
     expect(await here.call("ADD", pod)).toMatchObject({ exitCode: 0, stderr: "" });
     await writing;

@@ -80,7 +80,6 @@ describe("the server goes away in the middle", () => {
       expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
       await expectNothing(fresh);
     },
-    120_000,
   );
 
   test("of a DEL: it is an error, and the next one leaves nothing", async () => {
@@ -92,7 +91,7 @@ describe("the server goes away in the middle", () => {
     proxy().plan(() => pass);
     expect(await callIpam(site(), "DEL", pod, conf)).toMatchObject({ exitCode: 0 });
     await expectNothing(fresh);
-  }, 120_000);
+  });
 });
 
 test.each([403, 409, 422])("an answer %i to the creation is one error, and nothing is left", async (status) => {

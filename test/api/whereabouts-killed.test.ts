@@ -68,5 +68,4 @@ test.each([
     expect(killed).toBeGreaterThan(1);
     expect(await callIpam(site(), "DEL", other, conf)).toMatchObject({ exitCode: 0 });
   },
-  120_000,
 );

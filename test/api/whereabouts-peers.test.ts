@@ -132,4 +132,4 @@ test("Go passes over what ours has claimed, ours over what Go has, and ours dele
   for (const sandbox of ["ours-held", "ours-third", "go-again"])
     expect(await ours.call("DEL", { range, sandbox })).toMatchObject({ exitCode: 0 });
   expect(await world.pools.reservationNames()).toEqual([]);
-}, 60_000);
+});

@@ -48,7 +48,6 @@ test.each([409, 422, 500])(
     await deleted(pod, conf);
     expect([await objects.reservations(net), await objects.allocations(pool)]).toEqual([[], {}]);
   },
-  60_000,
 );
 
 test("an address is given back when its link is gone, not before (WHEREABOUTS loop 7)", async () => {

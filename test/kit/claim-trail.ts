@@ -61,7 +61,8 @@ function actorOf({ user, userAgent = "" }: Line): string {
 
 function linesAboutReservations(api: ApiServerFacts): Line[] {
   const found: Line[] = [];
-  for (const text of readFileSync(join(api.folder, "audit.log"), "utf8").split("\n")) {
+  // What is behind the last end of a line is being written.
+  for (const text of readFileSync(join(api.folder, "audit.log"), "utf8").split("\n").slice(0, -1)) {
     // Most lines are about something else, and long.
     if (!text.includes('"stage":"ResponseComplete"') || !text.includes("overlappingrangeipreservations")) continue;
     const line = JSON.parse(text) as Line;

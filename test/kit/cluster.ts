@@ -6,6 +6,8 @@ import { type ApiServerFacts } from "./api-server.ts";
 import { KubeAdmin, type KubeJson } from "./kube-admin.ts";
 
 const deploy = join(import.meta.dirname, "..", "..", "deploy");
+const grantedTimeoutMs = 60_000;
+const pollMs = 10;
 
 /**
  * Service accounts in kube-system: polynic has exactly deploy/rbac.yaml and rbac-ipam-node.yaml, polynic-ipam rbac-ipam-controller.yaml, multus and
@@ -58,34 +60,71 @@ export async function prepareCluster(api: ApiServerFacts): Promise<void> {
   await grant(admin, "gke", gkeRules);
 }
 
-/** Grants in another namespace what the roles of deploy/ grant in kube-system, to the same accounts. */
+/**
+ * Grants in another namespace what the roles of deploy/ grant in kube-system, to the same accounts. They may do it when this returns, as after
+ * `grant`.
+ */
 export async function grantIpamIn(admin: KubeAdmin, namespace: string): Promise<void> {
   for (const name of ["rbac-ipam-node.yaml", "rbac-ipam-controller.yaml"]) {
-    const objects = Bun.YAML.parse(readFileSync(join(deploy, name), "utf8")) as KubeJson[];
-    for (const object of [objects].flat())
+    const objects = [Bun.YAML.parse(readFileSync(join(deploy, name), "utf8")) as KubeJson[]].flat();
+    for (const object of objects)
       if (object.kind.startsWith("Role"))
         await admin.create({ ...object, metadata: { ...object.metadata, namespace } });
+    for (const binding of objects.filter(({ kind }) => kind === "RoleBinding")) {
+      const { roleRef, subjects } = binding as unknown as Binding;
+      const role = objects.find(({ kind, metadata }) => kind === "Role" && metadata.name === roleRef.name);
+      for (const subject of subjects) await untilGranted(admin, subject.name, role?.["rules"] as Rule[], namespace);
+    }
+  }
+}
+
+interface Binding {
+  readonly roleRef: { readonly name: string };
+  readonly subjects: readonly { readonly name: string }[];
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+/** Waits until the server, which hears of new roles as of any other object, goes by the last of these rules. */
+async function untilGranted(admin: KubeAdmin, account: string, rules: readonly Rule[], namespace = ""): Promise<void> {
+  const {
+    apiGroups: [group = ""],
+    resources: [resource = ""],
+    verbs: [verb = ""],
+    resourceNames = [],
+  } = rules.at(-1)!;
+  const right = { group, resource, verb, name: resourceNames[0] ?? "", namespace };
+  const deadline = performance.now() + grantedTimeoutMs;
+  while (!(await admin.allows(account, right))) {
+    if (performance.now() > deadline)
+      throw new Error(`after ${grantedTimeoutMs / 1000} s ${account} may not ${verb} ${resource}`);
+    await Bun.sleep(pollMs);
   }
 }
 
 /** The rules of the roles in files of deploy/. */
-export function rulesOf(...files: readonly string[]): object[] {
+export function rulesOf(...files: readonly string[]): Rule[] {
   return files.flatMap((file) => {
     const objects = Bun.YAML.parse(readFileSync(join(deploy, file), "utf8")) as KubeJson[];
-    return objects.flatMap((object) => (object.kind === "ClusterRole" ? (object["rules"] as object[]) : []));
+    return objects.flatMap((object) => (object.kind === "ClusterRole" ? (object["rules"] as Rule[]) : []));
   });
 }
 
 /** A service account of kube-system with these rights in the whole cluster and none else; what a kubeconfig says of it. */
-export async function newAccount(admin: KubeAdmin, name: string, rules: readonly object[]): Promise<{ token: string }> {
+export async function newAccount(admin: KubeAdmin, name: string, rules: readonly Rule[]): Promise<{ token: string }> {
   const metadata = { name, namespace: "kube-system" };
   await admin.create({ apiVersion: "v1", kind: "ServiceAccount", metadata });
   await grant(admin, name, rules);
   return { token: await admin.token("kube-system", name) };
 }
 
-/** Gives a service account of kube-system rights in the whole cluster. */
-export async function grant(admin: KubeAdmin, account: string, rules: readonly object[]): Promise<void> {
+/** Gives a service account of kube-system rights in the whole cluster; it has them when this returns. */
+export async function grant(admin: KubeAdmin, account: string, rules: readonly Rule[]): Promise<void> {
   const apiVersion = "rbac.authorization.k8s.io/v1";
   await admin.create({ apiVersion, kind: "ClusterRole", metadata: { name: account }, rules });
   await admin.create({
@@ -95,6 +134,7 @@ export async function grant(admin: KubeAdmin, account: string, rules: readonly o
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: account },
     subjects: [{ kind: "ServiceAccount", name: account, namespace: "kube-system" }],
   });
+  await untilGranted(admin, account, rules);
 }
 
 export interface KubeconfigOptions {

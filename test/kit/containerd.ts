@@ -11,7 +11,7 @@ import { mountsIn, removeTree } from "./remove-tree.ts";
 
 const readyTimeoutMs = 300_000;
 /** How long one call may take, as kubelet waits 2 minutes for a sandbox; many at once on a small machine take their time. */
-const callTimeout = "240s";
+const callTimeout = "600s";
 
 export interface ContainerdOptions {
   /** Everything of it goes there; it must not be removed before `stop`. */

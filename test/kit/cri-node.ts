@@ -31,6 +31,9 @@ export interface CriPod {
 /** What a node has before Multus comes: the reference plugins in Go. */
 export const primaryPlugins = ["bridge", "host-local", "loopback", "portmap"];
 
+const pluginsTimeoutMs = 120_000;
+const pollMs = 20;
+
 const uidOf = (number: number): string => `00000000-0000-4000-9000-${String(number).padStart(12, "0")}`;
 
 /** Files that belong to a network or to the node and not to any pod, and the runtime's own memory of its calls. */
@@ -179,9 +182,31 @@ export class CriNode implements AsyncDisposable {
     }
   }
 
-  /** Names of the pods' network namespaces below /run/netns. */
-  namespaces(): string[] {
-    return namespaces();
+  /**
+   * Path of the network namespace that has this IPv4 address. Throws when none has: with what went wrong in those that could not be looked into,
+   * since a pod that is refused again and again has another one each time.
+   */
+  namespaceOf(address: string): string {
+    const problems: string[] = [];
+    for (const name of namespaces()) {
+      const path = `/run/netns/${name}`;
+      try {
+        if (runCommand(["ip", "-4", "-o", "addr"], { netns: path }).includes(` ${address}/`)) return path;
+      } catch (error) {
+        problems.push(String(error));
+      }
+    }
+    throw new Error([`no namespace has ${address}`, ...problems].join("; "));
+  }
+
+  /** Waits until no plugin runs any more: those that a runtime has started work on when it is killed. Throws after two minutes. */
+  async untilPluginsEnd(): Promise<void> {
+    const own = `${this.path("bin")}/`;
+    const deadline = performance.now() + pluginsTimeoutMs;
+    while (processes().some((pid) => commandOf(pid).startsWith(own))) {
+      if (performance.now() > deadline) throw new Error(`a plugin of ${own} does not end`);
+      await Bun.sleep(pollMs);
+    }
   }
 
   /** IPv4 addresses of all pods, by their namespaces, without loopback's. */
@@ -279,13 +304,17 @@ function removeLinks(): void {
 
 /** The shims of containers below a folder: each has its address or its bundle there. */
 function shimsOf(folder: string): number[] {
+  return processes().filter((pid) => {
+    const command = commandOf(pid);
+    return command.includes("containerd-shim") && command.includes(folder);
+  });
+}
+
+/** Those of the lane. */
+function processes(): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const command = commandOf(pid);
-      return command.includes("containerd-shim") && command.includes(folder);
-    });
+    .map(Number);
 }
 
 function commandOf(pid: number): string {

@@ -32,6 +32,15 @@ const plurals: Readonly<Record<string, string>> = {
   NodeSlicePool: "nodeslicepools",
 };
 
+/** What somebody may do, in the words of RBAC. */
+export interface AccountRight {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly name?: string;
+  readonly namespace?: string;
+}
+
 const establishedTimeoutMs = 60_000;
 
 export class KubeAdmin {
@@ -87,6 +96,23 @@ export class KubeAdmin {
     const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds } };
     const answer = await this.send("POST", path, body);
     return (answer["status"] as { token: string }).token;
+  }
+
+  /**
+   * True when the server's authorizer lets a service account of kube-system do that: it learns of roles some time after they were made. `resource` is
+   * "pods/status", "ippools"; `name` and `namespace` are "" for any, and for all of the cluster.
+   */
+  async allows(account: string, { verb, group, resource, name = "", namespace = "" }: AccountRight): Promise<boolean> {
+    const [plural, subresource = ""] = resource.split("/");
+    const answer = await this.send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: {
+        user: `system:serviceaccount:kube-system:${account}`,
+        resourceAttributes: { verb, group, resource: plural, subresource, name, namespace },
+      },
+    });
+    return (answer["status"] as { allowed: boolean }).allowed;
   }
 
   async #waitUntilServed(definition: KubeJson): Promise<void> {

@@ -28,14 +28,8 @@ beforeAll(async () => {
 
 /** Runs a command in a pod's network namespace, found by its address on the primary network. */
 async function inside(name: string, command: readonly string[], namespace = "default"): Promise<string> {
-  const here = node();
-  const { status } = (await here.ready(name, namespace)) as unknown as { status: { podIP: string } };
-  for (const netns of here.cri.namespaces()) {
-    const path = `/run/netns/${netns}`;
-    if (runCommand(["ip", "-4", "-o", "addr"], { netns: path }).includes(` ${status.podIP}/`))
-      return runCommand(command, { netns: path });
-  }
-  throw new Error(`no namespace has ${status.podIP}`);
+  const { status } = (await node().ready(name, namespace)) as unknown as { status: { podIP: string } };
+  return runCommand(command, { netns: node().cri.namespaceOf(status.podIP) });
 }
 
 test("two networks by namespace and name, the second with an address and a route of its own", async () => {

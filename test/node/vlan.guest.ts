@@ -105,12 +105,7 @@ async function nothingIsLeft(): Promise<void> {
 /** Path of the network namespace of a pod, found by its address on the default network. */
 function netnsOf(pod: KubeJson): string {
   const { podIP } = pod["status"] as { podIP: string };
-  const found = site()
-    .node.cri.namespaces()
-    .map((name) => `/run/netns/${name}`)
-    .find((netns) => runCommand(["ip", "-4", "-o", "addr"], { netns }).includes(` ${podIP}/`));
-  if (found === undefined) throw new Error(`no namespace has ${podIP}`);
-  return found;
+  return site().node.cri.namespaceOf(podIP);
 }
 
 /** Interface and addresses of each network of the pod, as its status says. */
