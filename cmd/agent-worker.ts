@@ -34,13 +34,17 @@ export async function runAgentWorker(listener: number, parent: number, root: str
 }
 
 /** As a process of its own would do it, which leaves the closing of what it has opened to its end. */
-async function serveCall(name: string, environment: Environment): Promise<number> {
+async function serveCall(
+  name: string,
+  environment: Environment,
+  afterwards: (work: () => Promise<void>) => void,
+): Promise<number> {
   // The one variable that is not asked of the call: where programs such as iptables are looked for.
   process.env["PATH"] = environment["PATH"] ?? "";
   using opened = new DisposableStack();
   return await answer(name, processEdges(environment), (given) => {
     const runtime = openRuntime(given);
     opened.use(runtime.host);
-    return runtime;
+    return { ...runtime, afterwards };
   });
 }

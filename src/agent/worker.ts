@@ -1,17 +1,25 @@
+import { Arrivals, forever } from "../libc/arrivals.ts";
 import { duplicate, duplicateOnto } from "../libc/duplicate.ts";
 import type { Fd } from "../libc/fd.ts";
 import { status, statusIfExists } from "../libc/file.ts";
 import { effectiveUserId, parentProcess, setParentDeathSignal, setUmask, SIGKILL } from "../libc/process.ts";
 import { setTimeouts } from "../libc/socket.ts";
-import { accept, dieWithPeer, peerUser, sendBytes, survivePeer } from "../libc/unix-socket.ts";
+import { dieWithPeer, peerUser, sendBytes, survivePeer } from "../libc/unix-socket.ts";
 import type { Logger } from "../log/logger.ts";
-import { closeLogFiles } from "../log/open.ts";
+import { leaveLogs } from "../log/open.ts";
+import { Leftovers, type Work } from "./leftovers.ts";
 import { begun, declined, done, ready } from "./protocol.ts";
 import { receiveRequest, type ReceivedRequest } from "./received.ts";
 import { type AgentRequest, identityOf, nothing } from "./request.ts";
 
 /** How long a caller may take over its request before the worker turns to the next one. */
 const requestTimeoutMs = 1000;
+/** How often a worker looks for a caller while it has leftovers, in which time it does nothing else. */
+const lookPauseMs = 1;
+/** A worker with more leftovers takes no call: whatever they wait for, more of them would not help. */
+const leftoversMost = 64;
+/** An event gives up after 3 s; it may have been begun as the last call ended, and be counted up after that. */
+const settleTimeoutMs = 10_000;
 const namespacePath = "/proc/thread-self/ns/net";
 
 /** What a worker is. */
@@ -24,44 +32,72 @@ export interface WorkerOptions {
   readonly build: string;
   /** After so many calls it ends, so that nothing that a call might leave behind can add up. */
   readonly callLimit: number;
-  /** Does a call: descriptors 0 to 2 and the working directory are the caller's meanwhile. Returns the exit code. */
-  readonly serve: (name: string, environment: Readonly<Record<string, string>>) => Promise<number>;
+  /**
+   * Does a call: descriptors 0 to 2 and the working directory are the caller's meanwhile. Returns the exit code. What is given to `afterwards`
+   * is begun when the caller has it.
+   */
+  readonly serve: (
+    name: string,
+    environment: Readonly<Record<string, string>>,
+    afterwards: (work: Work) => void,
+  ) => Promise<number>;
   readonly log: Logger;
 }
 
 /**
  * Serves one call after the other, each as if this process had been executed for it, until the listening socket is shut down, the parent
- * has ended or the limit is reached. A worker that can't be sure to be as it was before a call ends with an exception.
+ * has ended or the limit is reached, and what the calls have left is done. A worker that can't be sure to be as it was before a call ends with an
+ * exception.
  */
 export async function runWorker(options: WorkerOptions): Promise<void> {
-  const worker = new Worker(options);
+  const leftovers = new Leftovers();
+  const worker = new Worker(options, leftovers);
+  using arrivals = new Arrivals(options.listener);
   options.log.verbose("ready for calls", { pid: process.pid });
   for (let calls = 0; calls < options.callLimit; calls++) {
-    using connection = acceptWhileParentLives(options);
-    if (connection === undefined) return;
+    using connection = await nextCaller(options, arrivals, leftovers);
+    if (connection === undefined) break;
     await worker.serve(connection);
+    leftovers.begin();
   }
+  await leftovers.settle(settleTimeoutMs, options.log);
 }
 
-/** An idle worker dies with its parent at once; one that serves a call finishes it. */
-function acceptWhileParentLives({ listener, parent }: WorkerOptions): Fd | undefined {
+/** The next caller; undefined when the worker is to end. An idle worker dies with its parent at once; one that has something to do finishes it. */
+async function nextCaller(
+  { parent }: WorkerOptions,
+  arrivals: Arrivals,
+  leftovers: Leftovers,
+): Promise<Fd | undefined> {
+  while (leftovers.size > 0) {
+    if (parentProcess() !== parent) return undefined;
+    const caller = leftovers.size < leftoversMost ? arrivals.next(0) : "nobody";
+    if (caller !== "nobody") return caller === "over" ? undefined : caller;
+    await Bun.sleep(lookPauseMs);
+  }
   setParentDeathSignal(SIGKILL);
   if (parentProcess() !== parent) return undefined;
-  const connection = accept(listener);
+  const caller = arrivals.next(forever);
   setParentDeathSignal(0);
-  return connection;
+  return typeof caller === "string" ? undefined : caller;
+}
+
+function ownStream(number: number): Fd {
+  return duplicate(number, "a stream of the worker");
 }
 
 class Worker {
   readonly #options: WorkerOptions;
+  readonly #leftovers: Leftovers;
   readonly #user = effectiveUserId();
   readonly #namespace = identityOf(status(namespacePath));
   readonly #root = identityOf(status("/"));
   /** Its own standard streams while a caller's are in their places. */
-  readonly #streams = [0, 1, 2].map((number) => duplicate(number, "a stream of the worker"));
+  readonly #streams = [ownStream(0), ownStream(1), ownStream(2)] as const;
 
-  constructor(options: WorkerOptions) {
+  constructor(options: WorkerOptions, leftovers: Leftovers) {
     this.#options = options;
+    this.#leftovers = leftovers;
   }
 
   async serve(connection: Fd): Promise<void> {
@@ -117,9 +153,9 @@ class Worker {
     process.chdir(`/proc/self/fd/${received.directory.number}`);
     setUmask(umask);
     try {
-      return await this.#options.serve(name, environment);
+      return await this.#options.serve(name, environment, (work) => this.#leftovers.add(work));
     } finally {
-      closeLogFiles();
+      leaveLogs(this.#streams[2]);
       for (const [number, stream] of this.#streams.entries()) duplicateOnto(stream, number);
       received[Symbol.dispose]();
       process.chdir("/");

@@ -28,6 +28,11 @@ export interface Runtime {
   readonly podAnnotations?: Readonly<Record<string, string>>;
   /** Told the process id of each executable that is started, and undefined when it has ended. */
   readonly onChild?: (pid: number | undefined) => void;
+  /**
+   * Has something done that nobody waits for, once the call's answer is out: for what the process goes on with. It never rejects. Absent where the
+   * process ends with the call.
+   */
+  readonly afterwards?: (work: () => Promise<void>) => void;
   /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
   readonly environment: Environment;
 }

@@ -1,6 +1,9 @@
 // Numbers of the system calls that go through syscall(2): arch/x86/entry/syscalls/syscall_64.tbl, and for arm64 scripts/syscall.tbl.
 export const isArm64 = process.arch === "arm64";
 
+export const SYS_epoll_create1 = isArm64 ? 20 : 291;
+export const SYS_epoll_ctl = isArm64 ? 21 : 233;
+export const SYS_epoll_pwait = isArm64 ? 22 : 281;
 export const SYS_dup3 = isArm64 ? 24 : 292;
 export const SYS_fcntl = isArm64 ? 25 : 72;
 export const SYS_ioctl = isArm64 ? 29 : 16;

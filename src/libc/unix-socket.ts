@@ -23,11 +23,11 @@ const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const F_SETFL = 4;
 const F_SETOWN = 8;
 const F_SETSIG = 10;
+const O_NONBLOCK = 0o4000;
 const O_ASYNC = 0o20000;
 const SIGKILL = 9;
 // include/uapi/asm-generic/errno-base.h
 const EAGAIN = 11;
-const EINVAL = 22;
 const EPIPE = 32;
 const ECONNRESET = 104;
 
@@ -47,15 +47,20 @@ export function listenAt(address: Uint8Array, backlog: number, subject: string):
   }
 }
 
-/** accept4(2): blocks until somebody connects. Undefined once the listening socket was shut down, whichever process did it. */
+/** accept4(2) at a socket that does not block. Undefined when nobody waits. */
 export function accept(listener: Fd): Fd | undefined {
   let number;
   do number = libc().syscall(SYS_accept4, listener.number, 0, 0, SOCK_CLOEXEC, 0);
-  while (isInterrupted(number, "accept", listener.subject, [EINVAL]));
+  while (isInterrupted(number, "accept", listener.subject, [EAGAIN]));
   return number === -1 ? undefined : new Fd(number, `connection of ${listener.subject}`);
 }
 
-/** shutdown(2) of a listening socket, for every process that has it: who connects is refused, who accepts gets what waits, then undefined. */
+/** From now on calls on it do not block, in whichever process. */
+export function unblock(fd: Fd): void {
+  control(fd, F_SETFL, O_NONBLOCK);
+}
+
+/** shutdown(2) of a listening socket, for every process that has it: who connects is refused, `Arrivals` give what waits, then the end. */
 export function stopListening(listener: Fd): void {
   while (
     isInterrupted(libc().syscall(SYS_shutdown, listener.number, SHUT_RDWR, 0, 0, 0), "shutdown", listener.subject)

@@ -43,6 +43,7 @@ export class LogFile implements Disposable {
   #opened: FileStatus | undefined;
   #compression: ReturnType<typeof setTimeout> | undefined;
   readonly #reported = new Set<string>();
+  #isLeft = false;
 
   constructor(
     readonly path: string,
@@ -56,6 +57,7 @@ export class LogFile implements Disposable {
     try {
       const bytes = encoder.encode(line);
       writeAll(this.#ready(bytes.length), bytes);
+      if (this.#isLeft) this.#close();
     } catch (error) {
       this.#close();
       this.#report("cannot write", error);
@@ -93,8 +95,9 @@ export class LogFile implements Disposable {
     return { fd, current: this.#opened };
   }
 
-  /** Closes the file and forgets what was to be compressed; another line opens it anew. */
+  /** Closes the file and forgets what was to be compressed; another line opens it for as long as it takes. */
   [Symbol.dispose](): void {
+    this.#isLeft = true;
     this.#close();
     clearTimeout(this.#compression);
     this.#compression = undefined;
@@ -106,7 +109,7 @@ export class LogFile implements Disposable {
   }
 
   #scheduleCompression(): void {
-    if (!this.options.compress || this.#compression !== undefined) return;
+    if (!this.options.compress || this.#compression !== undefined || this.#isLeft) return;
     const compress = async (): Promise<void> => {
       this.#compression = undefined;
       try {

@@ -1,8 +1,19 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { defaultLogOptions, type LogOptions, openLogger, parseLogLevel } from "./open.ts";
+import { O_CREAT, O_WRONLY, open } from "../libc/file.ts";
+import { defaultLogOptions, leaveLogs, type LogOptions, openLogger, parseLogLevel } from "./open.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "polynic-log-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -51,6 +62,30 @@ test("stderr gets the same lines when it is on, and nothing when it is off", () 
   expect(run({ file, toStderr: false }, 'logger.error("x")').stderr).toBe("");
   expect(run({ file: "", toStderr: false }, 'logger.error("x")').stderr).toBe("");
 });
+
+test("what a logger is told that was left stands in its file, which it leaves closed, and on the stream that it was left", () => {
+  const file = join(folder, "left.log");
+  const other = join(folder, "stream");
+  using stream = open(other, O_WRONLY | O_CREAT);
+  const logger = openLogger({ ...base, file, toStderr: true });
+  leaveLogs(stream);
+  logger.error("late");
+  logger.error("later");
+  expect(readFileSync(other, "utf8")).toMatch(/ late\n.* later\n$/);
+  expect(readFileSync(file, "utf8")).toBe(readFileSync(other, "utf8"));
+  expect(openFiles()).not.toContain(file);
+});
+
+function openFiles(): string[] {
+  return readdirSync("/proc/self/fd").map((number) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${number}`);
+    } catch {
+      // The one that the folder was read by.
+      return "";
+    }
+  });
+}
 
 const taken = join(folder, "taken");
 mkdirSync(taken);

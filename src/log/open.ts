@@ -33,7 +33,12 @@ export const defaultLogOptions: LogOptions = {
   compress: true,
 };
 
-const stderr = new Fd(2, "stderr");
+/** Where loggers have standard error: for each its own, until they are left. */
+interface ErrorStream {
+  fd: Fd;
+}
+
+let stderr: ErrorStream = { fd: new Fd(2, "stderr") };
 
 /** A line for standard error that is held back, and what it was made of. */
 export interface HeldLine {
@@ -54,12 +59,14 @@ let files: LogFile[] = [];
 export function openLogger(options: LogOptions): Logger {
   if (options.file === "" && !options.toStderr) return silentLogger;
   const format = options.format === "json" ? formatJson : formatText;
-  const file = options.file === "" ? undefined : new LogFile(options.file, options, writeToStderr);
+  const stream = stderr;
+  const toStream = (line: string): void => writeTo(stream, line);
+  const file = options.file === "" ? undefined : new LogFile(options.file, options, toStream);
   if (file !== undefined) files.push(file);
   return loggerTo(options.level, (entry) => {
     const line = format(entry);
     if (options.toStderr && held !== undefined) held.push({ entry, line });
-    else if (options.toStderr) writeToStderr(line);
+    else if (options.toStderr) toStream(line);
     file?.write(line);
   });
 }
@@ -77,10 +84,15 @@ export function holdLines(): () => readonly HeldLine[] {
   };
 }
 
-/** Closes the files of all loggers that were opened so far: for a process that goes on with something else when a call is over. */
-export function closeLogFiles(): void {
+/**
+ * For a process that goes on with something else when a call is over, whose loggers all of those are that were opened so far: their files are
+ * closed, and what they are told from now on stands there nonetheless, and on `later` instead of standard error, which is another call's by then.
+ */
+export function leaveLogs(later: Fd): void {
   for (const file of files) file[Symbol.dispose]();
   files = [];
+  stderr.fd = later;
+  stderr = { fd: new Fd(2, "stderr") };
 }
 
 /** The level of that name in any letter case; undefined for a name that is none. */
@@ -89,9 +101,9 @@ export function parseLogLevel(text: string): LogLevel | undefined {
   return name === "debug" || name === "verbose" || name === "error" || name === "panic" ? name : undefined;
 }
 
-function writeToStderr(line: string): void {
+function writeTo({ fd }: ErrorStream, line: string): void {
   try {
-    writeAll(stderr, line);
+    writeAll(fd, line);
   } catch {
     // Nobody reads stderr any more, and there is no third place to say so.
   }

@@ -26,9 +26,9 @@ export function warn({ log }: Session, { cluster, pod }: Subject, warnings: read
 }
 
 /**
- * Writes the pod's network-status, and an event for each network that gave it an interface or an address. Throws `DispatchError` when the
- * status can't be written: consumers would not find the pod's networks. What may have been written although no answer came is taken back
- * then. An event that can't be delivered is only logged.
+ * Writes the pod's network-status, and an event for each network that gave it an interface or an address; the events come when the call is over
+ * where the process goes on then (`Runtime.afterwards`). Throws `DispatchError` when the status can't be written: consumers would not find the
+ * pod's networks. What may have been written although no answer came is taken back then. An event that can't be delivered is only logged.
  */
 export async function reportSuccess(
   session: Session,
@@ -44,10 +44,8 @@ export async function reportSuccess(
   }
   // On its way first: the ADD waits for it longest, and events are made while it is.
   const written = cluster.setNetworkStatus(pod, formatNetworkStatus(statuses));
-  for (const { attachment, result } of attached) {
-    if (result.interfaces.length + result.ips.length === 0) continue;
-    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
-  }
+  const { afterwards } = session.runtime;
+  if (afterwards === undefined) emitAdded(cluster, pod, attached);
   try {
     await written;
   } catch (error) {
@@ -59,7 +57,11 @@ export async function reportSuccess(
       code: failure.code,
     });
   }
-  await deliver(session, cluster);
+  if (afterwards === undefined) return await deliver(session, cluster);
+  afterwards(async () => {
+    emitAdded(cluster, pod, attached);
+    await deliver(session, cluster);
+  });
 }
 
 /**
@@ -107,6 +109,13 @@ async function deliver({ log }: Session, cluster: Cluster): Promise<void> {
     await cluster.flush();
   } catch (error) {
     log.error(`an event was not delivered: ${CniError.from(error).text}`);
+  }
+}
+
+function emitAdded(cluster: Cluster, pod: Pod, attached: readonly Attached[]): void {
+  for (const { attachment, result } of attached) {
+    if (result.interfaces.length + result.ips.length === 0) continue;
+    cluster.emit(pod, { type: "Normal", reason: "AddedInterface", message: addedText(attachment, result) });
   }
 }
 

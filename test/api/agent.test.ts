@@ -20,7 +20,10 @@ async function add(agent: TestAgent): Promise<CniOutcome> {
   const outcome = await callCni(agent.through(here.cniCall("ADD", pod)));
   const status = await here.status(pod);
   expect(await callCni(agent.through(here.cniCall("DEL", pod)))).toMatchObject({ exitCode: 0 });
-  if (outcome.exitCode === 0) expect(status?.map(({ name }) => name)).toEqual(["default-net"]);
+  if (outcome.exitCode !== 0) return outcome;
+  expect(status?.map(({ name }) => name)).toEqual(["default-net"]);
+  // It comes when the caller has its answer; what is done to connections next is not to meet it.
+  await expect.poll(() => here.events(pod), { timeout: 60_000 }).toHaveLength(1);
   return outcome;
 }
 
