@@ -97,7 +97,7 @@ describe("polynic explain", () => {
         /^note: which devices of example\.com\/nic the pod has is not known here: ask kubelet for the devices of pod default\/good: there is no \/nowhere\/pod-resources\/kubelet\.sock; /,
       ),
       "",
-      'note: failed to find plugin "sriov" in path [/nowhere/bin]: it is not built in, and the pod\'s node needs it',
+      'note: failed to find plugin "sriov" in path [/nowhere/bin], and the pod\'s node needs it; it is not built in: its executable belongs into one of these folders',
       "",
     ]);
   });

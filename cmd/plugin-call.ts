@@ -75,6 +75,7 @@ function typeOf(stdin: string, environment: Environment): string {
 export function openRuntime(environment: Environment, level: LogLevel = "error"): Runtime {
   return {
     builtin: findBuiltin,
+    builtinNames: pluginNames,
     execPlugins: new Set(),
     host: Netns.current(),
     log: openLogger({ ...defaultLogOptions, level, file: "" }),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { invocation, oneAddress, prefix, type Recorded, recorder, testRuntime } from "./call.test-data.ts";
-import { CniError } from "./error.ts";
+import { CniError, NotBegunError } from "./error.ts";
 import { invoke } from "./invoke.ts";
 import type { Plugin } from "./plugin.ts";
 import { emptyResult } from "./result.ts";
@@ -142,6 +142,30 @@ test("an IPAM plugin that is not there fails ADD and names where it was looked f
   await expect(invoke(runtime, invocation("main", { config: withIpam, path: ["/a", "/b"] }))).rejects.toThrow(
     'failed to find plugin "ipam" in path [/a /b]',
   );
+  expect(runtime.entries).toEqual([]);
+});
+
+test("a plugin whose own step can't be taken back may have left it, though its IPAM plugin has not begun", async () => {
+  const main: Plugin = {
+    ...delegating,
+    add: (call) => (call.undo.push("link", () => fail("link is stuck")), call.ipam.add(call.undo)),
+  };
+  const failure = async (plugin: Plugin) => {
+    using runtime = testRuntime([plugin]);
+    return await invoke(runtime, invocation("main", { config: withIpam })).catch((error: unknown) => error);
+  };
+  expect(await failure(delegating)).toBeInstanceOf(NotBegunError);
+  expect(await failure(main)).toMatchObject({ message: expect.stringContaining('failed to find plugin "ipam"') });
+  expect(await failure(main)).not.toBeInstanceOf(NotBegunError);
+});
+
+test("an IPAM plugin that refuses its config has given out nothing, and gets no DEL", async () => {
+  const seen: Recorded[] = [];
+  using runtime = testRuntime([delegating, recorder("ipam", seen, { parse: () => fail("no ranges") })]);
+  await expect(invoke(runtime, invocation("main", { config: withIpam }))).rejects.toThrow(
+    expect.objectContaining({ code: 7, message: "no ranges" }),
+  );
+  expect([seen, runtime.entries]).toEqual([[], []]);
 });
 
 test.each(["ADD", "CHECK", "STATUS"] as const)(

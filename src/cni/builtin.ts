@@ -1,6 +1,6 @@
 import { type UndoScope, withUndo } from "../undo/undo.ts";
 import { noArgs, parseArgs } from "./args.ts";
-import { CniError, code } from "./error.ts";
+import { CniError, code, NotBegunError } from "./error.ts";
 import type { Invocation } from "./invoke.ts";
 import { delegateIpam, type Invoke } from "./ipam-delegate.ts";
 import { type NetConf, parseNetConf } from "./net-conf.ts";
@@ -24,7 +24,7 @@ export async function callBuiltin(
   deliver?: Deliver,
 ): Promise<Result | undefined> {
   try {
-    const { conf, warnings } = parseNetConf(invocation.config, invocation.verb, plugin.since);
+    const { conf, warnings } = beforeTheFirstStep(() => parseNetConf(invocation.config, invocation.verb, plugin.since));
     for (const warning of warnings) runtime.log.error(warning);
     const ipam = await delegateIpam(runtime, invocation, conf, invoke);
     return await run(
@@ -41,10 +41,7 @@ export async function callBuiltin(
 async function run(plugin: Plugin, call: Call, invocation: Invocation, deliver?: Deliver): Promise<Result | undefined> {
   switch (invocation.verb) {
     case "ADD":
-      return withUndo(
-        (undo) => add(plugin, attachmentCall(call, invocation), undo, deliver),
-        (failure) => call.log.error(failure.message),
-      );
+      return undoing(call, (undo) => add(plugin, attachmentCall(call, invocation), undo, deliver));
     case "DEL":
       await del(plugin, attachmentCall(call, invocation));
       break;
@@ -67,11 +64,34 @@ function attachmentCall(call: Call, { containerId, ifName, netns, args }: Invoca
   return { ...call, containerId, ifName, netns, args: parseArgs(args) };
 }
 
+/** Throws what `body` throws; when not all of it could be taken back, no `NotBegunError` of a delegate passes for the plugin's own. */
+async function undoing<T>({ log }: Call, body: (undo: UndoScope) => Promise<T>): Promise<T> {
+  let isClean = true;
+  try {
+    return await withUndo(body, (failure) => {
+      isClean = false;
+      log.error(failure.message);
+    });
+  } catch (error) {
+    if (isClean || !(error instanceof NotBegunError)) throw error;
+    throw new CniError(error.code, error.message, error.details, { cause: error });
+  }
+}
+
 async function add(plugin: Plugin, call: AttachmentCall, undo: UndoScope, deliver?: Deliver): Promise<Result> {
-  const config = plugin.parse(call.conf, call.args, "ADD");
+  const config = beforeTheFirstStep(() => plugin.parse(call.conf, call.args, "ADD"));
   const result = await plugin.add({ ...call, config, undo });
   await deliver?.(result, call.conf);
   return result;
+}
+
+function beforeTheFirstStep<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (cause) {
+    const { code, message, details } = CniError.from(cause);
+    throw new NotBegunError(code, message, details, { cause });
+  }
 }
 
 async function del(plugin: Plugin, call: AttachmentCall): Promise<void> {

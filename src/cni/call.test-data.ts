@@ -57,6 +57,7 @@ export function testRuntime(plugins: readonly Plugin[], changes: Partial<Runtime
       const found = plugins.find(({ name }) => name === type);
       return found && Promise.resolve(found);
     },
+    builtinNames: () => plugins.map(({ name }) => name),
     execPlugins: new Set(),
     host,
     log: loggerTo("debug", (entry) => entries.push(entry)),

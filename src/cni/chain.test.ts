@@ -126,6 +126,16 @@ test("a plugin that can't be found gets no DEL: it has not run", async () => {
   expect(steps(seen)).toEqual(["ADD a", "ADD b", "DEL b", "DEL a"]);
 });
 
+test("a plugin that refuses its config gets no DEL, for which it would only refuse it again", async () => {
+  const seen: Recorded[] = [];
+  using runtime = testRuntime(trio(seen, { c: { parse: fail("mtu is negative") } }));
+  await expect(addList(runtime, network(), attachment)).rejects.toThrow(
+    expect.objectContaining({ message: 'plugin type="c" name="net" failed (add): mtu is negative', details: "" }),
+  );
+  expect(steps(seen)).toEqual(["ADD a", "ADD b", "DEL b", "DEL a"]);
+  expect(runtime.entries).toEqual([]);
+});
+
 test("a result that the list's version can't say fails the ADD and is taken back", async () => {
   const seen: Recorded[] = [];
   using runtime = testRuntime(trio(seen, { c: { add: () => emptyResult } }));

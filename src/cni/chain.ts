@@ -1,8 +1,7 @@
 import { withPosition } from "../json/locate.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { NetnsRef } from "../netns/ref.ts";
-import { CniError, code, HalfUndoneError } from "./error.ts";
-import { PluginNotStartedError } from "./find-plugin.ts";
+import { CniError, code, HalfUndoneError, NotBegunError } from "./error.ts";
 import { inject } from "./inject.ts";
 import { invoke, type Invocation } from "./invoke.ts";
 import { validateContainerId, validateInterfaceName, validateNetworkName } from "./names.ts";
@@ -44,8 +43,8 @@ export async function addList(runtime: Runtime, list: NetworkList, attachment: A
       // Also for the caller's sake: a result that can't be printed must fail while it can be undone.
       encoded(result, version);
     } catch (error) {
-      // One that could not be found or executed has not run.
-      const last = error instanceof PluginNotStartedError ? index - 1 : index;
+      // One that has not begun has nothing to take back.
+      const last = error instanceof NotBegunError ? index - 1 : index;
       const undone = await delPlugins(runtime, list, last, attachment, result);
       throw failed(error, list, entry, "add", undone);
     }

@@ -42,7 +42,7 @@ export async function runChild(options: ChildOptions): Promise<ChildOutcome> {
     killedFor ??= reason;
     kill(-child.pid, SIGKILL);
   };
-  const deadline = setTimeout(() => killGroup(`it ran for more than ${options.timeoutMs} ms`), options.timeoutMs);
+  const deadline = setTimeout(() => killGroup(`it ran for more than ${options.timeoutMs / 1000} s`), options.timeoutMs);
   const tooMuch = () => killGroup(`it printed more than ${outputLimitBytes} bytes`);
   const outputs = [new Output(child.stdout, tooMuch), new Output(child.stderr, tooMuch)] as const;
   try {

@@ -68,6 +68,12 @@ export class CniError extends Error {
 }
 
 /**
+ * An ADD that came to nothing, its own or its delegate's: the executable was not found or could not be started, or the config was refused
+ * before the first step. There is nothing to take back any more, and a DEL would only meet the same obstacle.
+ */
+export class NotBegunError extends CniError {}
+
+/**
  * A failed ADD whose own undoing failed too: something of the attachment may be left, and a DEL has to try again. Without such a failure
  * a plain `CniError` says that nothing is left.
  */

@@ -165,7 +165,7 @@ test("a plugin that does not end in time is killed with its grandchildren", asyn
   const error = await failure("hung", {}, { delegateTimeoutMs: 400 });
   expect(error).toMatchObject({
     code: 999,
-    message: "plugin hung was killed with its process group: it ran for more than 400 ms",
+    message: "plugin hung was killed with its process group: it ran for more than 0.4 s",
     details: "stuck",
   });
   expect(await isEnded(pidIn("hung.pid"))).toBe(true);
@@ -247,9 +247,9 @@ test("a plugin is the first regular file of its name, symbolic links followed", 
   symlinkSync("../b/file", at("a/link"));
   symlinkSync("/nowhere", at("a/file"));
   const path = ["/nowhere", at("a/"), at("b/file"), at("b")];
-  expect(findPlugin("directory", path)).toBe(at("b/directory"));
-  expect(findPlugin("file", path)).toBe(at("b/file"));
-  expect(findPlugin("link", path)).toBe(at("a/link"));
+  expect(findPlugin("directory", path, [])).toBe(at("b/directory"));
+  expect(findPlugin("file", path, [])).toBe(at("b/file"));
+  expect(findPlugin("link", path, [])).toBe(at("a/link"));
 });
 
 test.each([
@@ -258,5 +258,25 @@ test.each([
   ["..", "invalid plugin name: .."],
   ["gone", 'failed to find plugin "gone" in path [/nowhere /etc/hostname]'],
 ])("the plugin name %j is refused: %s", (name, message) => {
-  expect(() => findPlugin(name, ["/nowhere", "/etc/hostname"])).toThrow(expect.objectContaining({ message }));
+  expect(() => findPlugin(name, ["/nowhere", "/etc/hostname"], [])).toThrow(expect.objectContaining({ message }));
+});
+
+test.each([
+  ["maclan", "did you mean macvlan?"],
+  ["calcio", "did you mean calico?"],
+  ["Host-Local", "did you mean host-local?"],
+  ["sriov", "it is not built in: its executable belongs into one of these folders"],
+])("a plugin %j that is nowhere is answered: %s", (name, details) => {
+  const path = [join(folder, "named"), "/nowhere"];
+  mkdirSync(join(folder, "named/sriow"), { recursive: true });
+  writeFileSync(join(folder, "named/calico"), "");
+  expect(() => findPlugin(name, path, ["macvlan", "host-local"])).toThrow(
+    expect.objectContaining({ message: expect.stringContaining("failed to find plugin"), details }),
+  );
+});
+
+test("a plugin that is nowhere, without a folder to look in, is no built-in one", () => {
+  expect(() => findPlugin("sriov", [], ["macvlan"])).toThrow(
+    expect.objectContaining({ details: "it is not built in, and CNI_PATH names no folder to look in" }),
+  );
 });

@@ -4,8 +4,8 @@ import { stringify } from "../json/stringify.ts";
 import { isJsonObject, type JsonValue, parse } from "../json/value.ts";
 import { type ChildOutcome, runChild } from "./child-process.ts";
 import { depthVariable, type Environment } from "./environment.ts";
-import { CniError, code } from "./error.ts";
-import { findPlugin, PluginNotStartedError } from "./find-plugin.ts";
+import { CniError, code, NotBegunError } from "./error.ts";
+import { findPlugin } from "./find-plugin.ts";
 import type { Invocation } from "./invoke.ts";
 import { requireVersion } from "./net-conf.ts";
 import type { Runtime } from "./plugin.ts";
@@ -47,11 +47,11 @@ const quotedStderrLimit = 1024;
 /**
  * Executes a plugin that is not built in, as libcni does: looked up in `invocation.path`, the config on stdin, CNI_* in an environment
  * made for it. ADD gives its result, every other verb undefined. Throws `CniError`: the plugin's own with its code, or 999 when it
- * can't be started (a `PluginNotStartedError`), does not end in time (its process group is killed) or fails without saying why. What a
+ * can't be started (a `NotBegunError`), does not end in time (its process group is killed) or fails without saying why. What a
  * plugin that succeeds writes to stderr is logged.
  */
 export async function callForeign(runtime: Runtime, invocation: Invocation): Promise<Result | undefined> {
-  const executable = findPlugin(invocation.type, invocation.path);
+  const executable = findPlugin(invocation.type, invocation.path, runtime.builtinNames());
   const environment = environmentFor(invocation, runtime.environment);
   const outcome = await execute(executable, environment, runtime, invocation);
   if (outcome.failure !== "") throw failureOf(outcome, invocation);
@@ -73,7 +73,7 @@ async function execute(
   } catch (cause) {
     const errno = cause instanceof Error && "code" in cause ? String(cause.code) : "";
     const hint = startHints[errno] ?? CniError.from(cause).message;
-    throw new PluginNotStartedError(code.internal, `cannot execute plugin ${executable}: ${hint}`, "", { cause });
+    throw new NotBegunError(code.internal, `cannot execute plugin ${executable}: ${hint}`, "", { cause });
   }
 }
 

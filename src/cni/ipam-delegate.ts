@@ -1,5 +1,5 @@
 import type { UndoScope } from "../undo/undo.ts";
-import { CniError, code } from "./error.ts";
+import { CniError, code, NotBegunError } from "./error.ts";
 import type { Invocation } from "./invoke.ts";
 import type { Ipam } from "./ipam.ts";
 import type { NetConf } from "./net-conf.ts";
@@ -29,10 +29,16 @@ export async function delegateIpam(
   return {
     type,
     async add(undo: UndoScope): Promise<Result> {
+      let hasBegun = true;
       undo.push(`addresses of ${type}`, async () => {
-        await call("DEL");
+        if (hasBegun) await call("DEL");
       });
-      return withoutInterfaces(await call("ADD"), type);
+      try {
+        return withoutInterfaces(await call("ADD"), type);
+      } catch (error) {
+        hasBegun = !(error instanceof NotBegunError);
+        throw error;
+      }
     },
     del: () => none(call("DEL")),
     check: () => none(call("CHECK")),
@@ -55,9 +61,9 @@ function refusal({ log }: Runtime, verb: Verb, type: string): Ipam {
 }
 
 /** The refusal of a built-in plugin as IPAM plugin that is none: code 7. */
-export function notIpam(type: string): CniError {
+export function notIpam(type: string): NotBegunError {
   const message = `$.ipam.type: ${type} gives out no addresses: expected an IPAM plugin such as host-local or static`;
-  return new CniError(code.invalidConfig, message);
+  return new NotBegunError(code.invalidConfig, message);
 }
 
 const noIpam: Ipam = {

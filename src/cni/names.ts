@@ -20,7 +20,7 @@ export function isNetworkName(name: string): boolean {
 
 /** Throws `CniError` code 7 for a network name that is empty or has other characters than the specification allows. */
 export function validateNetworkName(name: string): void {
-  if (name === "") throw new CniError(code.invalidConfig, "missing network name");
+  if (name === "") throw new CniError(code.invalidConfig, "missing network name", 'the config needs a "name"');
   if (!isNetworkName(name)) {
     throw new CniError(code.invalidConfig, "invalid characters found in network name", name);
   }
@@ -38,6 +38,6 @@ export function validateInterfaceName(name: string): void {
   }
   if (name === "." || name === "..") throw refuse("interface name is . or ..");
   if (refusedInInterfaceNames.test(name)) {
-    throw refuse("interface name contains / or : or whitespace characters");
+    throw refuse("interface name contains / or : or whitespace characters", name);
   }
 }

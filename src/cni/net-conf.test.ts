@@ -111,7 +111,7 @@ test.each(["DEL", "GC"] as const)("%s goes on without an ipam that can't be read
   const config = { ...minimal, cniVersion: "1.1.0", ipam: [] };
   const { conf, warnings } = parseNetConf(config, verb);
   expect(conf.ipamType).toBe("");
-  expect(warnings).toEqual([`${verb} goes on without IPAM: $.ipam: expected an object`]);
+  expect(warnings).toEqual([`${verb} goes on without IPAM: $.ipam: expected an object, found an array`]);
   expect(() => parseNetConf(config, "STATUS")).toThrow("$.ipam: expected an object");
 });
 

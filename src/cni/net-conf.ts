@@ -1,4 +1,4 @@
-import { JsonError } from "../json/error.ts";
+import { describeValue, JsonError } from "../json/error.ts";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, parse } from "../json/value.ts";
 import { CniError, code } from "./error.ts";
@@ -135,7 +135,8 @@ function readPrevResult(config: JsonObject, version: CniVersion): Result | undef
 function readIpamType(config: JsonObject): string {
   const ipam = getField(config, "ipam");
   if (ipam === undefined) return "";
-  if (!isJsonObject(ipam)) throw new CniError(code.invalidConfig, "$.ipam: expected an object");
+  if (!isJsonObject(ipam))
+    throw new CniError(code.invalidConfig, `$.ipam: expected an object, found ${describeValue(ipam)}`);
   return stringField(ipam, "type", "$.ipam.type", code.invalidConfig);
 }
 

@@ -13,6 +13,8 @@ import type { CniVersion, Verb } from "./version.ts";
 export interface Runtime {
   /** The built-in plugin or IPAM plugin of that name; undefined when polynic has none. */
   readonly builtin: (type: string) => Promise<Plugin> | undefined;
+  /** All names that `builtin` knows, in no particular order. */
+  readonly builtinNames: () => readonly string[];
   /** Types that must be executed from CNI_PATH although a built-in of that name exists (config key `execPlugins`). */
   readonly execPlugins: ReadonlySet<string>;
   readonly host: Netns;

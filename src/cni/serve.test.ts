@@ -151,7 +151,7 @@ const failures: readonly (readonly [
     recorder("rec", []),
     { CNI_COMMAND: "FROB" },
     {},
-    errorText(7, "missing network name"),
+    errorText(7, "missing network name", 'the config needs a "name"'),
   ],
   [
     "an unknown version",

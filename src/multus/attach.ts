@@ -168,7 +168,7 @@ async function requirePlugins({ runtime, path }: Session, attachment: Attachment
   try {
     for (const { type, config } of attachment.list.plugins) {
       const ipam = (await isBuiltIn(type)) ? ipamTypeOf(config) : type;
-      if (ipam !== "" && !(await isBuiltIn(ipam))) findPlugin(ipam, path);
+      if (ipam !== "" && !(await isBuiltIn(ipam))) findPlugin(ipam, path, runtime.builtinNames());
     }
   } catch (error) {
     throw failed(attachment, error);

@@ -2,7 +2,6 @@ import { CniError } from "../cni/error.ts";
 import { findPlugin } from "../cni/find-plugin.ts";
 import { ipamTypeOf } from "../cni/network-list.ts";
 import { builtinNames, isBuiltin } from "../plugins/table.ts";
-import { nearMisses } from "../words/near-miss.ts";
 import type { NetworkSource } from "./attachment.ts";
 import type { MultusConf } from "./config.ts";
 
@@ -20,12 +19,11 @@ export function missingPlugins(
   );
   return [...new Set(types)].filter(isExecuted).flatMap((type) => {
     try {
-      findPlugin(type, [binDir]);
+      findPlugin(type, [binDir], builtinNames());
       return [];
     } catch (error) {
-      const meant = nearMisses(type, builtinNames());
-      const hint = meant.length === 0 ? "" : `; did you mean ${meant.join(", ")}?`;
-      return [`${CniError.from(error).message}: it is not built in, and the pod's node needs it${hint}`];
+      const { message, details } = CniError.from(error);
+      return [`${message}, and the pod's node needs it; ${details}`];
     }
   });
 }

@@ -193,6 +193,13 @@ describe("a definition", () => {
       7,
     ],
     [
+      "with neither type nor plugins",
+      '{"cniVersion":"1.0.0"}',
+      "InvalidNetwork",
+      'NetworkAttachmentDefinition default/a: expected "type" for one plugin or "plugins" for a list, found neither',
+      7,
+    ],
+    [
       "whose list is empty",
       '{"plugins":[]}',
       "InvalidNetwork",
@@ -378,7 +385,7 @@ describe("annotations", () => {
   });
 
   test("isolation is looked at before anything is read", async () => {
-    const keys = { delegates, namespaceIsolation: true, globalNamespaces: "shared" };
+    const keys = { delegates, namespaceIsolation: true, globalNamespaces: "shared,default" };
     await expect(find(keys, {}, pod("a,shared/b,other/c"))).rejects.toThrow(
       expect.objectContaining({
         reason: "NetworkNotAllowed",

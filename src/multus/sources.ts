@@ -1,5 +1,5 @@
 import { type Cluster, isClusterError, type NetworkAttachmentDefinition, type Pod } from "../cluster/port.ts";
-import { CniError } from "../cni/error.ts";
+import { CniError, code } from "../cni/error.ts";
 import { extraPlugins, loadNetwork, loadNetworkFile } from "../cni/network-folder.ts";
 import { inject } from "../cni/inject.ts";
 import { type NetworkList, readNetwork, withPlugins } from "../cni/network-list.ts";
@@ -237,7 +237,7 @@ function foreignNamespace({ conf, pod }: SourceInput, element: NetworkSelectionE
   return new DispatchError(
     "NetworkNotAllowed",
     `namespace isolation enabled, annotation violates permission, pod is in namespace ${pod.namespace} but refers to target namespace ${element.namespace} ` +
-      `(network ${element.name}); use a network of namespace ${[pod.namespace, ...conf.globalNamespaces].join(" or ")}`,
+      `(network ${element.name}); use a network of namespace ${[...new Set([pod.namespace, ...conf.globalNamespaces])].join(" or ")}`,
   );
 }
 
@@ -334,7 +334,9 @@ function withName(config: JsonObject, name: string): JsonObject {
 
 function listOf(config: JsonObject, origin: string, written = ""): NetworkList {
   try {
-    return readNetwork(config);
+    const list = readNetwork(config);
+    if (list.plugins.length > 0) return list;
+    throw new CniError(code.invalidConfig, 'expected "type" for one plugin or "plugins" for a list, found neither');
   } catch (error) {
     throw new DispatchError("InvalidNetwork", `${origin}: ${CniError.from(error).locatedIn(written).message}`, {
       cause: error,

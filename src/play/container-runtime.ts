@@ -34,6 +34,7 @@ export class ContainerRuntime implements Disposable {
     this.#cache = new ResultCache(layout.cache(root));
     this.#runtime = {
       builtin: () => undefined,
+      builtinNames: () => [],
       execPlugins: new Set(),
       host: Netns.current(),
       log: silentLogger,

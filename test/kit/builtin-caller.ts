@@ -10,7 +10,7 @@ import type { JsonObject } from "../../src/json/value.ts";
 import { type LogEntry, loggerTo } from "../../src/log/logger.ts";
 import { Netns } from "../../src/netns/netns.ts";
 import { NetnsRef } from "../../src/netns/ref.ts";
-import { builtin } from "../../src/plugins/table.ts";
+import { builtin, builtinNames } from "../../src/plugins/table.ts";
 import { encodeResult } from "../../src/cni/result-encode.ts";
 import type { PinnedNetns } from "./node-netns.ts";
 
@@ -52,6 +52,7 @@ export class BuiltinCaller implements Disposable {
         const scripted = plugins.find(({ name }) => name === type);
         return scripted === undefined ? builtin(type) : Promise.resolve(scripted);
       },
+      builtinNames,
       execPlugins: new Set(),
       host: this.#host,
       log: loggerTo("debug", (entry) => this.log.push(entry)),

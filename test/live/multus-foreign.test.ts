@@ -119,7 +119,7 @@ test("one that hangs is ended with its children after delegateTimeout, and every
   const before = here.kernel(pod);
   const outcome = await here.call("ADD", pod, { conf: { delegateTimeout: 5 } });
   expect(errorOf(outcome).msg).toContain(
-    'plugin type="hangs" name="hangs" failed (add): plugin hangs was killed with its process group: it ran for more than 5000 ms',
+    'plugin type="hangs" name="hangs" failed (add): plugin hangs was killed with its process group: it ran for more than 5 s',
   );
   // The plugin itself was waited for; who is killed with it is gone a moment later.
   const child = Number(readFileSync(here.path("child"), "utf8"));

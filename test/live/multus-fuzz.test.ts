@@ -9,7 +9,7 @@ import { type Edges, serve } from "../../src/cni/serve.ts";
 import { silentLogger } from "../../src/log/logger.ts";
 import { plugin } from "../../src/multus/plugin.ts";
 import { Netns } from "../../src/netns/netns.ts";
-import { builtin } from "../../src/plugins/table.ts";
+import { builtin, builtinNames } from "../../src/plugins/table.ts";
 import { listLinks } from "../../src/rtnl/link.ts";
 import { callCni, polynicBin } from "../kit/cni-caller.ts";
 import { fenceIn } from "../kit/fence.ts";
@@ -142,6 +142,7 @@ describe("in this process", () => {
       const environment = { PATH: process.env["PATH"] };
       const runtime: Runtime = {
         builtin,
+        builtinNames,
         execPlugins: new Set(),
         host,
         log: silentLogger,
