@@ -2,6 +2,7 @@ import { CniError } from "../src/cni/error.ts";
 import { holdLines } from "../src/log/open.ts";
 import { explain } from "../src/play/explain.ts";
 import { oneLine } from "../src/words/one-line.ts";
+import { repeats } from "../src/words/repeats.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
@@ -21,10 +22,4 @@ export async function tellOnce(terminal: Terminal, work: () => Promise<void>): P
     for (const { entry, line } of release())
       if (!told.some((text) => repeats(text, oneLine(entry.message)))) await terminal.error(line);
   }
-}
-
-/** True when the text says all of the message, or all but its introduction ("undo of x failed: "). */
-function repeats(text: string, message: string): boolean {
-  const introductionEnd = message.indexOf(": ") + 1;
-  return text.includes(message) || (introductionEnd > 0 && text.includes(message.slice(introductionEnd).trim()));
 }

@@ -83,6 +83,7 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
 
 async function printUp(report: PlayReport, output: OutputFormat, terminal: Terminal): Promise<number> {
   await terminal.out(formatValue(report, output) ?? playTable(report, terminal.colours));
+  for (const warning of report.warnings) await terminal.error(`warning: ${warning}\n`);
   return printFailures(report.failures, terminal);
 }
 

@@ -22,6 +22,8 @@ export interface PodReport {
 export interface PlayReport {
   readonly pods: readonly PodReport[];
   readonly failures: readonly PodFailure[];
+  /** What the play's own log has to say besides; a config of the user's logs where that says. */
+  readonly warnings: readonly string[];
 }
 
 /** What a pod has got: the kernel says what is there, the dispatcher's journal which network it came from. */

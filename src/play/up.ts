@@ -8,6 +8,7 @@ import { ContainerRuntime } from "./container-runtime.ts";
 import { defaultConf } from "./default-conf.ts";
 import { moveToNode } from "./node.ts";
 import { PlayError } from "./play-error.ts";
+import { PlayLog } from "./play-log.ts";
 import { readConf, readConfWith, toList } from "./pod-conf.ts";
 import { podFailure, type PodFailure } from "./pod-failure.ts";
 import { PodSources } from "./pods.ts";
@@ -50,7 +51,7 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   const isUp = (pod: Pod): boolean => earlier.some((other) => isSame(other, pod));
   const refused = sources.pods.filter(isUp).map((pod) => podFailure(pod, new PlayError(upAlready)));
   const wanted = sources.pods.filter((pod) => !isUp(pod));
-  if (wanted.length === 0) return { pods: [], failures: refused };
+  if (wanted.length === 0) return { pods: [], failures: refused, warnings: [] };
   // A folder of its own for each play: its pods keep their config and manifests, whatever is played later.
   const play = Math.max(0, ...earlier.map((pod) => pod.play)) + 1;
   const list = listFor(options, layout.manifests(root, play), sources.publishes);
@@ -61,19 +62,20 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   const inUsersWords = sources.copyTo(layout.manifests(root, play));
   sharePools(root, play);
   replaceFile(layout.conf(root, play), list.text);
+  const log = new PlayLog(layout.log(root));
   using runtime = new ContainerRuntime(root);
   const outcomes = await mapBounded(planned, podsAtOnce, (pod) =>
     startPod(runtime, pod, list, sources.hostPorts.of(pod)),
   );
   const remaining = [...earlier, ...outcomes.filter(({ isGone }) => !isGone).map(({ pod }) => pod)];
   writePlayState(root, { node, pods: remaining });
+  const failed = outcomes.flatMap(({ failure }) => failure ?? []);
+  const warnings = log.warnings(failed);
   if (remaining.length === 0) emptyRoot(root);
   return {
     pods: outcomes.flatMap(({ report }) => report ?? []),
-    failures: [
-      ...refused,
-      ...outcomes.flatMap(({ failure }) => failure ?? []).map((each) => ({ ...each, error: inUsersWords(each.error) })),
-    ],
+    failures: [...refused, ...failed.map((each) => ({ ...each, error: inUsersWords(each.error) }))],
+    warnings: warnings.map(inUsersWords),
   };
 }
 

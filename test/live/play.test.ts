@@ -142,6 +142,20 @@ describe("polynic play", () => {
     expect(JSON.parse(readFileSync(join(root, "state.json"), "utf8")).pods).toHaveLength(1);
   });
 
+  test("prints once what it warns of, and nothing of a failure but the failure", () => {
+    const wish = (name: string, network: string): string =>
+      pod(name, `[{"name": "${network}", "bandwidth": {"egressRate": 1}}]`);
+    const done = up(`${wish("a", "lan")}---\n${pod("typo", "lam")}`, "-o", "json");
+    const lines = done.stderr.trimEnd().split("\n");
+    expect(lines).toEqual([
+      expect.stringMatching(/^warning: network default\/lan \(interface net1\): "bandwidth" of .* reaches no plugin/),
+      expect.stringMatching(/^default\/typo: .*did you mean lan\?/),
+    ]);
+    expect(reportOf(done).warnings).toEqual([lines[0]?.replace("warning: ", "")]);
+    // What an earlier play was told is not told again.
+    expect(up(pod("b", "lan"))).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
   test("leaves nothing when every pod fails", () => {
     expect(up(pod("typo", "lam")).exitCode).toBe(1);
     expect(existsSync(root)).toBe(false);
