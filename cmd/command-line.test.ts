@@ -44,6 +44,8 @@ test.each([
     "option '--pod-cidr <cidr>' argument '10.0.0.0' is invalid: expected",
   ],
   [["plan", "-f", "x", "--pod-cidr", "any"], "option '--pod-cidr <cidr>' argument 'any' is invalid: expected"],
+  [["index-slices", "/nowhere/at/all"], "/nowhere/at/all is no folder: name the one that the networks'"],
+  [["index-slices", import.meta.filename], `${import.meta.filename} is no folder: `],
   [["agent", "--workers", "many"], "--workers many: expected a number"],
 ])("%j is bad input: one line and exit code 2", async (args, want) => {
   const { exitCode, out, error } = await capture(...args);
