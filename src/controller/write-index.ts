@@ -1,4 +1,4 @@
-import { metadataOnly, patchOperations } from "../cluster/pools/api.ts";
+import { annotationsMap, annotationsPath, metadataOnly, patchOperations } from "../cluster/pools/api.ts";
 import type { PoolChange } from "../cluster/pools/port.ts";
 import { lastIp } from "../ip/prefix.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
@@ -12,8 +12,6 @@ import type { WholePool } from "./whole-pools.ts";
 
 /** What kubectl shows in the column USED: "12 of 254". */
 export const usedAnnotation = "polynic.io/used";
-
-const annotationsPath = "/metadata/annotations";
 
 /**
  * Has the server forget which client manages which entry of the map. Nothing reads it, and on a pool of thousands of entries it makes every later
@@ -45,11 +43,7 @@ export async function writeIndex(
   const { name, uid } = pool;
   const body: JsonValue[] = [{ op: "test", path: "/metadata/uid", value: uid }];
   if (isLarge) body.push(withoutManagers);
-  // What a pool of whereabouts' making lacks is the map of annotations itself.
-  if (Object.keys(pool.annotations).length === 0) {
-    body.push({ op: "test", path: annotationsPath, value: null });
-    body.push({ op: "add", path: annotationsPath, value: {} });
-  }
+  body.push(...annotationsMap(pool));
   body.push({ op: "add", path: pathOf(usedAnnotation), value: used });
   if (elsewhere !== "") body.push({ op: "add", path: pathOf(elsewhereAnnotation), value: elsewhere });
   else if (pool.annotations[elsewhereAnnotation] !== undefined)

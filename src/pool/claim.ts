@@ -100,12 +100,17 @@ export function isHeldByEntry({ allocations }: IpPool, key: string): boolean {
 
 /**
  * By which names the addresses of a pool are claimed: of the address in the whole network (overlapping ranges are checked), of the address in
- * the pool alone, or always both. It is settled when a pool of ours is made, and stays; who wants the other name takes both, so that any two claims
+ * the pool alone, or always both. It is settled before anything of ours is claimed in a pool, and stays; who wants the other name takes both, so that any two claims
  * of an address in the pool have a name in common.
  */
 export type ClaimScope = "network" | "pool" | "both";
 
-/** What is settled for a pool; "network" for one that whereabouts made. */
+/** True when it is settled: not yet for a pool that whereabouts made, as long as none of ours has claimed anything in it. */
+export function hasClaimScope({ annotations }: Pick<IpPool, "annotations">): boolean {
+  return annotations[scopeAnnotation] !== undefined;
+}
+
+/** What is settled for a pool; "network" where nothing is yet. */
 export function claimScopeOf({ annotations }: Pick<IpPool, "annotations">): ClaimScope {
   const scope = annotations[scopeAnnotation] ?? "network";
   return scope === "network" || scope === "pool" ? scope : "both";

@@ -4,6 +4,7 @@ import { inWords } from "../kit/audit-log.ts";
 import type { ApiSite } from "../kit/api-site.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
 import { eventually } from "../kit/ipam-world.ts";
+import { type ClaimScope, claimScope } from "../../src/pool/claim.ts";
 import type { KubeJson } from "../kit/kube-admin.ts";
 
 const apiVersion = "whereabouts.cni.cncf.io/v1alpha1";
@@ -69,9 +70,14 @@ export class WhereaboutsObjects {
     return spec?.allocations ?? {};
   }
 
-  /** What Go whereabouts would have made. */
-  async makePool(name: string, range: string, allocations: Record<string, Json> = {}): Promise<void> {
-    await this.#create("IPPool", name, { range, allocations });
+  /** What Go whereabouts would have made; with a `scope` one that has been claimed from since. */
+  async makePool(
+    name: string,
+    range: string,
+    allocations: Record<string, Json> = {},
+    scope?: ClaimScope,
+  ): Promise<void> {
+    await this.#create("IPPool", name, { range, allocations }, scope && { annotations: claimScope(scope) });
     await this.#untilRecent(name);
   }
 
@@ -98,7 +104,7 @@ export class WhereaboutsObjects {
 
   /** As the controller makes it: which node has which slice. */
   async makeNodeSlicePool(name: string, range: string, sliceSize: string, allocations: readonly Json[]): Promise<void> {
-    await this.#create("NodeSlicePool", name, { range, sliceSize }, { allocations });
+    await this.#create("NodeSlicePool", name, { range, sliceSize }, { status: { allocations } });
   }
 
   /** As Go whereabouts does: by name, whoever's it is. */
@@ -123,11 +129,16 @@ export class WhereaboutsObjects {
     return (status.find(({ interface: name }) => name === "net1")?.["ips"] ?? []) as string[];
   }
 
-  async #create(kind: keyof typeof plurals, name: string, spec: Json, status?: Json): Promise<void> {
+  async #create(
+    kind: keyof typeof plurals,
+    name: string,
+    spec: Json,
+    { status, annotations = {} }: { readonly status?: Json; readonly annotations?: Json } = {},
+  ): Promise<void> {
     await this.site.admin.send("POST", `${folder}/${plurals[kind]}`, {
       apiVersion,
       kind,
-      metadata: { name, namespace: "kube-system" },
+      metadata: { name, namespace: "kube-system", annotations },
       spec,
       ...(status === undefined ? {} : { status }),
     });

@@ -39,7 +39,7 @@ test.each([409, 422, 500])(
   "a pod whose entry the pool refuses with %i gets no address that is in no pool, and its DEL succeeds (WHEREABOUTS loop 1, 305, 409, 712, 70, 275)",
   async (status) => {
     const { net, range, pool } = freshRange();
-    await objects.makePool(pool, range);
+    await objects.makePool(pool, range, {}, "pool");
     const conf = config(range, { enable_overlapping_ranges: false });
     proxy.plan((step) => (step === "patch ippools" ? { kind: "answer", status } : pass));
     const pod = await site().pod();
@@ -92,7 +92,7 @@ test("a pool of 7,000 entries serves an ADD at the cost of one read and one crea
     String(index + 1),
     { id: "f".repeat(64), podref: `default/go-${index}`, ifname: "net1" },
   ]);
-  await objects.makePool(`${net}.224.0-19`, range, Object.fromEntries(entries) as Record<string, Json>);
+  await objects.makePool(`${net}.224.0-19`, range, Object.fromEntries(entries) as Record<string, Json>, "network");
   const conf = config(range);
   const first = await added(conf);
   site().audit.take("kube-system");

@@ -46,7 +46,7 @@ test("calls of a node that run at once choose different addresses, the lowest, a
 
 test("a pool with much in it is read once, then asked whether it has changed; an entry that Go adds is seen", async () => {
   const { net, range, pool } = freshRange();
-  await objects.makePool(pool, range, taken(220));
+  await objects.makePool(pool, range, taken(220), "network");
   const config = configOf("large", range);
   objects.requests();
   expect(await add(config, 1)).toEqual([`${net}.221`]);
@@ -67,5 +67,48 @@ test("where the entry is tested for when it is written, the pool is not read aga
   const addresses = await add(config, 6);
   expect(new Set(addresses)).toEqual(new Set(Array.from({ length: 6 }, (_, index) => `${net}.${index + 21}`)));
   expect(Object.keys(await objects.allocations(pool))).toHaveLength(26);
-  expect(objects.requests()["create overlappingrangeipreservations"]).toBe(12);
+  expect(objects.requests()["create overlappingrangeipreservations"]).toBe(6);
+});
+
+test("by which names a pool of Go's making is claimed is settled by the first who claims in it, once", async () => {
+  const { net, range, pool } = freshRange();
+  await objects.makePool(pool, range, taken(3));
+  const config = configOf("settled", range);
+  objects.requests();
+  expect(await add(config, 1)).toEqual([`${net}.4`]);
+  expect(objects.requests()).toEqual({
+    "get ippools": 1,
+    "list overlappingrangeipreservations": 1,
+    "patch ippools": 1,
+    "create overlappingrangeipreservations": 1,
+  });
+  await Bun.sleep(aMomentMs);
+  expect(await add(config, 1)).toEqual([`${net}.5`]);
+  expect(objects.requests()).toEqual({ "get ippools": 1, "create overlappingrangeipreservations": 1 });
+});
+
+test.each([
+  { what: "has none of Go's reservations", reserved: [] as string[], scope: "pool" },
+  { what: "has one of Go's reservations", reserved: ["2"], scope: "both" },
+])("who does not check overlaps settles a pool of Go's making that $what as $scope", async ({ reserved, scope }) => {
+  const { net, range, pool } = freshRange();
+  await objects.makePool(pool, range, taken(3));
+  for (const last of reserved) await objects.makeReservation(`${net}.${last}`, "default/go-1");
+  const addresses = await add(configOf("apart", range, { enable_overlapping_ranges: false }), 4);
+  expect(addresses.toSorted()).toEqual([4, 5, 6, 7].map((last) => `${net}.${last}`));
+  expect(await objects.pool(pool)).toMatchObject({ metadata: { annotations: { "polynic.io/claims": scope } } });
+  const names = addresses.flatMap((ip) => (scope === "pool" ? [`${pool}.${ip}`] : [ip, `${pool}.${ip}`]));
+  const found = (await objects.reservations(net)).filter((name) => !reserved.includes(name.slice(net.length + 1)));
+  expect(found.toSorted()).toEqual(names.toSorted());
+});
+
+test("calls that check overlaps and calls that do not, at once in a pool of Go's making, have a name in common", async () => {
+  const { range, pool } = freshRange();
+  await objects.makePool(pool, range);
+  const apart = configOf("mixed", range, { enable_overlapping_ranges: false, data_dir: site().local.path("apart") });
+  const found = await Promise.all([add(configOf("mixed", range), 5), add(apart, 5)]);
+  expect(new Set(found.flat()).size).toBe(10);
+  expect(await objects.pool(pool)).toMatchObject({
+    metadata: { annotations: { "polynic.io/claims": expect.stringMatching(/^(network|pool)$/) as string } },
+  });
 });

@@ -84,6 +84,23 @@ export function poolsContract(label: string, connect: () => Promise<Pools>): voi
       expect(made.annotations).toEqual({ "example.com/a": "1" });
     });
 
+    test("annotations are added to a pool that has none of their names yet, once, and to no other pool", async () => {
+      const name = await poolOf();
+      const read = (await pools.getPool(name))!;
+      const tries = await Promise.all(
+        ["1", "2", "3"].map((value) => pools.annotatePool(read, { "example.com/a": value })),
+      );
+      expect(tries.filter(Boolean)).toHaveLength(1);
+      const winner = { "example.com/a": String(tries.indexOf(true) + 1) };
+      const now = (await pools.getPool(name))!;
+      expect(now.annotations).toEqual(winner);
+      expect(await pools.annotatePool(now, { "example.com/b": "1", "example.com/a": "9" })).toBe(false);
+      expect(await pools.annotatePool(now, { "example.com/b": "1" })).toBe(true);
+      expect((await pools.getPool(name))?.annotations).toEqual({ ...winner, "example.com/b": "1" });
+      expect(await pools.annotatePool({ ...now, uid: "other" }, { "example.com/c": "1" })).toBe(false);
+      expect(await pools.annotatePool({ ...now, name: "pool-none" }, { "example.com/c": "1" })).toBe(false);
+    });
+
     test("the changes of a patch happen together or not at all", async () => {
       const name = await poolOf();
       const change = (...changes: Parameters<Pools["patchPool"]>[1]) => pools.patchPool(name, changes);

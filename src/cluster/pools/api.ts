@@ -123,6 +123,24 @@ export class ApiPools implements Pools {
     }
   }
 
+  async annotatePool(pool: IpPool, annotations: IpPool["annotations"]): Promise<boolean> {
+    const { namespace } = this;
+    const { name, uid } = pool;
+    const body: JsonValue[] = [{ op: "test", path: "/metadata/uid", value: uid }, ...annotationsMap(pool)];
+    for (const [key, value] of Object.entries(annotations)) {
+      const path = `${annotationsPath}/${key.replace("/", "~1")}`;
+      body.push({ op: "test", path, value: null }, { op: "add", path, value });
+    }
+    const target = { verb: "patch", resource: ipPools, namespace, name } as const;
+    try {
+      await this.client.request(target, anyObject(), { body, contentType: jsonPatch, accept: metadataOnly });
+      return true;
+    } catch (error) {
+      if (isRefusedPatch(error) || (isNotFound(error) && !isUnknownResource(error))) return false;
+      throw toClusterError(error);
+    }
+  }
+
   async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
     const { namespace } = this;
     const body: JsonValue[] = [];
@@ -346,6 +364,17 @@ export function patchOperations(change: PoolChange): JsonObject[] {
   const isOurs = { op: "test", path: `${path}/id`, value: change.id };
   if (change.op === "remove") return [isOurs, { op: "remove", path }];
   return [isOurs, { op: "replace", path, value: { ...change.entry } }];
+}
+
+export const annotationsPath = "/metadata/annotations";
+
+/** What a pool of whereabouts' making lacks is the map of annotations itself: these operations add it. */
+export function annotationsMap({ annotations }: Pick<IpPool, "annotations">): JsonObject[] {
+  if (Object.keys(annotations).length > 0) return [];
+  return [
+    { op: "test", path: annotationsPath, value: null },
+    { op: "add", path: annotationsPath, value: {} },
+  ];
 }
 
 /** What API servers answer to a JSON patch of which a test does not hold, or that removes what is not there. */

@@ -91,6 +91,22 @@ export class ManifestPools implements Pools {
     });
   }
 
+  async annotatePool({ name, uid }: IpPool, annotations: IpPool["annotations"]): Promise<boolean> {
+    return this.#guard(`annotate ippool ${name}`, () => {
+      using _lock = this.#lock();
+      const object = this.#object(poolsFolder, name);
+      const current = this.#read(poolsFolder, name, ipPoolSchema, ipPoolOf);
+      if (object === undefined || current?.uid !== uid) return false;
+      for (const key of Object.keys(annotations)) if (Object.hasOwn(current.annotations, key)) return false;
+      const metadata = {
+        ...(object["metadata"] as JsonObject),
+        annotations: { ...current.annotations, ...annotations },
+      };
+      this.#replace(poolsFolder, name, { ...object, metadata });
+      return true;
+    });
+  }
+
   async patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean> {
     const operation = `patch ippool ${name}`;
     return this.#guard(operation, () => {

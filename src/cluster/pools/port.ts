@@ -65,6 +65,12 @@ export interface Pools {
   /** Makes an empty pool, without records of who manages which field; gives the one that is there when somebody else was faster. */
   createPool(name: string, range: string, annotations?: Readonly<Record<string, string>>): Promise<IpPool>;
 
+  /**
+   * Adds annotations to a pool that has none of these names; false, and nothing is done, when it has one by now, is another pool, or is gone. `pool` is
+   * the pool as it was read.
+   */
+  annotatePool(pool: IpPool, annotations: Readonly<Record<string, string>>): Promise<boolean>;
+
   /** All changes in one step; false, and nothing is done, when one of them does not hold. "not-found" when there is no such pool. */
   patchPool(name: string, changes: readonly PoolChange[]): Promise<boolean>;
 

@@ -1,5 +1,6 @@
 import { formatPrefix } from "../../ip/prefix.ts";
-import { type ClaimScope, claimScope } from "../../pool/claim.ts";
+import { ClusterError } from "../../cluster/port.ts";
+import { type ClaimScope, claimScope, hasClaimScope } from "../../pool/claim.ts";
 import { foreignEntries } from "../../pool/foreign-entries.ts";
 import { elsewhereAnnotation, mostElsewhere } from "../../pool/held-elsewhere.ts";
 import { formatKeys, sortedKeys } from "../../pool/key-runs.ts";
@@ -23,6 +24,25 @@ export async function annotationsOfNewPool(context: ClaimContext, range: RangePl
     if (!names.has(reservation)) keys.push(key);
   if (keys.length === 0) return scope;
   return { ...scope, [elsewhereAnnotation]: formatKeys(sortedKeys(keys).slice(0, mostElsewhere)) };
+}
+
+/** How often a pool that changes meanwhile is looked at again. */
+const attempts = 5;
+
+/**
+ * Settles by which names the addresses of a pool of whereabouts' making are claimed, before the first of ours is; returns the pool with it. As in a pool that
+ * is made, but that reservations of whereabouts say that overlaps were checked: then both names are taken by who does not check them.
+ */
+export async function settleScope(context: ClaimContext, range: RangePlan, unsettled: IpPool): Promise<IpPool> {
+  const { pools } = context;
+  let pool = unsettled;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const scope = claimScope(scopeOf(new Set(await pools.reservationNames()), context, range));
+    if (await pools.annotatePool(pool, scope)) return { ...pool, annotations: { ...pool.annotations, ...scope } };
+    pool = (await pools.getPool(range.pool)) ?? pool;
+    if (hasClaimScope(pool)) return pool;
+  }
+  throw new ClusterError("conflict", `patch ippool ${range.pool}`, `its annotations were refused ${attempts} times`);
 }
 
 /** Of a pool that somebody has deleted, and that is made anew, addresses may be claimed by the other name: then both are taken from now on. */

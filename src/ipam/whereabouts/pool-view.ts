@@ -1,7 +1,7 @@
 import { CniError, code } from "../../cni/error.ts";
 import type { Ip } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
-import { type ClaimScope, claimScopeOf, isHeldByEntry } from "../../pool/claim.ts";
+import { type ClaimScope, claimScopeOf, hasClaimScope, isHeldByEntry } from "../../pool/claim.ts";
 import type { Age } from "../../cluster/pools/port.ts";
 import { heldElsewhere } from "../../pool/held-elsewhere.ts";
 import type { IpPool } from "../../pool/objects.ts";
@@ -161,7 +161,7 @@ export class PoolView {
     return false;
   }
 
-  /** The pool, made when it is missing. */
+  /** The pool, made when it is missing, and with its scope settled. */
   async #existingPool(age: Age): Promise<IpPool> {
     const { pools, config } = this.context;
     const { pool, network } = this.range;
@@ -170,7 +170,11 @@ export class PoolView {
       return await pools.createPool(pool, formatPrefix(network), await annotationsOfNewPool(this.context, this.range));
     };
     const found = await pools.getPool(pool, age);
-    if (found !== undefined) return found;
+    if (found !== undefined && hasClaimScope(found)) return found;
+    if (found !== undefined) {
+      const { settleScope } = await import("./new-pool.ts");
+      return await settleScope(this.context, this.range, found);
+    }
     return pools.hasCheapNames ? await make() : await makeOnce(config.dataDir, pool, () => pools.getPool(pool), make);
   }
 
