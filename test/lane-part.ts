@@ -52,8 +52,20 @@ export interface PartOutcome {
   readonly output: string;
 }
 
-/** Runs it. What it prints goes to this process's own streams with `isLoud`, and is returned otherwise. */
+/**
+ * Runs it. What it prints goes to this process's own streams with `isLoud`, and is returned otherwise. What is wrong with the part itself is a
+ * failure of it alone: the others go on.
+ */
 export async function runPart(part: LanePart, isLoud: boolean): Promise<PartOutcome> {
+  try {
+    return await runWhole(part, isLoud);
+  } catch (error) {
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { counts: { ...nothing, failed: 1 }, output: `polynic: FAILED: ${nameOf(part)}: ${words}\n` };
+  }
+}
+
+async function runWhole(part: LanePart, isLoud: boolean): Promise<PartOutcome> {
   const { lane, number, filters } = part;
   const folder = mkdtempSync(join(tmpdir(), "polynic-lane-"));
   const temporary = temporaryFolderIn(folder);
@@ -85,12 +97,12 @@ export async function runPart(part: LanePart, isLoud: boolean): Promise<PartOutc
       },
       stdio: ["ignore", output, output],
     });
-    const counts = countsFrom(report, await child.exited);
+    const { counts, complaint } = countsFrom(report, await child.exited);
     const remains = counts.failed > 0 ? [] : remainsIn(temporary);
-    const words = `polynic: FAILED: tests have left ${remains.join(", ")} in their temporary folder\n`;
+    const words = remains.length === 0 ? complaint : `tests have left ${remains.join(", ")} in their temporary folder`;
     return {
       counts: remains.length === 0 ? counts : { ...counts, failed: 1 },
-      output: `${isLoud ? "" : readFileSync(log, "utf8")}${remains.length === 0 ? "" : words}`,
+      output: `${isLoud ? "" : readFileSync(log, "utf8")}${words === "" ? "" : `polynic: FAILED: ${words}\n`}`,
     };
   } finally {
     if (output !== "inherit") closeSync(output);
@@ -113,8 +125,14 @@ function remainsIn(temporary: string): string[] {
   return readdirSync(temporary).filter((name) => !name.startsWith("bun-") && name !== ".bun");
 }
 
-/** What the reporter wrote down; a run that ended before it could, or failed without saying why, counts as one failure. */
-function countsFrom(path: string, exitCode: number): Counts {
-  const counts = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Counts) : nothing;
-  return counts.failed === 0 && exitCode !== 0 ? { ...counts, failed: 1 } : counts;
+/**
+ * What the reporter wrote down; a run that ended before it could, however it ended, or failed without saying why, counts as one failure, of which
+ * nobody else tells.
+ */
+function countsFrom(path: string, exitCode: number): { readonly counts: Counts; readonly complaint: string } {
+  if (!existsSync(path))
+    return { counts: { ...nothing, failed: 1 }, complaint: `vitest ended with ${exitCode}, and without a report` };
+  const counts = JSON.parse(readFileSync(path, "utf8")) as Counts;
+  if (counts.failed > 0 || exitCode === 0) return { counts, complaint: "" };
+  return { counts: { ...counts, failed: 1 }, complaint: `vitest ended with ${exitCode}, and no test has failed` };
 }

@@ -55,4 +55,4 @@ test("an expression that changes counts from then on, and one that can't be used
     expect.stringMatching(/^the schedule stays "@hourly": "nonsense" is no cron expression/),
     'the schedule is "@every 1s" now',
   ]);
-}, 30_000);
+});

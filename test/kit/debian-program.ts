@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { findExecutable, searchPath } from "./packages.ts";
+import { findExecutable, patience, searchPath } from "./packages.ts";
 import { cacheRoot } from "./peer-tools.ts";
 
 export interface DebianProgram {
@@ -64,11 +64,11 @@ export function ensurePackage(name: string, say: (line: string) => void): string
 
 /** With the lists of packages as they are; root fetches them anew when that does not do. */
 function download(name: string, folder: string): string | undefined {
-  const first = run(["apt-get", "-qq", "download", name], folder);
+  const first = run(["apt-get", "-qq", ...patience, "download", name], folder);
   if (first === undefined || process.getuid?.() !== 0) return first;
   return (
-    run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "update"], folder) ??
-    run(["apt-get", "-qq", "download", name], folder)
+    run(["apt-get", "-qq", ...patience, "update"], folder) ??
+    run(["apt-get", "-qq", ...patience, "download", name], folder)
   );
 }
 

@@ -55,9 +55,12 @@ function missingPackages(names: readonly Executable[]): string[] {
   return [...new Set(names.filter((name) => findExecutable(name) === undefined).map((name) => packageOf[name]))];
 }
 
-/** What apt-get had to complain about in one line, or undefined after success. Waits for another apt-get to finish. */
+/** For apt-get: another one's end is waited for, and a mirror that does not answer is asked again. */
+export const patience = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5"] as const;
+
+/** What apt-get had to complain about in one line, or undefined after success. */
 function aptGet(args: string[]): string | undefined {
-  const done = spawnSync("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=300", ...args], {
+  const done = spawnSync("apt-get", ["-qq", ...patience, ...args], {
     encoding: "utf8",
     env: { ...process.env, PATH: searchPath, DEBIAN_FRONTEND: "noninteractive" },
     stdio: ["ignore", "pipe", "pipe"],

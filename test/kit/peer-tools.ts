@@ -7,6 +7,9 @@ import { basename, dirname, join } from "node:path";
 
 const sources = join(import.meta.dirname, "..", "..", "tools", "peers");
 const heartbeatMs = 15_000;
+/** What Go has to say when a module proxy is away for a moment; what it has got by then is kept. */
+const networkTrouble = /dial tcp|timeout|connection re(?:set|fused)|unexpected EOF|50[0234] /i;
+const attemptsMax = 3;
 
 /** What is built together: the sets of tools/peers whose executables lie in one folder. */
 const groups = {
@@ -98,23 +101,41 @@ async function buildSet(set: string, bin: string, say: (line: string) => void): 
   say(`building the Go peers of set ${set}: ${tools.map((tool) => basename(tool)).join(" ")}`);
   mkdirSync(bin, { recursive: true });
   const args = ["build", "-trimpath", "-buildvcs=false", "-ldflags", linkerFlags(set), "-o", `${bin}/`, ...tools];
+  const heartbeat = setInterval(() => say(`still building ${set} (${seconds()} s)`), heartbeatMs);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const { code, complaint } = await compile(set, args);
+      if (code === 0) break;
+      if (attempt === attemptsMax || !networkTrouble.test(complaint))
+        throw new Error(`go build of ${set} ended with ${code}: ${complaint}`);
+      say(`building ${set} once more: ${complaint.split("\n").at(-1)}`);
+    }
+  } finally {
+    clearInterval(heartbeat);
+  }
+  for (const [built, installed] of Object.entries(installedNames))
+    if (existsSync(join(bin, built))) renameSync(join(bin, built), join(bin, installed));
+  say(`built ${set} in ${seconds()} s`);
+}
+
+/** What Go says in the end, and its exit code. */
+async function compile(
+  set: string,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly complaint: string }> {
   const environment = { ...process.env, CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off" };
-  const compiler = spawn("go", args, {
+  const compiler = spawn("go", [...args], {
     cwd: join(sources, set),
     env: environment,
     stdio: ["ignore", "inherit", "pipe"],
   });
-  const heartbeat = setInterval(() => say(`still building ${set} (${seconds()} s)`), heartbeatMs);
   let complaint = "";
   compiler.stderr.on("data", (chunk) => (complaint = (complaint + String(chunk)).slice(-4000)));
   const code = await new Promise<number | null>((resolve, reject) => {
     compiler.on("error", reject);
     compiler.on("close", resolve);
-  }).finally(() => clearInterval(heartbeat));
-  if (code !== 0) throw new Error(`go build of ${set} ended with ${code}: ${complaint.trim()}`);
-  for (const [built, installed] of Object.entries(installedNames))
-    if (existsSync(join(bin, built))) renameSync(join(bin, built), join(bin, installed));
-  say(`built ${set} in ${seconds()} s`);
+  });
+  return { code, complaint: complaint.trim() };
 }
 
 /** Without symbols; and with the version that Kubernetes' own build scripts would write in. */

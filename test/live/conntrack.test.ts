@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { type Ip, ipToBytes, parseIp } from "../../src/ip/address.ts";
+import type { Fd } from "../../src/libc/fd.ts";
 import { CLONE_NEWNET, unshare } from "../../src/libc/namespace.ts";
 import { AF_INET, AF_INET6, connect, send, socket } from "../../src/libc/socket.ts";
 import { Conntrack } from "../../src/nft/conntrack.ts";
@@ -28,8 +29,8 @@ beforeAll(() => {
   runCommand(["nft", "-f", "-"], { stdin: rules.join("\n") });
 });
 
-/** One datagram, which makes an entry whether somebody listens or not. */
-function sendUdp(to: string, port: number): void {
+/** One datagram, which makes an entry whether somebody listens or not; two by chance of one port make one, unless the first still has its socket. */
+function sendUdp(to: string, port: number): Fd {
   const target = ip(to);
   const isV4 = target.family === 4;
   const address = new Uint8Array(isV4 ? 16 : 28);
@@ -37,9 +38,10 @@ function sendUdp(to: string, port: number): void {
   view.setUint16(0, isV4 ? AF_INET : AF_INET6, true);
   view.setUint16(2, port);
   address.set(ipToBytes(target), isV4 ? 4 : 8);
-  using fd = socket(isV4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0, "UDP socket");
+  const fd = socket(isV4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0, "UDP socket");
   connect(fd, address);
   send(fd, Uint8Array.of(1));
+  return fd;
 }
 
 function ports(filter: Partial<Parameters<Conntrack["flows"]>[0]> = {}): number[] {
@@ -48,9 +50,9 @@ function ports(filter: Partial<Parameters<Conntrack["flows"]>[0]> = {}): number[
 }
 
 test("connections are found by family, protocol, port and the address that answers, and forgotten one by one", () => {
-  for (const port of [5300, 5300, 5301]) sendUdp("127.0.0.1", port);
-  sendUdp("::1", 5300);
-  sendUdp("::1", 5302);
+  using sockets = new DisposableStack();
+  for (const port of [5300, 5300, 5301]) sockets.use(sendUdp("127.0.0.1", port));
+  for (const port of [5300, 5302]) sockets.use(sendUdp("::1", port));
   expect(ports()).toEqual([5300, 5300, 5301]);
   expect(ports({ family: 6 })).toEqual([5300, 5302]);
   expect(ports({ protocol: 6 })).toEqual([]);
@@ -75,7 +77,7 @@ test("connections are found by family, protocol, port and the address that answe
 
 test("thousands are found and forgotten", () => {
   const count = 3000;
-  for (let port = 10_000; port < 10_000 + count; port += 1) sendUdp("127.0.0.1", port);
+  for (let port = 10_000; port < 10_000 + count; port += 1) sendUdp("127.0.0.1", port)[Symbol.dispose]();
   const flows = opened().flows({ family: 4, protocol: IPPROTO_UDP, replySource: ip("127.0.0.1") });
   expect(flows.length).toBeGreaterThanOrEqual(count);
   opened().delete(flows);
