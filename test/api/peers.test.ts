@@ -96,6 +96,9 @@ const always: readonly RegExp[] = [
   /^kernel \/ addresses .* \/ (nodad|tentative): |^kernel \/ routes \/ ipv6 local local .*: Multus has nothing, /,
 ];
 
+/** How often a row is tried again. */
+const impatienceMax = 5;
+
 /** One row on one side: a pod as it was before, and what became of it. */
 interface Run {
   readonly side: Side;
@@ -105,10 +108,19 @@ interface Run {
 }
 
 async function run(side: Side, row: PeerRow): Promise<Run> {
-  const pod = await side.pod(row);
-  const before = side.site.local.kernel(pod);
-  const outcome = await side.site.call("ADD", pod, side.over(row));
-  return { side, pod, before, trace: await side.trace(pod, outcome) };
+  for (let left = impatienceMax; ; left--) {
+    const pod = await side.pod(row);
+    const before = side.site.local.kernel(pod);
+    const outcome = await side.site.call("ADD", pod, side.over(row));
+    if (side === ours || left === 0 || !isImpatient(outcome))
+      return { side, pod, before, trace: await side.trace(pod, outcome) };
+    side.clear(pod);
+  }
+}
+
+/** Multus waits 250 ms for the API server's word on the pod, which a busy machine takes once in a while; a runtime would call again. */
+function isImpatient({ stdout }: CniOutcome): boolean {
+  return /error waiting for pod: .*deadline exceeded/.test(stdout);
 }
 
 describe("a pod gets the same from both, and each deletes what the other has attached", () => {

@@ -108,6 +108,7 @@ describe("the same as Go whereabouts", () => {
   test.each(rows)("$name: $range", async (row) => {
     const [go, ours] = sides as readonly [IpamSide, IpamSide];
     const wanted = await given(go, row);
+    await world.untilRecent();
     expect(await given(ours, row)).toEqual(wanted);
   });
 });

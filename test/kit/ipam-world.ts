@@ -162,6 +162,15 @@ export class IpamWorld {
     return (await this.pools.getPool(pool))?.allocations ?? {};
   }
 
+  /** Waits until the server's memory, which an ADD asks, has every pool as it is now. */
+  async untilRecent(): Promise<void> {
+    for (const { name, resourceVersion } of await this.pools.listPools()) {
+      const seen = async () => (await this.pools.getPool(name, "recent"))?.resourceVersion;
+      if ((await eventually(seen, resourceVersion)) !== resourceVersion)
+        throw new Error(`the server's memory of pool ${name} stays behind`);
+    }
+  }
+
   /** Takes every pool and reservation of the namespace away, and this test's pods and nodes. */
   async clear(): Promise<void> {
     for (const object of this.#objects.splice(0)) await this.admin.delete(object);
