@@ -6,6 +6,7 @@ import { Connection } from "../src/kube/connection.ts";
 import { readInCluster } from "../src/kube/in-cluster.ts";
 import { readKubeconfig } from "../src/kube/kubeconfig.ts";
 import { userAgent } from "../src/kube/user-agent.ts";
+import { afterLastWords } from "../src/kube/request-limit.ts";
 import type { Logger } from "../src/log/logger.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -17,6 +18,8 @@ export interface ClusterAccessRequest {
   readonly verb: string;
   readonly timeoutMs: number;
   readonly log: Logger;
+  /** Of a program that runs until it is told to end: it does not wait for a server then. */
+  readonly signal?: AbortSignal;
 }
 
 /** A cluster as long-running programs and verbs by hand reach it. */
@@ -29,7 +32,14 @@ export interface ClusterAccess {
 const cure = "is the API server up, and reachable from here?";
 
 /** Reads the credentials; asks the server nothing yet. Throws `UsageError` when there are none, `KubeError` for those that can't be used. */
-export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: ClusterAccessRequest): ClusterAccess {
+export function clusterAccess({
+  kubeconfig,
+  namespace,
+  verb,
+  timeoutMs,
+  log,
+  signal,
+}: ClusterAccessRequest): ClusterAccess {
   const { KUBECONFIG = "", KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, WHEREABOUTS_NAMESPACE = "" } = process.env;
   const path = kubeconfig || KUBECONFIG;
   if (path === "" && (KUBERNETES_SERVICE_HOST ?? "") === "")
@@ -42,7 +52,8 @@ export function clusterAccess({ kubeconfig, namespace, verb, timeoutMs, log }: C
     path === "" ? readInCluster({ KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT }) : readKubeconfig(path),
   );
   const used = namespace || WHEREABOUTS_NAMESPACE || namespaceOf(connection.access(), path === "");
-  const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log, cure });
+  const end = signal === undefined ? {} : { end: afterLastWords(signal) };
+  const client = new KubeClient(connection, { timeoutMs, userAgent: userAgent(verb), log, cure, ...end });
   return { client, pools: new ApiPools(client, used, path), namespace: used };
 }
 

@@ -39,14 +39,15 @@ export const command: VerbModule["command"] = (_, finish) => {
     .addHelpText("after", examples)
     .action(async (options: Options) => {
       const log = daemonLog(options.logLevel, options.logFormat);
-      const { client, ...pools } = clusterAccess({ ...options, verb: "controller", timeoutMs, log });
+      const signal = untilTold(log);
+      const { client, ...pools } = clusterAccess({ ...options, verb: "controller", timeoutMs, log, signal });
       await runIpamController(client, {
         ...pools,
         identity: processIdentity(),
         schedule: () => options.gcSchedule,
         confirmAfterMs: options.gcConfirmAfter * 1000,
         isDryRun: options.dryRun,
-        signal: untilTold(log),
+        signal,
         log,
       });
       finish(0);

@@ -43,14 +43,15 @@ export const command: VerbModule["command"] = (_, finish) =>
     .addHelpText("after", examples)
     .action(async (options: Options) => {
       const log = daemonLog(options.logLevel, "text");
-      const { client, ...pools } = clusterAccess({ ...options, verb: "ip-control-loop", timeoutMs, log });
+      const signal = untilTold(log);
+      const { client, ...pools } = clusterAccess({ ...options, verb: "ip-control-loop", timeoutMs, log, signal });
       await run(client, {
         ...pools,
         identity: processIdentity(),
         schedule: () => cronExpression(options.cronSchedule),
         confirmAfterMs: options.confirmAfter * 1000,
         isDryRun: options.dryRun,
-        signal: untilTold(log),
+        signal,
         log,
         leaderTimes,
       });

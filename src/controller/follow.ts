@@ -44,6 +44,7 @@ export async function follow<T>(
       if (!(error instanceof KubeError)) throw error;
       if (isExpired(error)) continue;
       if (!isUnavailable(error)) throw error;
+      if (signal.aborted) return;
       failures++;
       log.verbose(`${error.message}; listing again`);
       await pause(backoffMs(failures, longestDelayMs), signal);

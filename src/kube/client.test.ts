@@ -120,7 +120,7 @@ describe("trouble that passes is tried again", () => {
   });
   test("nobody there, and a caller who knows what to do", async () => {
     using server = new ScriptedServer(good);
-    const client = server.client(2000, undefined, "is it up?");
+    const client = server.client(2000, undefined, { cure: "is it up?" });
     server[Symbol.dispose]();
     expect((await failureOf(client.request(target, schema))).message).toMatch(/connection refused.*; is it up\?$/);
   });

@@ -2,11 +2,13 @@ import { JsonError } from "../json/error.ts";
 import { decode, type Schema } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
+import { pause } from "../libc/pause.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Connection } from "./connection.ts";
 import { isUnauthorized, isUnavailable, KubeError } from "./error.ts";
 import { lines } from "./lines.ts";
 import { addressHint, fromAnswer, fromRejection, seconds } from "./failure.ts";
+import { RequestLimit } from "./request-limit.ts";
 import { describeTarget, pathOf, type RbacVerb, type Target } from "./resource.ts";
 import { retryDelayMs } from "./retry.ts";
 
@@ -16,6 +18,8 @@ export interface ClientOptions {
   /** "polynic/<version> (<verb>)": what the server's audit log calls us. */
   readonly userAgent: string;
   readonly log: Logger;
+  /** Ends what is on its way, what waits for another attempt, and whatever is asked after that; never when absent. */
+  readonly end?: AbortSignal;
   /** What to do about a server that does not answer, for those who have no network config to change. */
   readonly cure?: string;
 }
@@ -142,11 +146,12 @@ export class KubeClient {
         }
         const delayMs = retryDelayMs(error, attempt);
         const leftMs = allowedMs - (performance.now() - began) - (delayMs ?? 0);
-        if (delayMs === undefined || leftMs <= 0)
+        const { end } = this.#options;
+        if (delayMs === undefined || leftMs <= 0 || end?.aborted === true)
           throw this.#final(error.with({ wasRepeated, problem }), attempt, performance.now() - began);
         wasRepeated ||= error.status === undefined || error.status.code >= 500;
         this.#options.log.verbose(`${error.message}; trying again in ${seconds(delayMs)}`);
-        await Bun.sleep(delayMs);
+        await (end === undefined ? Bun.sleep(delayMs) : pause(delayMs, end));
       }
     }
   }
@@ -154,7 +159,10 @@ export class KubeClient {
   /** One exchange. An answer of any kind shows that the server is there. */
   async #attempt(target: Target, options: RequestOptions, leftMs: number): Promise<string> {
     const limitMs = Math.max(leftMs / 2, Math.min(leftMs, shortestAttemptMs));
-    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)));
+    const wholeMs = Math.max(1, Math.ceil(limitMs));
+    const { end } = this.#options;
+    using limit = end === undefined ? undefined : new RequestLimit(wholeMs, end);
+    const signal = limit?.signal ?? AbortSignal.timeout(wholeMs);
     try {
       const response = await this.#send(target, options, { signal });
       const text = await response.text();
@@ -164,7 +172,12 @@ export class KubeClient {
     } catch (cause) {
       if (cause instanceof KubeError) throw cause;
       // Rethrows what is no rejection of the request.
-      const error = fromRejection(target, this.#connection.access(), cause, limitMs);
+      const error = fromRejection(
+        target,
+        this.#connection.access(),
+        cause,
+        end?.aborted === true ? undefined : limitMs,
+      );
       if (error.kind === "timeout") this.#connection.reconnect();
       throw error;
     }

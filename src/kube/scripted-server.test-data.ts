@@ -1,6 +1,6 @@
 // An HTTP server on loopback that answers as a test says, and remembers what it was asked.
 import { Connection } from "./connection.ts";
-import { KubeClient } from "./client.ts";
+import { type ClientOptions, KubeClient } from "./client.ts";
 import { silentLogger } from "../log/logger.ts";
 
 export interface Asked {
@@ -35,7 +35,7 @@ export class ScriptedServer implements Disposable {
   }
 
   /** A client of this server; `token` is asked for before each request. */
-  client(timeoutMs = 5000, token?: () => string, cure?: string): KubeClient {
+  client(timeoutMs = 5000, token?: () => string, more: Pick<ClientOptions, "cure" | "end"> = {}): KubeClient {
     const connection = new Connection(() => ({
       server: this.url,
       tls: { skipsVerification: false },
@@ -43,8 +43,7 @@ export class ScriptedServer implements Disposable {
       namespace: "default",
       origin: "kubeconfig of the test",
     }));
-    const options = { timeoutMs, userAgent: "polynic/test (unit)", log: silentLogger };
-    return new KubeClient(connection, cure === undefined ? options : { ...options, cure });
+    return new KubeClient(connection, { timeoutMs, userAgent: "polynic/test (unit)", log: silentLogger, ...more });
   }
 
   [Symbol.dispose](): void {
