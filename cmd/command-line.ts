@@ -42,7 +42,7 @@ Examples:
   polynic play -f pods.yaml              make the pods of a manifest on this machine, with all their networks
   polynic play -f pods/ --dry-run        say what that would do, and change nothing
   polynic plan -f pods/ default/web      every network of one pod, where its config comes from, and in which order
-  polynic explain default/web -f pods/    why it gets them, what was injected, what would be refused
+  polynic explain default/web -f pods/   why it gets them, what was injected, what would be refused
   polynic play --down                    take down every pod that play has made
   polynic add multi /run/netns/x         attach a network of /etc/cni/net.d, as cnitool does
   polynic help play                      more about one command

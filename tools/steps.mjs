@@ -142,7 +142,7 @@ export function build() {
   run(bunPath(), [join(root, "tools", "link.ts")]);
   writeFileSync(stamp, want);
   say(
-    `built twice ${(statSync(join(root, "dist", "polynic")).size / 1e6).toFixed(0)} MB in ${((Date.now() - began) / 1000).toFixed(1)} s`,
+    `built dist/polynic and dist/polynic-musl, ${(statSync(join(root, "dist", "polynic")).size / 1e6).toFixed(0)} MB each, in ${((Date.now() - began) / 1000).toFixed(1)} s`,
   );
 }
 

@@ -27,10 +27,10 @@ Without arguments: is this node fit for polynic, and is polynic well on it? Kern
 that goes afterwards. Each line has a stable code; docs/operations.md says more about each. Exit code 1 when one has failed.
 
 Examples:
-  polynic check                    on a node, after the install
-  polynic check --pre              before the install
-  polynic check -o json            for scripts
-  polynic check multi /run/netns/x    is what add made of a network still there?
+  polynic check                      on a node, after the install
+  polynic check --pre                before the install
+  polynic check -o json              for scripts
+  polynic check multi /run/netns/x   is what add made of a network still there?
 ${networkHelp}`;
 
 export const command: VerbModule["command"] = (terminal, finish) =>

@@ -5,10 +5,10 @@ import { podCommand, type PodOptions } from "../pod-command.ts";
 
 const examples = `
 Examples:
-  polynic plan -f conf-examples/pods                  all pods: interface, network, plugin, where the config comes from
-  polynic plan -f conf-examples/pods default/web      one pod
-  polynic plan -f pods.yaml web -o json               with every config, CNI_ARGS and runtimeConfig as plugins would get them
-  polynic plan --conf /etc/cni/net.d/00-multus.conf   the pods of the folder that the config's "manifests" names
+  polynic plan -f conf-examples/pods                      all pods: interface, network, plugin, where the config comes from
+  polynic plan -f conf-examples/pods default/web          one pod
+  polynic plan -f pods.yaml web -o json                   with every config, CNI_ARGS and runtimeConfig as plugins would get them
+  polynic plan --conf /etc/cni/net.d/00-multus.conf       the pods of the folder that the config's "manifests" names
   polynic plan default/web --kubeconfig ~/.kube/config    a pod of a cluster
 `;
 

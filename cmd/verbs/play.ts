@@ -30,12 +30,12 @@ executable is called as the CNI plugin multus, which reads the pod's annotation 
 Ports of containers with a hostPort become ports of the node.
 
 Examples:
-  polynic play -f conf-examples/pods                      every pod of a folder
-  polynic play -f nets.yaml -f pod.yaml --node /run/netns/n1   with the masters and bridges of another namespace
-  polynic play -f pods.yaml --conf 00-multus.conf         with a default network of your own
-  polynic play -f pods.yaml --dry-run -o yaml             the plan, with every config and argument
-  nsenter --net=/run/polynic/play/netns/default_web ip addr    look into a pod
-  polynic play --down                                     take all of them down again
+  polynic play -f conf-examples/pods                         every pod of a folder
+  polynic play -f nets.yaml -f pod.yaml --node n1            with the masters and bridges of namespace /run/netns/n1
+  polynic play -f pods.yaml --conf 00-multus.conf            with a default network of your own
+  polynic play -f pods.yaml --dry-run -o yaml                the plan, with every config and argument
+  nsenter --net=/run/polynic/play/netns/default_web ip addr  look into a pod
+  polynic play --down                                        take all of them down again
 `;
 
 export const command: VerbModule["command"] = (terminal, finish) =>

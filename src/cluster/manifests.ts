@@ -238,7 +238,7 @@ export class ManifestCluster implements Cluster {
         throw new ClusterError(
           "invalid",
           `pod ${namespace}/${name}`,
-          `${JSON.stringify(part)} is not a Kubernetes name`,
+          `${JSON.stringify(part)} is not a Kubernetes name: expected lower-case letters, digits, "-" and "."`,
         );
     }
     return `${this.directory}/.state/pods/${namespace}/${name}.yaml`;

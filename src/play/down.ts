@@ -3,9 +3,9 @@ import { deleteNetns } from "../netns/pin.ts";
 import { mapBounded } from "./bounded.ts";
 import { ContainerRuntime } from "./container-runtime.ts";
 import { moveToNodeOrNowhere } from "./node.ts";
-
 import { readConf } from "./pod-conf.ts";
 import { podFailure, type PodFailure } from "./pod-failure.ts";
+import { millisecondsSince } from "./report.ts";
 import { emptyRoot } from "./root.ts";
 import { layout, lockRoot, type PlayedPod, readPlayState, writePlayState } from "./state.ts";
 
@@ -53,8 +53,8 @@ async function stopPod(runtime: ContainerRuntime, pod: PlayedPod): Promise<Stopp
     // Without it the play was interrupted before anything was attached.
     if (statusIfExists(conf) !== undefined) await runtime.del(pod, readConf(conf));
     deleteNetns(pod.netns);
-    return { pod, milliseconds: performance.now() - began };
+    return { pod, milliseconds: millisecondsSince(began) };
   } catch (error) {
-    return { pod, milliseconds: performance.now() - began, failure: podFailure(pod, error) };
+    return { pod, milliseconds: millisecondsSince(began), failure: podFailure(pod, error) };
   }
 }

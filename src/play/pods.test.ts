@@ -42,8 +42,14 @@ test("pods on the node's own network are left out", () => {
 test.each<[string, () => string[], string]>([
   ["nothing there", () => [join(folder, "none.yaml")], "none.yaml: no such file or directory"],
   ["no pods", () => [file("empty.yaml")], "no Pod found in"],
+  [
+    "only what makes pods in a cluster",
+    () => [join(folder, "d.yaml")],
+    "d.yaml line 1) needs a controller that makes its pods; write its template as a Pod",
+  ],
   ["a pod without a name", () => [file("a.yaml", '""')], "metadata.name must be a non-empty string"],
 ])("%s is bad input", (_, paths, want) => {
+  writeFileSync(join(folder, "d.yaml"), "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n");
   const make = (): PodSources => new PodSources(paths());
   expect(make).toThrow(want);
   expect(make).toThrow(expect.objectContaining({ name: "InputError" }));

@@ -1,3 +1,4 @@
+import { ManifestFolder } from "../cluster/manifest-folder.ts";
 import { ManifestCluster } from "../cluster/manifests.ts";
 import { type Pod } from "../cluster/port.ts";
 import { isErrno } from "../libc/errno.ts";
@@ -22,7 +23,9 @@ export class PodSources {
     if (this.pods.length > 0) return;
     const where = paths.join(", ");
     throw new InputError(
-      pods.length > 0 ? `every Pod in ${where} has hostNetwork: true and gets no network` : `no Pod found in ${where}`,
+      pods.length > 0
+        ? `every Pod in ${where} has hostNetwork: true and gets no network`
+        : `no Pod found in ${where}${templateHint(paths)}`,
     );
   }
 
@@ -48,6 +51,19 @@ export class PodSources {
     originals.set(folder, this.paths.join(", "));
     return (text) => [...originals].reduce((sum, [copy, path]) => sum.replaceAll(copy, path), text);
   }
+}
+
+/** Kinds whose pods a controller of the cluster makes from a template. */
+const templateKinds = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"] as const;
+
+function templateHint(paths: readonly string[]): string {
+  const folder = new ManifestFolder(paths, true);
+  for (const kind of templateKinds) {
+    const [found] = folder.list(kind, () => {});
+    if (found !== undefined)
+      return `: a ${kind} (${found.source}) needs a controller that makes its pods; write its template as a Pod`;
+  }
+  return "";
 }
 
 function refuseMissing(path: string): void {

@@ -22,8 +22,16 @@ export interface PodReport {
 export interface PlayReport {
   readonly pods: readonly PodReport[];
   readonly failures: readonly PodFailure[];
-  /** What the play's own log has to say besides; a config of the user's logs where that says. */
+  /**
+   * What did not fail and is not what the manifests ask for: networks that nobody reads of, and what the play's own log has to say; a config of
+   * the user's logs where that says.
+   */
   readonly warnings: readonly string[];
+}
+
+/** Since `began` (of `performance.now`), to the tenth: what is behind it says nothing. */
+export function millisecondsSince(began: number): number {
+  return Math.round(10 * (performance.now() - began)) / 10;
 }
 
 /** What a pod has got: the kernel says what is there, the dispatcher's journal which network it came from. */

@@ -2,17 +2,19 @@ import type { Pod, PodIdentity } from "../cluster/port.ts";
 import type { NetworkList } from "../cni/network-list.ts";
 import type { JsonObject } from "../json/value.ts";
 import { replaceFile } from "../libc/file.ts";
+import { networksAnnotation } from "../multus/selection.ts";
 import { deleteNetns } from "../netns/pin.ts";
+import { listNames } from "../words/near-miss.ts";
 import { mapBounded } from "./bounded.ts";
 import { ContainerRuntime } from "./container-runtime.ts";
 import { defaultConf } from "./default-conf.ts";
 import { moveToNode } from "./node.ts";
 import { PlayError } from "./play-error.ts";
 import { PlayLog } from "./play-log.ts";
-import { readConf, readConfWith, toList } from "./pod-conf.ts";
+import { dispatcherConf, dispatcherType, readConf, readConfWith, toList } from "./pod-conf.ts";
 import { podFailure, type PodFailure } from "./pod-failure.ts";
 import { PodSources } from "./pods.ts";
-import { type PlayReport, type PodReport, reportPod } from "./report.ts";
+import { millisecondsSince, type PlayReport, type PodReport, reportPod } from "./report.ts";
 import { emptyRoot, makePlayFolder, sharePools } from "./root.ts";
 import { createSandbox, newContainerId } from "./sandbox.ts";
 import { layout, lockRoot, type PlayedPod, type PlayState, readPlayState, writePlayState } from "./state.ts";
@@ -33,6 +35,7 @@ export interface PlayOptions {
 
 /** Pods that are made at a time: more would only wait for the kernel's one lock around network devices. */
 const podsAtOnce = 8;
+const namesShownMax = 3;
 const upAlready = "is up already; take it down first with polynic play --down";
 
 /**
@@ -75,8 +78,21 @@ export async function playUp(options: PlayOptions): Promise<PlayReport> {
   return {
     pods: outcomes.flatMap(({ report }) => report ?? []),
     failures: [...refused, ...failed.map((each) => ({ ...each, error: inUsersWords(each.error) }))],
-    warnings: warnings.map(inUsersWords),
+    warnings: [...unreadAnnotations(list, options.conf, wanted), ...warnings.map(inUsersWords)],
   };
+}
+
+/** A config without the dispatcher is one that a pod may have; that its annotation then does nothing is seldom what was meant. */
+function unreadAnnotations(list: NetworkList, path: string, pods: readonly Pod[]): readonly string[] {
+  if (dispatcherConf(list) !== undefined) return [];
+  const asking = pods.filter(({ annotations }) => (annotations[networksAnnotation] ?? "").trim() !== "");
+  if (asking.length === 0) return [];
+  return [
+    `network ${list.name} of ${path} has no plugin of type ${dispatcherType}: the networks in the annotations of ${listNames(
+      asking.map(({ namespace, name }) => `${namespace}/${name}`),
+      namesShownMax,
+    )} were not attached`,
+  ];
 }
 
 /** What is there already. One root is for one node: DEL must happen where ADD did. */
@@ -117,8 +133,7 @@ async function startPod(
   try {
     const began = performance.now();
     await runtime.add(pod, list, hostPorts);
-    const milliseconds = performance.now() - began;
-    return { pod, report: reportPod(pod, list, milliseconds), isGone: false };
+    return { pod, report: reportPod(pod, list, millisecondsSince(began)), isGone: false };
   } catch (error) {
     return stopFailed(runtime, pod, list, podFailure(pod, error));
   }

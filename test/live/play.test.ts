@@ -267,6 +267,17 @@ describe("polynic play", () => {
     ]);
   });
 
+  test("says that nobody reads annotations where the configuration has no plugin of type multus", () => {
+    const ipam = { type: "static", addresses: [{ address: "10.5.5.6/24" }] };
+    const conf = folder.write("plain.conf", { cniVersion: "1.0.0", name: "plain", type: "macvlan", ipam });
+    const done = up(pod("a", "lan"), "--conf", conf);
+    expect(done).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("10.5.5.6/24") });
+    expect(done.stderr).toBe(
+      `warning: network plain of ${conf} has no plugin of type multus: the networks in the annotations of default/a were not attached\n`,
+    );
+    expect(reportOf(up(pod("b", ""), "--conf", conf, "-o", "json")).warnings).toEqual([]);
+  });
+
   test.each<[string, () => string[], string]>([
     ["no file", () => [], "name the manifests with -f FILE"],
     ["a missing file", () => ["-f", "/nope.yaml"], "/nope.yaml: no such file or directory"],

@@ -27,7 +27,7 @@ describe("the MAC that counts", () => {
     [
       "multicast",
       args("01:00:5e:00:00:01"),
-      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; CNI_ARGS MAC: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
+      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; CNI_ARGS MAC: a multicast address can't be a device's own: the first byte must be even, as in 00:00:5e:00:00:01",
     ],
     [
       "zero",

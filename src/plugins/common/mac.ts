@@ -58,5 +58,5 @@ function flawOf(mac: Uint8Array): string | undefined {
   const first = mac[0] ?? 0;
   if ((first & 1) === 0) return undefined;
   const fixed = Uint8Array.from(mac).fill(first & ~1, 0, 1);
-  return `a multicast address can't be a device's own; an even first byte makes it one: ${formatMac(fixed)}`;
+  return `a multicast address can't be a device's own: the first byte must be even, as in ${formatMac(fixed)}`;
 }

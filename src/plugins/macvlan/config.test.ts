@@ -84,7 +84,7 @@ describe("a macvlan config", () => {
     [
       "mac of the runtime",
       { runtimeConfig: { mac: "01:00:5e:00:00:01" } },
-      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; $.runtimeConfig.mac: a multicast address can't be a device's own; an even first byte makes it one: 00:00:5e:00:00:01",
+      "invalid args 01:00:5e:00:00:01 for MAC addr: address 01:00:5e:00:00:01: invalid MAC address; $.runtimeConfig.mac: a multicast address can't be a device's own: the first byte must be even, as in 00:00:5e:00:00:01",
     ],
     [
       "bcqueuelen below 0",
