@@ -8,18 +8,19 @@ const readyTimeoutMs = 20;
 const roundsWhileBusy = 6;
 
 /**
- * Hands this process's CNI call to the node's agent, and ends the process with its exit code. Comes back with true when the call is to be done
+ * Hands this process's CNI call to the node's agent, and ends the process with its exit code; `begun` is what was read of standard input
+ * before. Comes back with true when the call is to be done
  * here: there is no agent, it can't take this call, or POLYNIC_AGENT is "off"; any other value is the path of its socket, and after a comma how
  * many milliseconds a worker is waited for. Comes back with false when the agent began the call and lost it.
  */
-export function mustActHere(name: string): boolean {
+export function mustActHere(name: string, begun?: Uint8Array): boolean {
   const given = Bun.env["POLYNIC_AGENT"];
   // A trace of the kernel's messages is asked of this very process.
   if (given === "" || given === "off" || Bun.env["POLYNIC_NLDEBUG"] !== undefined) return true;
   const netns = Bun.env["CNI_NETNS"] ?? "";
   const usual: Patience = { readyTimeoutMs, roundsWhileBusy };
-  if (given === undefined) return handOver(agentSocket, usual, name, buildId, netns);
+  if (given === undefined) return handOver(agentSocket, usual, name, buildId, netns, begun);
   const [path = "", timeoutMs] = given.split(",");
   const patience = timeoutMs === undefined ? usual : { readyTimeoutMs: Number(timeoutMs) || 0, roundsWhileBusy: 0 };
-  return handOver(path, patience, name, buildId, netns);
+  return handOver(path, patience, name, buildId, netns, begun);
 }

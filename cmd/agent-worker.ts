@@ -1,4 +1,4 @@
-import type { Environment } from "../src/cni/environment.ts";
+import type { AgentRequest } from "../src/agent/request.ts";
 import { runWorker } from "../src/agent/worker.ts";
 import { processEdges } from "../src/cni/serve.ts";
 import { keepSessions } from "../src/kube/session.ts";
@@ -35,14 +35,13 @@ export async function runAgentWorker(listener: number, parent: number, root: str
 
 /** As a process of its own would do it, which leaves the closing of what it has opened to its end. */
 async function serveCall(
-  name: string,
-  environment: Environment,
+  { name, environment, input }: AgentRequest,
   afterwards: (work: () => Promise<void>) => void,
 ): Promise<number> {
   // The one variable that is not asked of the call: where programs such as iptables are looked for.
   process.env["PATH"] = environment["PATH"] ?? "";
   using opened = new DisposableStack();
-  return await answer(name, processEdges(environment), (given) => {
+  return await answer(name, processEdges(environment, input), (given) => {
     const runtime = openRuntime(given);
     opened.use(runtime.host);
     return { ...runtime, afterwards };

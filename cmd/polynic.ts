@@ -1,4 +1,6 @@
 import { versionAnswer } from "../src/cni/version.ts";
+import { endIfSettled } from "../src/multus/settled-del.ts";
+import { mustActHere } from "./agent-call.ts";
 import { dispatcher, isPluginName } from "./builtins.ts";
 
 process.exitCode = await main(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
@@ -9,17 +11,10 @@ async function main(name: string): Promise<number> {
   const command = Bun.env["CNI_COMMAND"] ?? "";
   if (command === "VERSION" && (await answerVersion())) return 0;
   if (isPlugin || command !== "") {
-    if (command !== "") {
-      const { mustActHere } = await import("./agent-call.ts");
-      if (!mustActHere(isPlugin ? name : "")) {
-        const { sayLost } = await import("./agent-lost.ts");
-        return sayLost();
-      }
-    }
-    let begun: Uint8Array | undefined;
-    if (command === "DEL" && name === dispatcher) {
-      const { endIfSettled } = await import("../src/multus/settled-del.ts");
-      begun = endIfSettled(Bun.env);
+    const begun = command === "DEL" && name === dispatcher ? endIfSettled(Bun.env) : undefined;
+    if (command !== "" && !mustActHere(isPlugin ? name : "", begun)) {
+      const { sayLost } = await import("./agent-lost.ts");
+      return sayLost();
     }
     const { callPlugin } = await import("./plugin-call.ts");
     return callPlugin(isPlugin ? name : "", begun);

@@ -21,25 +21,36 @@ const core = [
   "src/plugins/common/netns-lock.ts",
 ];
 
-/** What has to stay without it: for a caller that an agent does its call for, or a DEL that finds nothing, this is all there is. */
-const lean = ["cmd/agent-call.ts", "src/multus/settled-del.ts"];
-
 const root = dirname(import.meta.dirname);
 const [version, buildId, outfile, base] = process.argv.slice(2);
 if (version === undefined || buildId === undefined || outfile === undefined)
   throw new TypeError("usage: compile.ts <version> <build id> <outfile> [<bun>]");
 
+const entry = join(root, "cmd", "polynic.ts");
+
+/**
+ * Marks a copy of a file that the entry has for itself. Whatever the entry imports, others need too: it would load a chunk for each set of
+ * them, and what a chunk gives to others costs 2,000 instructions a name. So it shares nothing, and VERSION, the caller of an agent and a DEL
+ * that finds nothing run one small chunk. Files that it imports hold no state and no class that the rest of the program would have to share.
+ */
+const ofEntry = "?entry";
+
 const lazilyLoaded = new Set<string>();
 
-const coreInOneChunk: Bun.BunPlugin = {
-  name: "core in one chunk",
+const fewChunks: Bun.BunPlugin = {
+  name: "few chunks",
   setup(build) {
     build.onResolve({ filter: /^\./ }, ({ path, importer, kind }) => {
-      if (kind === "dynamic-import") lazilyLoaded.add(join(dirname(importer), path));
-      return undefined;
+      const file = join(dirname(importer), path);
+      if (kind === "dynamic-import") lazilyLoaded.add(file);
+      else if (importer === entry || importer.endsWith(ofEntry)) return { path: file + ofEntry };
+      return { path: file };
+    });
+    build.onLoad({ filter: /\.ts\?entry$/ }, ({ path }) => {
+      return { contents: readFileSync(path.slice(0, -ofEntry.length), "utf8"), loader: "ts" };
     });
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      if (!lazilyLoaded.has(path) || lean.some((file) => path === join(root, file))) return undefined;
+      if (!lazilyLoaded.has(path)) return undefined;
       const imports = core.map((file) => `import ${JSON.stringify(join(root, file))};`).join(" ");
       // In front, on the first line: positions in source maps stay those of the file.
       return { contents: `${imports} ${readFileSync(path, "utf8")}`, loader: "ts" };
@@ -48,7 +59,7 @@ const coreInOneChunk: Bun.BunPlugin = {
 };
 
 await Bun.build({
-  entrypoints: [join(root, "cmd", "polynic.ts")],
+  entrypoints: [entry],
   target: "bun",
   format: "esm",
   minify: true,
@@ -62,7 +73,7 @@ await Bun.build({
     BUILD_ID: JSON.stringify(buildId),
     "process.env.NODE_ENV": JSON.stringify("production"),
   },
-  plugins: [coreInOneChunk],
+  plugins: [fewChunks],
   compile: {
     outfile,
     ...(base === undefined ? {} : { executablePath: base }),

@@ -50,14 +50,14 @@ const loadPath = 41;
 const socketAddress = 55;
 const socketPath = 57;
 
-// In 32-bit words: struct msghdr, two struct iovec, struct cmsghdr with its descriptors, struct pollfd, struct timespec, the answer; the request.
+// In 32-bit words: struct msghdr, three struct iovec, struct cmsghdr with its descriptors, struct pollfd, struct timespec, the answer; the request.
 const vectorWord = 14;
-const controlWord = 22;
-const pollWord = 30;
-const timeWord = 32;
-const answerWord = 36;
-const requestWord = 38;
-const vectorCount = 2;
+const controlWord = 26;
+const pollWord = 34;
+const timeWord = 36;
+const answerWord = 40;
+const requestWord = 42;
+const vectorCount = 3;
 const controlBytes = 32;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
@@ -77,17 +77,25 @@ export interface Patience {
 
 /**
  * Hands this process's CNI call to the agent that listens at `path`, with all that makes a call: environment, standard input and output, working
- * directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS. When the agent has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was
+ * directory, umask. `name` is what the program was called as, `build` what it was built from, `netns` is CNI_NETNS, `input` what was read of
+ * standard input before. When the agent has done it, its output written, this process ends with its exit code. Otherwise comes back with true when nothing was
  * begun, whatever stood in the way, and the process is to do the call itself (no agent, none that has time, one of another build, namespace or
  * root); with false when the call was begun and its worker ended without saying how far it came: nobody may begin it a second time.
  *
  * Plain system calls on one piece of memory, by few functions and few builtins of the runtime: this is nearly all that a caller's process does,
  * each thing once, and each would cost it some 10 µs more.
  */
-export function handOver(path: string, patience: Patience, name: string, build: string, netns: string): boolean {
+export function handOver(
+  path: string,
+  patience: Patience,
+  name: string,
+  build: string,
+  netns: string,
+  input?: Uint8Array,
+): boolean {
   const syscall = openSystemCall();
   if (syscall === undefined) return true;
-  const text = `${paths}${path}\0${netns}\0${build}\0${name}`;
+  const text = `${paths}${path}\0${netns}\0${build}\0${name}\0`;
   const strings = new TextEncoder().encode(text);
   const at = addressOf(strings);
   // All that a node without an agent pays. Anything but ASCII would stand elsewhere than it is looked for.
@@ -116,10 +124,11 @@ export function handOver(path: string, patience: Patience, name: string, build: 
     syscall(SYS_umask, umask, 0, 0, 0, 0);
     const folder = syscall(SYS_openat, AT_FDCWD, at + folderPath, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
     const file = syscall(SYS_openat, AT_FDCWD, at + environPath, O_CLOEXEC, 0, 0);
-    const room = requestBytesMax - headerBytes - build.length - name.length - 1;
-    const environmentBytes = syscall(SYS_read, file, request + headerBytes, room, 0, 0);
     const names = pod + netns.length + 1;
-    const length = headerBytes + environmentBytes + strings.length - names;
+    const inputBytes = input?.length ?? 0;
+    const room = requestBytesMax - headerBytes - (strings.length - names) - inputBytes;
+    const environmentBytes = syscall(SYS_read, file, request + headerBytes, room, 0, 0);
+    const length = headerBytes + environmentBytes + strings.length - names + inputBytes;
     memory[requestWord] = requestMark;
     memory[requestWord + 1] = length;
     memory[requestWord + 2] = umask;
@@ -132,6 +141,8 @@ export function handOver(path: string, patience: Patience, name: string, build: 
     memory[vectorWord + 2] = headerBytes + environmentBytes;
     setAddress(memory, vectorWord + 4, at + names);
     memory[vectorWord + 6] = strings.length - names;
+    if (input !== undefined) setAddress(memory, vectorWord + 8, addressOf(input));
+    memory[vectorWord + 10] = inputBytes;
     memory[controlWord] = controlBytes;
     memory[controlWord + 2] = SOL_SOCKET;
     memory[controlWord + 3] = SCM_RIGHTS;

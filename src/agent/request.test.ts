@@ -14,8 +14,8 @@ import {
 import { decodeRequest, identityOf, lengthOf } from "./request.ts";
 
 /** A request as a caller lays it out. */
-function encode(environment: string, names: string, umask = 0o22): Uint8Array {
-  const text = new TextEncoder().encode(environment + names);
+function encode(environment: string, rest: string, umask = 0o22): Uint8Array {
+  const text = new TextEncoder().encode(environment + rest);
   const bytes = new Uint8Array(headerBytes + text.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, requestMark, true);
@@ -32,10 +32,11 @@ function encode(environment: string, names: string, umask = 0o22): Uint8Array {
 
 test("a request comes back as it was sent", () => {
   const environment = "CNI_COMMAND=ADD\0EMPTY=\0CNI_ARGS=A=B;C=D\0ODD=ü\0";
-  expect(decodeRequest(encode(environment, "build\0macvlan", 0o77))).toEqual({
+  expect(decodeRequest(encode(environment, 'build\0macvlan\0{"a":\0', 0o77))).toEqual({
     build: "build",
     name: "macvlan",
     environment: { CNI_COMMAND: "ADD", EMPTY: "", CNI_ARGS: "A=B;C=D", ODD: "ü" },
+    input: new TextEncoder().encode('{"a":\0'),
     umask: 0o77,
     namespace: "0:40",
     root: "1:41",
@@ -44,7 +45,7 @@ test("a request comes back as it was sent", () => {
 });
 
 test("a variable may have the name of what every object has", () => {
-  const request = decodeRequest(encode("__proto__=x\0constructor=y\0", "build\0multus"));
+  const request = decodeRequest(encode("__proto__=x\0constructor=y\0", "build\0multus\0"));
   expect(Object.entries(request?.environment ?? {})).toEqual([
     ["__proto__", "x"],
     ["constructor", "y"],
@@ -52,11 +53,14 @@ test("a variable may have the name of what every object has", () => {
 });
 
 test("what has no name is no variable", () => {
-  expect(decodeRequest(encode("=x\0lonely\0\0A=1\0", "build\0"))).toMatchObject({ name: "", environment: { A: "1" } });
+  expect(decodeRequest(encode("=x\0lonely\0\0A=1\0", "build\0\0"))).toMatchObject({
+    name: "",
+    environment: { A: "1" },
+  });
 });
 
 describe("what is no request", () => {
-  const whole = encode("A=1\0", "build\0macvlan");
+  const whole = encode("A=1\0", "build\0macvlan\0");
   const changed = (offset: number, value: number): Uint8Array => {
     const bytes = whole.slice();
     new DataView(bytes.buffer).setUint32(offset, value, true);
@@ -72,8 +76,8 @@ describe("what is no request", () => {
     ["one that says it is longer than any", changed(lengthOffset, requestBytesMax + 1)],
     ["one whose environment is longer than all of it", changed(environmentLengthOffset, whole.length)],
     ["one whose environment's length is negative", changed(environmentLengthOffset, 0xffff_ffff)],
-    ["one without a name", encode("A=1\0", "build")],
-    ["one with a third name", encode("A=1\0", "build\0name\0more")],
+    ["one without a name", encode("A=1\0", "build\0")],
+    ["one whose name has no end", encode("A=1\0", "build\0name")],
   ])("%s", (_, bytes) => {
     expect(decodeRequest(bytes)).toBeUndefined();
   });

@@ -17,6 +17,8 @@ export interface AgentRequest {
   /** The name that it was called as; "" for the plugin that the config's "type" names. */
   readonly name: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What the caller has read of its standard input. */
+  readonly input: Uint8Array;
   readonly umask: number;
   /** Of its network namespace, see `identityOf`. */
   readonly namespace: string;
@@ -47,11 +49,13 @@ export function decodeRequest(bytes: Uint8Array): AgentRequest | undefined {
   const view = viewOf(bytes);
   const environmentEnd = headerBytes + view.getUint32(environmentLengthOffset, true);
   if (environmentEnd > bytes.length) return undefined;
-  const [build, name, ...more] = decoder.decode(bytes.subarray(environmentEnd)).split(NUL);
-  if (build === undefined || name === undefined || more.length > 0) return undefined;
+  const buildEnd = bytes.indexOf(0, environmentEnd);
+  const nameEnd = bytes.indexOf(0, buildEnd + 1);
+  if (buildEnd < 0 || nameEnd < 0) return undefined;
   return {
-    build,
-    name,
+    build: decoder.decode(bytes.subarray(environmentEnd, buildEnd)),
+    name: decoder.decode(bytes.subarray(buildEnd + 1, nameEnd)),
+    input: bytes.subarray(nameEnd + 1),
     environment: environmentOf(decoder.decode(bytes.subarray(headerBytes, environmentEnd))),
     umask: view.getUint32(umaskOffset, true) & 0o777,
     namespace: identityAt(view, namespaceOffset),

@@ -36,11 +36,7 @@ export interface WorkerOptions {
    * Does a call: descriptors 0 to 2 and the working directory are the caller's meanwhile. Returns the exit code. What is given to `afterwards`
    * is begun when the caller has it.
    */
-  readonly serve: (
-    name: string,
-    environment: Readonly<Record<string, string>>,
-    afterwards: (work: Work) => void,
-  ) => Promise<number>;
+  readonly serve: (request: AgentRequest, afterwards: (work: Work) => void) => Promise<number>;
   readonly log: Logger;
 }
 
@@ -148,12 +144,11 @@ class Worker {
 
   /** The call with the caller's things in place of this process's; they are the caller's alone again before it hears of the end. */
   async #act(received: ReceivedRequest): Promise<number> {
-    const { name, environment, umask } = received.request;
     for (const [number, stream] of received.streams.entries()) duplicateOnto(stream, number);
     process.chdir(`/proc/self/fd/${received.directory.number}`);
-    setUmask(umask);
+    setUmask(received.request.umask);
     try {
-      return await this.#options.serve(name, environment, (work) => this.#leftovers.add(work));
+      return await this.#options.serve(received.request, (work) => this.#leftovers.add(work));
     } finally {
       leaveLogs(this.#streams[2]);
       for (const [number, stream] of this.#streams.entries()) duplicateOnto(stream, number);

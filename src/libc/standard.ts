@@ -22,7 +22,7 @@ const stderr = new Fd(2, "stderr");
  */
 export function readStandardInput(begun?: Uint8Array): string {
   const rest = readAll(stdin, () => wait(stdin, POLLIN));
-  if (begun === undefined) return new TextDecoder().decode(rest);
+  if (begun === undefined || begun.length === 0) return new TextDecoder().decode(rest);
   const all = new Uint8Array(begun.length + rest.length);
   all.set(begun);
   all.set(rest, begun.length);

@@ -6,8 +6,8 @@ import { SYS_exit_group, SYS_faccessat, SYS_read } from "../libc/system-calls.ts
 import { defaultCniDir, journalPath, lockPath } from "./paths.ts";
 
 const AT_FDCWD = -100;
-/** More than any config has. */
-const inputBytesMax = 64 * 1024;
+/** More than nearly any config has. */
+const inputBytesMax = 16 * 1024;
 /** What container ids, network names and nearly all interface names are made of (names.ts). */
 const plainName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const interfaceNameMax = 15;
@@ -22,8 +22,8 @@ export interface SettledFiles {
  * Ends this process, a DEL of the dispatcher with that environment, with success when nothing of its container is attached, for certain: an
  * earlier DEL has noted so. Otherwise comes back with what it has read of standard input, all of it or the beginning.
  *
- * Runtimes call DEL two to four times for each pod, and this is what all but the first need. So it has nothing of what a call needs:
- * no lock, no log, no chunk of the program but its own. Without the lock it is right nonetheless: at the moment when the mark was seen
+ * Runtimes call DEL two to four times for each pod, and this is what all but the first need, an agent or none. So it has nothing of what a
+ * call needs: no lock, no log, no chunk of the program but the entry's. Without the lock it is right nonetheless: at the moment when the mark was seen
  * nothing was attached, since an ADD removes it first.
  */
 export function endIfSettled(environment: Environment): Uint8Array {

@@ -2,13 +2,15 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { TestAgent } from "../kit/agent.ts";
-import { type CniCall, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
+import { type CniCall, type CniOutcome, mustCallCni, polynicBin } from "../kit/cni-caller.ts";
 import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
+import { type Json, useSite } from "../kit/multus-site.ts";
 import type { PinnedNetns } from "../kit/node-netns.ts";
 import { snapshot } from "../kit/snapshot.ts";
 
 const lan = useLan({ nodes: 2 });
 const folder = useTemporaryFolder();
+const site = useSite();
 
 function macvlan(pod: PinnedNetns): CniCall {
   const ipam = { type: "host-local", subnet: "192.0.2.0/24", dataDir: join(folder().path, "leases") };
@@ -47,4 +49,27 @@ test("a call from another network namespace is not taken", async () => {
   await mustCallCni({ ...call, command: "ADD" });
   await mustCallCni({ ...call, command: "DEL" });
   expect(agent.calls()).toBe(0);
+});
+
+/** Said by every call that reads the whole config. */
+const badLevel = { logLevel: "loud" };
+const warning = /logLevel: "loud" is none of/;
+
+test("a DEL of what is deleted already is answered without it, and every other one is handed over with its whole config", async () => {
+  const here = site();
+  await using agent = await TestAgent.start({ node: here.node, folder: here.path() });
+  const pod = here.pod();
+  const call = (command: string, conf: Json): Promise<CniOutcome> =>
+    mustCallCni(agent.through(here.cniCall(command, pod, { conf, netns: command === "DEL" ? "" : pod.netns.path })));
+  const calls = (count: number) => expect.poll(() => agent.calls(), { timeout: 60_000 }).toBe(count);
+  await call("ADD", {});
+  // The caller has read what the agent's worker reads the config from.
+  expect((await call("DEL", badLevel)).stderr).toMatch(warning);
+  await calls(2);
+  // More than what is read before; and where the hour has turned, this renews the mark.
+  for (const bytes of [20_000, 200_000])
+    expect((await call("DEL", { ...badLevel, padding: "x".repeat(bytes) })).stderr).toMatch(warning);
+  await calls(4);
+  expect((await call("DEL", badLevel)).stderr).toBe("");
+  await calls(4);
 });
