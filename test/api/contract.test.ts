@@ -22,7 +22,7 @@ function contractFor(account: Account): void {
       kubeconfig({ server: admin.server, ca: api.ca, user: { token: await admin.token("kube-system", account) } }),
     );
     const namespaces = ["default", "shop"];
-    for (const name of namespaces) await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    for (const name of namespaces) await admin.ensure({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
     const clear = async (): Promise<void> => {
       for (const namespace of namespaces) {
         for (const path of [

@@ -48,8 +48,9 @@ const gkeRules = [
 /** Installs the definitions, the roles and the namespaces that every test may use. */
 export async function prepareCluster(api: ApiServerFacts): Promise<void> {
   const admin = new KubeAdmin(api);
+  // The server makes them too, when it comes to it.
   for (const name of ["default", "kube-system"])
-    await admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    await admin.ensure({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
   for (const name of readdirSync(join(deploy, "crds"))) await admin.apply(join(deploy, "crds", name));
   for (const name of ["rbac.yaml", "rbac-ipam-node.yaml", "rbac-ipam-controller.yaml"])
     await admin.apply(join(deploy, name));

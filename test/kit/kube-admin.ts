@@ -67,9 +67,14 @@ export class KubeAdmin {
     return JSON.parse(text) as KubeJson;
   }
 
-  /** Creates an object; one that exists already stays as it is. */
+  /** Creates an object and returns it as the server has it; throws when there is one of that name. */
   async create(object: KubeJson): Promise<KubeJson> {
-    return await this.send("POST", folderOf(object), object, [409]);
+    return await this.send("POST", folderOf(object), object);
+  }
+
+  /** As `create`, for what somebody else may have made: one that exists stays as it is. */
+  async ensure(object: KubeJson): Promise<void> {
+    await this.send("POST", folderOf(object), object, [409]);
   }
 
   async get(object: KubeJson): Promise<KubeJson> {

@@ -177,12 +177,12 @@ export class KubeNode implements AsyncDisposable {
   async #createExample(object: KubeJson): Promise<void> {
     const { namespace = "default" } = object.metadata;
     if (!["default", "kube-system"].includes(namespace))
-      await this.admin.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+      await this.admin.ensure({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     if (object.kind === "Pod") {
       const { spec } = podObject(object.metadata.name ?? "", namespace, "");
       // Nothing makes the service accounts of further namespaces.
       const account = { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace } };
-      await this.admin.create(account);
+      await this.admin.ensure(account);
       await this.admin.create({ ...object, spec });
     } else await this.admin.create(withoutIpvlan(object));
   }

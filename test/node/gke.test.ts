@@ -39,7 +39,7 @@ test("the manifest's containers install polynic, and put its config into place",
     // The cluster of the tests has roles of the same names: what counts here is what this manifest grants.
     if (object.apiVersion.startsWith("rbac.")) await here.admin.delete(object);
     const data = (object["data"] as { "cni-conf.json"?: string } | undefined)?.["cni-conf.json"];
-    await here.admin.create(data === undefined ? object : { ...object, data: { "cni-conf.json": forThisNode(data) } });
+    await here.admin.ensure(data === undefined ? object : { ...object, data: { "cni-conf.json": forThisNode(data) } });
   }
   await here.runDaemonSet(manifest, "gke-multinet", [], true);
   await here.ready("gke-multinet", "kube-system");
