@@ -18,6 +18,20 @@ test("what is replaced is read back, and no temporary file stays", () => {
   expect(file.readDirectory(join(folder, "a/b"))).toMatchObject([{ name: "c.txt", kind: "file" }]);
 });
 
+test.each([
+  ["longer", "10.0.0.100"],
+  ["as long", "10.0.0.6"],
+  ["shorter", "::1"],
+  ["empty", ""],
+])("a file is written over with what is %s, and stays the same file", (_, text) => {
+  const path = join(folder, `over-${text.length}`);
+  file.overwriteFile(path, "10.0.0.5");
+  const { inode } = file.status(path);
+  file.overwriteFile(path, text);
+  expect(file.readText(path)).toBe(text);
+  expect(file.status(path).inode).toBe(inode);
+});
+
 test("writers under a lock share a hidden temporary name, which a kill may leave and the next overwrites", () => {
   const path = join(folder, "locked.txt");
   expect(file.temporaryOf(path)).toBe(join(folder, ".locked.txt.tmp"));

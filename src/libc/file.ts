@@ -7,6 +7,7 @@ import {
   SYS_fchmod,
   SYS_fdatasync,
   SYS_fstatfs,
+  SYS_ftruncate,
   SYS_getdents64,
   SYS_linkat,
   SYS_mkdirat,
@@ -129,6 +130,18 @@ export function writeExisting(path: string, content: string): void {
 export function writeFile(path: string, content: Uint8Array | string, mode = 0o600): void {
   using fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
   writeAll(fd, content);
+}
+
+/**
+ * Creates a file, or writes over what is in it. Not crash safe, as `writeFile`, but it leaves the file the disk space that it has: a file that is
+ * emptied and filled again waits for the journal of the file system, 1 to 5 ms where somebody syncs.
+ */
+export function overwriteFile(path: string, content: string, mode = 0o600): void {
+  using fd = open(path, O_WRONLY | O_CREAT, mode);
+  const bytes = encoder.encode(content);
+  if (statusOf(fd).size > bytes.length)
+    systemCall("ftruncate", path, () => libc().syscall(SYS_ftruncate, fd.number, bytes.length, 0, 0, 0));
+  writeAll(fd, bytes);
 }
 
 let temporaryCount = 0;

@@ -14,6 +14,7 @@ export const SYS_linkat = isArm64 ? 37 : 265;
 export const SYS_renameat = isArm64 ? 38 : 264;
 export const SYS_lseek = isArm64 ? 62 : 8;
 export const SYS_fstatfs = isArm64 ? 44 : 138;
+export const SYS_ftruncate = isArm64 ? 46 : 77;
 export const SYS_faccessat = isArm64 ? 48 : 269;
 export const SYS_chroot = isArm64 ? 51 : 161;
 export const SYS_fchmod = isArm64 ? 52 : 91;

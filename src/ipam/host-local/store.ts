@@ -135,7 +135,7 @@ export class LeaseStore implements Disposable {
   }
 
   rememberLast(set: number, ip: Ip): void {
-    file.writeFile(this.#lastPath(set), formatIp(ip));
+    file.overwriteFile(this.#lastPath(set), formatIp(ip));
   }
 
   #lastPath(set: number): string {
