@@ -12,6 +12,7 @@ import {
   isSliceId,
   ownerAnnotation,
 } from "../pool/claim.ts";
+import { makeClaimedPool } from "./claimed-pool.ts";
 import { planIndex } from "./index-plan.ts";
 import type { IpPool, Reservation } from "../pool/objects.ts";
 
@@ -40,10 +41,10 @@ const attempts = 5;
 export async function handOver(client: KubeClient, namespace: string, pools: Pools): Promise<HandOver> {
   const sum = { pools: 0, entries: 0, reservations: 0, removed: 0 };
   const claims = await pools.listReservations();
-  for (const pool of await pools.listPools()) {
+  const byPool = Map.groupBy(claims, (claim) => claimFactsOf(claim)?.pool ?? "");
+  for (const pool of await allPools(pools, byPool)) {
     sum.pools++;
-    const own = claims.filter((claim) => claimFactsOf(claim)?.pool === pool.name);
-    sum.entries += await handOverEntries(pools, pool, own);
+    sum.entries += await handOverEntries(pools, pool, byPool.get(pool.name) ?? []);
   }
   for (const each of claims) {
     const facts = claimFactsOf(each);
@@ -54,6 +55,18 @@ export async function handOver(client: KubeClient, namespace: string, pools: Poo
     else if (!isScoped && (await handOverReservation(client, namespace, pools, each))) sum.reservations++;
   }
   return sum;
+}
+
+/** Those there are, and those that claims speak of, made where they are missing. */
+async function allPools(pools: Pools, claims: ReadonlyMap<string, readonly Reservation[]>): Promise<IpPool[]> {
+  const all = await pools.listPools();
+  const names = new Set(all.map(({ name }) => name));
+  for (const [name, own] of claims) {
+    if (name === "" || names.has(name)) continue;
+    const made = await makeClaimedPool(pools, name, own);
+    if (made !== undefined) all.push(made);
+  }
+  return all;
 }
 
 /** How many entries were changed. */

@@ -6,10 +6,11 @@ import { backoffMs } from "../kube/retry.ts";
 import type { Logger } from "../log/logger.ts";
 import type { PoolChange, Pools } from "../cluster/pools/port.ts";
 import { ClusterError, isClusterError } from "../cluster/port.ts";
-import { allocationOf, claimFactsOf, claimScope, isIndexId, isSliceId } from "../pool/claim.ts";
+import { allocationOf, claimFactsOf, isIndexId, isSliceId } from "../pool/claim.ts";
 import { type IpPool, type Reservation, reservationOf, reservationSchema } from "../pool/objects.ts";
 import { elsewhereAnnotation, heldElsewhere, mostElsewhere } from "../pool/held-elsewhere.ts";
 import { formatKeys } from "../pool/key-runs.ts";
+import { makeClaimedPool } from "./claimed-pool.ts";
 import { follow } from "./follow.ts";
 import { type Conflict, planIndex, type Unsettled } from "./index-plan.ts";
 import { Overlaps } from "./overlaps.ts";
@@ -296,16 +297,11 @@ export class Indexer {
   }
 
   async #make(name: string, claims: ReadonlyMap<string, Reservation>): Promise<IpPool | undefined> {
-    for (const claim of claims.values()) {
-      const { range = "" } = claimFactsOf(claim) ?? {};
-      if (range === "") continue;
-      // Nobody knows by which names the addresses of the pool that was here before are claimed.
-      const pool = await this.#options.pools.createPool(name, range, claimScope("both"));
-      this.#options.log.verbose(`made pool ${name} of ${range}`);
-      this.#see(pool);
-      return pool;
-    }
-    return undefined;
+    const pool = await makeClaimedPool(this.#options.pools, name, claims.values());
+    if (pool === undefined) return undefined;
+    this.#options.log.verbose(`made pool ${name} of ${pool.range}`);
+    this.#see(pool);
+    return pool;
   }
 
   #tell(conflicts: readonly Conflict[]): void {
