@@ -130,6 +130,40 @@ metadata: {name: samplepod, annotations: {k8s.v1.cni.cncf.io/networks: default/g
     ]);
   });
 
+  test("warns of keys that are a slip away from one that is read", async () => {
+    const config = { cniVersion: "1.0.0", type: "macvlan", mod: "vepa" };
+    const pod = {
+      metadata: { name: "p", annotations: { "k8s.v1.cni.cncf.io/networks": '[{"name":"n","interfaces":"a0"}]' } },
+    };
+    const path = file(
+      "slips.yaml",
+      [
+        {
+          apiVersion: "k8s.cni.cncf.io/v1",
+          kind: "NetworkAttachmentDefinition",
+          metadata: { name: "n" },
+          spec: { config: JSON.stringify(config) },
+        },
+        { kind: "Pod", ...pod },
+      ]
+        .map((object) => JSON.stringify(object))
+        .join("\n---\n"),
+    );
+    const delegates = [{ cniVersion: "1.0.0", name: "mine", type: "macvlan" }];
+    const conf = file(
+      "slips.conf",
+      JSON.stringify({ cniVersion: "1.0.0", name: "m", type: "multus", logLevle: "debug", delegates }),
+    );
+    const { exitCode, error } = await plan("-f", path, "--conf", conf);
+    expect(exitCode).toBe(0);
+    expect(error.split("\n")).toEqual([
+      `note: ${conf}: $.logLevle: nobody reads this key; did you mean logLevel?`,
+      "default/p: warning: network default/n (interface net1): macvlan: $.mod: nobody reads this key; did you mean mode?",
+      "default/p: warning: annotation k8s.v1.cni.cncf.io/networks: $[0].interfaces: nobody reads this key; did you mean interface?",
+      "",
+    ]);
+  });
+
   test("takes pods from the folder that the config names", async () => {
     const conf = file(
       "net.conf",

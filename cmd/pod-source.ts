@@ -1,5 +1,6 @@
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import type { NetworkList } from "../src/cni/network-list.ts";
+import { UnreadKeys } from "../src/cni/unread-keys.ts";
 import type { Cluster, Pod } from "../src/cluster/port.ts";
 import { statusIfExists } from "../src/libc/file.ts";
 import { silentLogger } from "../src/log/logger.ts";
@@ -133,7 +134,11 @@ function chooseConf({ conf: named, paths, root, podCidr }: PodSourceRequest, pub
 }
 
 function chosen(path: string, list: NetworkList, note: string, isBuiltIn: boolean): ChosenConf {
-  return { conf: dispatcherOf(path, list), note, isBuiltIn, takesPorts: declaresPorts(list) };
+  const keys = new UnreadKeys();
+  const conf = keys.watch(() => dispatcherOf(path, list));
+  const hints = keys.hints().map((hint) => `${path}: ${hint}`);
+  const notes = [note, ...hints].filter((each) => each !== "");
+  return { conf, note: notes.join("; "), isBuiltIn, takesPorts: declaresPorts(list) };
 }
 
 function dispatcherOf(path: string, list: NetworkList): MultusConf {

@@ -47,6 +47,7 @@ export type Infer<Each extends Schema<unknown>> = ReturnType<Each>;
 export function struct<const Each extends Entries>(entries: Each): Schema<Struct<Each>> {
   return (value, place) => {
     if (!isJsonObject(value)) fail("an object", value, place);
+    observer?.(pathOf(place), Object.keys(value), Object.keys(entries));
     const given = pick(value, entries);
     const members: Record<string, unknown> = {};
     for (const name in entries) {
@@ -59,6 +60,25 @@ export function struct<const Each extends Entries>(entries: Each): Schema<Struct
     }
     return members as Struct<Each>;
   };
+}
+
+/** Told of an object that a struct reads: where it stands, the names of its members, and those that the struct reads. */
+export type StructObserver = (path: string, given: readonly string[], known: readonly string[]) => void;
+
+let observer: StructObserver | undefined;
+
+/**
+ * Runs `read`, which must not be asynchronous, and tells `observe` of every object that a struct reads meanwhile. For those who review a config:
+ * reading passes over names that it does not know, as Go does.
+ */
+export function observeStructs<T>(observe: StructObserver, read: () => T): T {
+  const before = observer;
+  observer = observe;
+  try {
+    return read();
+  } finally {
+    observer = before;
+  }
 }
 
 /** For a struct: a member that may be absent, and then has what `schema` makes of `fallback`, or without a fallback stays absent. */
@@ -220,11 +240,15 @@ function foldName(name: string): string {
   return name.toLowerCase().replaceAll("ſ", "s");
 }
 
-function fail(expected: string, value: unknown, place: Place): never {
+function pathOf(place: Place): string {
   const steps: (string | number)[] = [];
   let at = place;
   for (; at.parent !== undefined; at = at.parent) steps.unshift(at.step);
-  const where = joinPath(String(at.step), steps);
+  return joinPath(String(at.step), steps);
+}
+
+function fail(expected: string, value: unknown, place: Place): never {
+  const where = pathOf(place);
   const problem =
     value === undefined ? "expected this key, found nothing" : `expected ${expected}, found ${describeValue(value)}`;
   throw new JsonError("JSON_TYPE", where, `${where}: ${problem}`);

@@ -3,7 +3,7 @@ import { readNetwork } from "../cni/network-list.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { Attachment } from "./attachment.ts";
 import { parseMultusConf } from "./config.ts";
-import { reviewConfigs } from "./config-review.ts";
+import { reviewAnnotations, reviewConfigs } from "./config-review.ts";
 
 function multus(more: JsonObject = {}) {
   const raw = { cniVersion: "1.0.0", name: "m", type: "multus", delegates: [{ name: "d", type: "bridge" }], ...more };
@@ -99,6 +99,45 @@ describe("what an ADD would take is taken:", () => {
     ],
   ])("%s", async (_, plugins, more, conf) => {
     expect(await reviewConfigs(multus(conf), attachment(plugins, more))).toEqual({ refusal: "", warnings: [] });
+  });
+});
+
+describe("warned of is a key that nobody reads:", () => {
+  const range = { type: "host-local", subnet: "10.1.0.0/24" };
+  test.each<[string, JsonObject[], unknown[]]>([
+    [
+      "the plugin's",
+      [{ type: "macvlan", mod: "vepa" }],
+      [`${prefix}: $.mod: nobody reads this key; did you mean mode?`],
+    ],
+    [
+      "the IPAM plugin's",
+      withIpam({ ...range, rangeStrat: "10.1.0.9" }),
+      [`${prefix}: $.ipam.rangeStrat: nobody reads this key; did you mean rangeStart?`],
+    ],
+    [
+      "whereabouts', once",
+      withIpam({ type: "whereabouts", range: "10.1.0.0/24", range_strat: "10.1.0.9" }),
+      [expect.stringMatching(/\$\.ipam\.range_strat: .*range_start/)],
+    ],
+    ["none of a whole config", withIpam({ ...range, ranges: [], routes: [{ dst: "0.0.0.0/0" }] }), []],
+  ])("%s", async (_, plugins, want) => {
+    expect(await reviewConfigs(multus(), attachment(plugins))).toEqual({ refusal: "", warnings: want });
+  });
+
+  test.each([
+    ["[{", []],
+    ['[{"name":"a","interface":"b","ips":["10.1.0.2"]}]', []],
+    ["a@b", []],
+    [
+      '[{"name":"a"},{"name":"b","interfce":"lan0"}]',
+      ["annotation k8s.v1.cni.cncf.io/networks: $[1].interfce: nobody reads this key; did you mean interface?"],
+    ],
+  ])("in the annotation %s", (text, want) => {
+    const annotations = { "k8s.v1.cni.cncf.io/networks": text };
+    expect(reviewAnnotations({ namespace: "default", name: "p", uid: "u", annotations, isStatic: false })).toEqual(
+      want,
+    );
   });
 });
 

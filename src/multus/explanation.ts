@@ -9,7 +9,7 @@ import type { JsonObject } from "../json/value.ts";
 import { silentLogger } from "../log/logger.ts";
 import type { ConfigReview } from "../cni/plugin.ts";
 import type { MultusConf } from "./config.ts";
-import { reviewConfigs } from "./config-review.ts";
+import { reviewAnnotations, reviewConfigs } from "./config-review.ts";
 import { knownDevices } from "./devices.ts";
 import { DispatchError } from "./dispatch-error.ts";
 import type { Attachment, NetworkSource } from "./attachment.ts";
@@ -92,7 +92,11 @@ export async function explainPod(conf: MultusConf, cluster: Cluster | undefined,
   const networks = outcomes.map((outcome, position) => explainNetwork(outcome, position, draft, reviews[position]));
   const refusals = failures.map(reasonOf);
   const isRefused = refusals.length > 0 || networks.some((network) => network.refusals.length > 0);
-  const notes = [...(problem === undefined ? [] : [problem]), ...missingPlugins(conf, sources)];
+  const notes = [
+    ...(problem === undefined ? [] : [problem]),
+    ...missingPlugins(conf, sources),
+    ...reviewAnnotations(pod),
+  ];
   return { namespace, name, uid, isRefused, networks, notes, refusals };
 }
 

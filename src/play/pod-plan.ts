@@ -7,7 +7,7 @@ import { silentLogger } from "../log/logger.ts";
 import type { MultusConf } from "../multus/config.ts";
 import { knownDevices } from "../multus/devices.ts";
 import type { Attachment } from "../multus/attachment.ts";
-import { reviewConfigs } from "../multus/config-review.ts";
+import { reviewAnnotations, reviewConfigs } from "../multus/config-review.ts";
 import { missingPlugins } from "../multus/missing-plugins.ts";
 import { makePlan } from "../multus/plan.ts";
 import { networkSources } from "../multus/sources.ts";
@@ -87,6 +87,7 @@ async function planPod(
     ...plan.warnings.map(({ message }) => message),
     ...reviews.flatMap((review) => review.warnings),
     ...missingPlugins(conf, plan.attachments),
+    ...reviewAnnotations(pod),
   ];
   return {
     attachments: plan.attachments.map(describe),
