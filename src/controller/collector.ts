@@ -1,6 +1,6 @@
 import type { Pools } from "../cluster/pools/port.ts";
 import type { Logger } from "../log/logger.ts";
-import { holdFinalizer, indexId } from "../pool/claim.ts";
+import { entryIdOf, holdFinalizer } from "../pool/claim.ts";
 import { keyOf, parsePoolRange } from "../pool/key.ts";
 import { parseIp } from "../ip/address.ts";
 import type { IpPool } from "../pool/objects.ts";
@@ -59,7 +59,7 @@ export async function collect(options: CollectorOptions): Promise<PassSummary> {
 /** Takes a holding away if it is still what it was; false when it is gone or somebody else's. Throws `ClusterError`. */
 export async function releaseHolding(
   pools: Pools,
-  { reservation, entry, containerId, address, pool }: Holding,
+  { reservation, entry, address, pool }: Holding,
   known: readonly IpPool[],
 ): Promise<boolean> {
   if (entry !== undefined) return await pools.patchPool(entry.pool, [{ op: "remove", key: entry.key, id: entry.id }]);
@@ -71,7 +71,7 @@ export async function releaseHolding(
   const range = parsePoolRange(known.find((each) => each.name === pool)?.range ?? "");
   const ip = parseIp(address);
   const key = range && ip && keyOf(range, ip);
-  if (key !== undefined) await pools.patchPool(pool, [{ op: "remove", key, id: indexId(containerId) }]);
+  if (key !== undefined) await pools.patchPool(pool, [{ op: "remove", key, id: entryIdOf(reservation) }]);
   return true;
 }
 

@@ -53,14 +53,15 @@ test("a claim that is not shown gets its entry at once, unless its node writes t
 
 test("an entry that its node should have written by now is written", () => {
   const { changes, unsettled } = planIndex(poolOf(), [claimOf("2", true)]);
-  expect([changes, unsettled]).toEqual([[{ op: "add", key: "2", entry: entryOf("2") }], []]);
+  const entry = { ...entryOf("2"), id: indexId("c-2", "me") };
+  expect([changes, unsettled]).toEqual([[{ op: "add", key: "2", entry }], []]);
 });
 
 test("an entry is taken out once its claim has been missing for long enough", () => {
   const asked: Unsettled[] = [];
   const settled = (open: Unsettled): boolean => asked.push(open) > 0 && open.key === "3";
-  const { changes, unsettled, held } = planIndex(poolOf("1", "2", "3"), [claimOf("1", true)], settled);
+  const { changes, unsettled, held } = planIndex(poolOf("1", "2", "3"), [claimOf("1", false)], settled);
   expect(changes).toEqual([{ op: "remove", key: "3", id: indexId("c-3") }]);
-  expect(unsettled).toEqual([{ lacks: "claim", key: "2" }]);
+  expect(unsettled).toEqual([{ lacks: "claim", key: "2", id: indexId("c-2") }]);
   expect([asked.length, held]).toEqual([2, 2]);
 });

@@ -1,7 +1,7 @@
 import { formatIp, type Ip, parseIp } from "../ip/address.ts";
 import type { Prefix } from "../ip/prefix.ts";
 import type { PoolChange } from "../cluster/pools/port.ts";
-import { allocationOf, claimFactsOf, indexId, isIndexId } from "../pool/claim.ts";
+import { allocationOf, claimFactsOf, entryIdOf, isIndexId } from "../pool/claim.ts";
 import { keyOf, parsePoolRange } from "../pool/key.ts";
 import type { Allocation, IpPool, Reservation } from "../pool/objects.ts";
 
@@ -15,7 +15,9 @@ export interface Conflict {
 
 /** A key of which the claim is missing, or the entry; or the reservation, where an entry of Go in an overlapping pool should have one. */
 export type Unsettled =
-  | { readonly lacks: "claim" | "reservation"; readonly key: string }
+  /** `id` is the entry's. */
+  | { readonly lacks: "claim"; readonly key: string; readonly id: string }
+  | { readonly lacks: "reservation"; readonly key: string }
   | { readonly lacks: "entry"; readonly key: string; readonly claim: Reservation };
 
 /** What makes a pool's map show the claims on its addresses. */
@@ -79,7 +81,7 @@ export function planIndex(
     if (shown.has(key)) continue;
     const current = allocationOf(pool.allocations, key);
     if (current === undefined || !isIndexId(current.id)) continue;
-    if (isLeft({ lacks: "claim", key })) continue;
+    if (isLeft({ lacks: "claim", key, id: current.id })) continue;
     changes.push({ op: "remove", key, id: current.id });
     held--;
   }
@@ -93,8 +95,8 @@ function placeOf(claim: Reservation, range: Prefix): { readonly key: string; rea
 }
 
 function entryOf(claim: Reservation): Allocation {
-  const { containerId, podref, ifName } = claim;
-  return { id: indexId(containerId), podref, ifname: claimFactsOf(claim)?.ifName || ifName };
+  const { podref, ifName } = claim;
+  return { id: entryIdOf(claim), podref, ifname: claimFactsOf(claim)?.ifName || ifName };
 }
 
 function isSame(a: Allocation, b: Allocation): boolean {

@@ -1,4 +1,5 @@
 import { pause } from "../libc/pause.ts";
+import { isEnteredId } from "../pool/claim.ts";
 import type { Unsettled } from "./index-plan.ts";
 
 export interface IndexTimes {
@@ -11,6 +12,8 @@ export interface IndexTimes {
   readonly settleMs: number;
   /** How long an entry that its node writes may be missing before it is written here: as long as that node's DEL takes from the entry to the claim. */
   readonly entryMs?: number;
+  /** How long the claim of such an entry may be missing: its node takes the entry out itself, some time after the claim. */
+  readonly enteredMs?: number;
 }
 
 /** What came of a run. */
@@ -33,7 +36,7 @@ const lookGapMs = 50;
 
 /** For a pool of so many entries by now. */
 export function timesFor(entries: () => number): IndexTimes {
-  return { gapMs: (tookMs) => gapAfter(entries(), tookMs), settleMs: 500, entryMs: 150 };
+  return { gapMs: (tookMs) => gapAfter(entries(), tookMs), settleMs: 500, entryMs: 150, enteredMs: 3000 };
 }
 
 /**
@@ -72,9 +75,14 @@ export class PoolSchedule {
 
   /** True when it has been missing for long enough. */
   isSettled(unsettled: Unsettled): boolean {
-    const { settleMs, entryMs = settleMs } = this.#times;
     const since = this.#unseenSince.get(nameOf(unsettled));
-    return since !== undefined && performance.now() - since >= (unsettled.lacks === "entry" ? entryMs : settleMs);
+    return since !== undefined && performance.now() - since >= this.#timeFor(unsettled);
+  }
+
+  #timeFor(unsettled: Unsettled): number {
+    const { settleMs, entryMs = settleMs, enteredMs = settleMs } = this.#times;
+    if (unsettled.lacks === "entry") return entryMs;
+    return unsettled.lacks === "claim" && isEnteredId(unsettled.id) ? enteredMs : settleMs;
   }
 
   /** These are missing, and no others. */
@@ -97,6 +105,8 @@ export class PoolSchedule {
   }
 }
 
-function nameOf({ key, lacks }: Unsettled): string {
-  return `${lacks} ${key}`;
+/** Of an entry that has become another one's the claim has only been missing since then. */
+function nameOf(unsettled: Unsettled): string {
+  const { key, lacks } = unsettled;
+  return unsettled.lacks === "claim" ? `${lacks} ${key} ${unsettled.id}` : `${lacks} ${key}`;
 }

@@ -8,6 +8,7 @@ import {
   containerOfId,
   indexId,
   isHeldByEntry,
+  isEnteredId,
   isIndexId,
   isReleasable,
   isSliceId,
@@ -30,6 +31,12 @@ test("an index entry tells by its id that it is one, and of which container", ()
   expect(isIndexId(indexId("abc"))).toBe(true);
   expect(isIndexId("abc")).toBe(false);
   expect(containerOfId(indexId("abc"))).toBe("abc");
+  expect([isIndexId(indexId("abc", "owner")), containerOfId(indexId("abc", "owner"))]).toEqual([true, "abc"]);
+  expect([isEnteredId(indexId("abc", "owner")), isEnteredId(indexId("abc")), isEnteredId("abc:owner")]).toEqual([
+    true,
+    false,
+    false,
+  ]);
   expect(containerOfId("abc")).toBe("abc");
 });
 

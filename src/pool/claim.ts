@@ -46,14 +46,28 @@ export const holdFinalizer = "ipam.polynic.io/hold";
 
 const indexPrefix = "polynic:";
 const slicePrefix = "polynic-slice:";
+/** Characters of the random text of an ADD that tell its entries from those of others for the same container. */
+const tagLength = 8;
 
 /**
  * `id` of a pool's entry that only shows a claim: the claim is the truth, and where there is none the address is free, whatever the entry
  * says. Whereabouts never looks at the ids of others, and writes its own in place of ours when it takes an entry over: so the entry tells by itself
- * whose it is.
+ * whose it is. `owner` is the random text of the claim if its node enters it itself: such an entry goes some time after its claim, and by then the same
+ * container may have claimed the address anew.
  */
-export function indexId(containerId: string): string {
-  return indexPrefix + containerId;
+export function indexId(containerId: string, owner = ""): string {
+  return indexPrefix + containerId + (owner === "" ? "" : `:${owner.slice(0, tagLength)}`);
+}
+
+/** The `id` of the entry that shows a claim. */
+export function entryIdOf(claim: Pick<Reservation, "annotations" | "containerId">): string {
+  const isEntered = claimFactsOf(claim)?.isEntered === true;
+  return indexId(claim.containerId, isEntered ? claim.annotations[ownerAnnotation] : "");
+}
+
+/** True for an entry of a claim whose node enters it, and takes it out, itself. */
+export function isEnteredId(id: string): boolean {
+  return isIndexId(id) && id.includes(":", indexPrefix.length);
 }
 
 /** True for an entry that shows a claim; false for one that holds the address itself, as whereabouts' do. */
@@ -76,7 +90,7 @@ export function isSliceId(id: string): boolean {
 
 /** The container id of a pool's entry of any kind. */
 export function containerOfId(id: string): string {
-  if (isIndexId(id)) return id.slice(indexPrefix.length);
+  if (isIndexId(id)) return id.slice(indexPrefix.length).replace(/:.*/, "");
   return isSliceId(id) ? id.slice(slicePrefix.length) : id;
 }
 

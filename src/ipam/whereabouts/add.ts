@@ -12,6 +12,7 @@ import { RangeClaimer } from "./claimer.ts";
 import { podRefOf, type WhereaboutsConfig } from "./config.ts";
 import { isStillHeld } from "./held.ts";
 import { Journal } from "./journal.ts";
+import { poolsWithLeft } from "./left-entry.ts";
 import { nodeName } from "./node-name.ts";
 import { type ParsedConfig, settle, withLog } from "./parse.ts";
 import type { OwnSlices } from "./own-slices.ts";
@@ -164,6 +165,9 @@ async function takeBack(call: AddCall<ParsedConfig>, { dataDir }: WhereaboutsCon
   await releaseAll(async () => pools, journal, { dataDir, isUnused: true });
   journal.remove();
   markSettled(dataDir, markOf(call), call.log);
+  if (poolsWithLeft(dataDir).length === 0) return;
+  const { startRemover } = await import("./start-index.ts");
+  await startRemover(call, dataDir);
 }
 
 /** The addresses of the ranges in their order, each with the gateway of its family, then the static ones. */

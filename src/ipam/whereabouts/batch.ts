@@ -10,6 +10,7 @@ import {
 } from "../../libc/file.ts";
 import { tryLockFile } from "../../libc/lock.ts";
 import { kill } from "../../libc/process.ts";
+import { forgetLeft, leftEntries, type LeftFile, writersFolder } from "./left-entry.ts";
 import { changeEntries } from "./pool-entry.ts";
 
 /** How long to wait before looking again whether another call's patch has brought ours along. */
@@ -26,25 +27,24 @@ const shortestQuietMs = 5;
 /** A patch so long ago says nothing about now. */
 const freshMs = 1000;
 
+type Entering = Extract<PoolChange, { op: "add" }>;
+
 interface Ask {
   readonly processId: number;
-  readonly change: PoolChange;
+  /** As `Pools.where`. */
+  readonly store: string;
+  readonly change: Entering;
 }
 
 /**
- * Changes one entry of a pool, together with what other calls of this node want changed in it at the same time: each puts its wish into
+ * Puts one entry into a pool, together with what other calls of this node want changed in it at the same time: each puts its wish into
  * `<data_dir>/writers/<pool>`, and whoever has the lock there writes all of them in one patch, while the next ones gather. So a node has one patch in
- * flight per pool, and many calls cost little more than one. As `changeEntries` in all else.
+ * flight per pool, and many calls cost little more than one. Entries that DELs have left go with it. As `changeEntries` in all else.
  */
-export async function changeTogether(
-  pools: Pools,
-  dataDir: string,
-  pool: string,
-  change: PoolChange,
-): Promise<boolean> {
-  const folder = `${dataDir}/writers/${pool}`;
+export async function enterTogether(pools: Pools, dataDir: string, pool: string, change: Entering): Promise<boolean> {
+  const folder = writersFolder(dataDir, pool);
   const id = crypto.randomUUID();
-  const ask: Ask = { processId: process.pid, change };
+  const ask: Ask = { processId: process.pid, store: pools.where, change };
   if (statusIfExists(folder) === undefined) makeDirectories(folder, 0o700);
   replaceFile(`${folder}/${id}.ask`, JSON.stringify(ask), 0o600, `${folder}/.${id}`, false);
   try {
@@ -59,6 +59,13 @@ export async function changeTogether(
   } finally {
     for (const end of ["ask", "answer"]) unlinkIfExists(`${folder}/${id}.${end}`);
   }
+}
+
+/** Takes out what DELs of this node have left in a pool, unless a call does so that is writing it now. Throws `ClusterError`; it stays noted down then. */
+export async function removeLeft(pools: Pools, dataDir: string, pool: string): Promise<void> {
+  const folder = writersFolder(dataDir, pool);
+  using lock = tryLockFile(`${folder}/.lock`);
+  if (lock !== undefined) await writeAll(pools, folder, pool);
 }
 
 /**
@@ -97,20 +104,41 @@ function lastPatch(folder: string): { readonly tookMs: number; readonly count: n
 /** All that is wanted now. Answers are given only for what is certain. */
 async function writeAll(pools: Pools, folder: string, pool: string): Promise<void> {
   await gather(folder);
-  const asks = new Map<string, PoolChange>();
+  const asks = readAsks(folder, pools.where);
+  // Looked for after the asks: who claims an address anew has found its claim deleted, and what that has left was noted down before.
+  const left = new Map<string, LeftFile>();
+  for (const each of leftEntries(folder))
+    if (each.store === pools.where && !left.has(each.key)) left.set(each.key, each);
+  // Left by the very call that had asked, which has given up since.
+  for (const [id, { key, entry }] of asks) if (left.get(key)?.id === entry.id) asks.delete(id);
+  const changes: PoolChange[] = [];
+  for (const { key, entry } of asks.values()) {
+    const id = left.get(key)?.id;
+    changes.push(id === undefined ? { op: "add", key, entry } : { op: "replace", key, id, entry });
+  }
+  const entered = new Set(changes.map(({ key }) => key));
+  for (const { key, id } of left.values()) if (!entered.has(key)) changes.push({ op: "remove", key, id });
+  if (changes.length === 0) return;
+  const began = performance.now();
+  const outcomes = await changeEntries(pools, pool, changes);
+  for (const each of left.values()) forgetLeft(each);
+  if (asks.size === 0) return;
+  writeFile(`${folder}/.last`, `${Math.round(performance.now() - began)} ${asks.size}`);
+  for (const [index, id] of [...asks.keys()].entries())
+    replaceFile(`${folder}/${id}.answer`, outcomes[index] === true ? "yes" : "no", 0o600, `${folder}/.${id}`, false);
+}
+
+/** What calls that live want to enter in this store, by the names of their files. */
+function readAsks(folder: string, where: string): Map<string, Entering> {
+  const asks = new Map<string, Entering>();
   for (const { name } of readDirectoryIfExists(folder)) {
     const id = name.endsWith(".ask") ? name.slice(0, -".ask".length) : "";
     const text = id === "" ? undefined : readTextIfExists(`${folder}/${name}`);
     if (text === undefined || statusIfExists(`${folder}/${id}.answer`) !== undefined) continue;
-    const { processId, change } = JSON.parse(text) as Ask;
+    const { processId, store, change } = JSON.parse(text) as Ask;
     // Of a process that was killed its DEL takes care: what is written for it now might come after that.
-    if (kill(processId, 0)) asks.set(id, change);
-    else unlinkIfExists(`${folder}/${name}`);
+    if (!kill(processId, 0)) unlinkIfExists(`${folder}/${name}`);
+    else if (store === where) asks.set(id, change);
   }
-  if (asks.size === 0) return;
-  const began = performance.now();
-  const outcomes = await changeEntries(pools, pool, [...asks.values()]);
-  writeFile(`${folder}/.last`, `${Math.round(performance.now() - began)} ${asks.size}`);
-  for (const [index, id] of [...asks.keys()].entries())
-    replaceFile(`${folder}/${id}.answer`, outcomes[index] === true ? "yes" : "no", 0o600, `${folder}/.${id}`, false);
+  return asks;
 }

@@ -5,7 +5,7 @@ import { indexId } from "../../pool/claim.ts";
 import type { Age } from "../../cluster/pools/port.ts";
 import { keyOf } from "../../pool/key.ts";
 import { firstFree, spansContain } from "../../pool/spans.ts";
-import { changeTogether } from "./batch.ts";
+import { enterTogether } from "./batch.ts";
 import { type ClaimContext, isShared } from "./claim-context.ts";
 import { createClaim } from "./create-claim.ts";
 import { HintFile } from "./hint.ts";
@@ -144,7 +144,12 @@ export class RangeClaimer {
     if (key === undefined || this.#view.isHeldByEntry(key)) return await this.#refused(ip, []);
     const made: MadeClaim[] = [];
     for (const name of this.#view.namesOf(ip)) {
-      const claim = await createClaim(this.context, this.#journalClaim(name, ip, key, made.length === 0), this.range);
+      const claim = await createClaim(
+        this.context,
+        this.#journalClaim(name, ip, key, made.length === 0),
+        this.range,
+        this.#needsEntry,
+      );
       if (claim === undefined) return await this.#refused(ip, made);
       made.push(claim);
     }
@@ -156,10 +161,10 @@ export class RangeClaimer {
 
   /** Puts the entry into the pool; false when whereabouts has the address. */
   async #enter(key: string): Promise<boolean> {
-    const { containerId, podref, ifName, pools, config } = this.context;
-    const entry = { id: indexId(containerId), podref, ifname: ifName };
+    const { podref, ifName, pools, config } = this.context;
+    const entry = { id: this.#entryId, podref, ifname: ifName };
     try {
-      return await changeTogether(pools, config.dataDir, this.range.pool, { op: "add", key, entry });
+      return await enterTogether(pools, config.dataDir, this.range.pool, { op: "add", key, entry });
     } catch (error) {
       // It may be gone since somebody has seen it.
       this.#view.forget();
@@ -178,7 +183,7 @@ export class RangeClaimer {
   }
 
   #journalClaim(name: string, ip: Ip, key: string, isFirst: boolean): JournalClaim {
-    const { config, owner, containerId } = this.context;
+    const { config, owner } = this.context;
     const hint = { pool: this.range.pool, key };
     return {
       name,
@@ -187,9 +192,13 @@ export class RangeClaimer {
       range: this.index,
       hasFinalizer: isShared(this.context),
       hint,
-      ...(isFirst && this.#needsEntry ? { entry: { ...hint, id: indexId(containerId) } } : {}),
+      ...(isFirst && this.#needsEntry ? { entry: { ...hint, id: this.#entryId } } : {}),
       releaseDelayMs: config.releaseDelayMs,
     };
+  }
+
+  get #entryId(): string {
+    return indexId(this.context.containerId, this.context.owner);
   }
 
   /** Go code that does not check for overlaps looks at the pool alone. */

@@ -13,15 +13,15 @@ export interface PoolOfClaim {
 
 /**
  * Creates the reservation of a claim, journaled before and after; undefined when somebody else has the name. When the outcome is not heard of,
- * `ClusterError` is thrown, and the journal goes on naming the claim.
+ * `ClusterError` is thrown, and the journal goes on naming the claim. `isEntered`: this node enters it into the pool itself.
  */
 export async function createClaim(
   { pools, journal, containerId, ifName, podref, podUid, node, owner }: ClaimContext,
   claim: JournalClaim,
   { pool, network }: PoolOfClaim,
+  isEntered = false,
 ): Promise<MadeClaim | undefined> {
   const address = formatIp(parsePrefix(claim.address)!.ip);
-  const isEntered = claim.entry !== undefined;
   const facts = { pool, range: formatPrefix(network), address, node, podUid, ifName, isEntered };
   journal.intend(claim);
   const uid = await pools.createReservation({

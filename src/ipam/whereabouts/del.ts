@@ -4,6 +4,7 @@ import { isSettled, markSettled } from "../../cni/settled.ts";
 import { markOf } from "./add.ts";
 import { dataDirOf, type WhereaboutsConfig } from "./config.ts";
 import { Journal } from "./journal.ts";
+import { poolsWithLeft } from "./left-entry.ts";
 import { type ParsedConfig, settle, withLog } from "./parse.ts";
 import { releaseAll } from "./release.ts";
 import { openSource, openStore } from "./store.ts";
@@ -25,6 +26,10 @@ export async function del(given: DelCall<ParsedConfig>): Promise<void> {
       const { startIndex } = await import("./start-index.ts");
       await startIndex(call, dataDir);
     }
+  }
+  if (poolsWithLeft(dataDir).length > 0) {
+    const { startRemover } = await import("./start-index.ts");
+    await startRemover(call, dataDir);
   }
 }
 

@@ -1,7 +1,7 @@
 import { CniError, code } from "../../cni/error.ts";
 import { type Ip, parseIp } from "../../ip/address.ts";
 import { formatPrefix } from "../../ip/prefix.ts";
-import { claimFactsOf, holdFinalizer, indexId, isReleasable } from "../../pool/claim.ts";
+import { claimFactsOf, entryIdOf, holdFinalizer, isReleasable } from "../../pool/claim.ts";
 import { keyOf } from "../../pool/key.ts";
 import type { Reservation } from "../../pool/objects.ts";
 import { sizeOf, spansContain } from "../../pool/spans.ts";
@@ -85,5 +85,5 @@ async function forgetEntry(
 ): Promise<void> {
   const key = keyOf(range.network, ip);
   if (config.isOverlapChecked || key === undefined || !pools.mayBeShared) return;
-  await releaseEntry(pools, range.pool, key, indexId(claim.containerId));
+  await releaseEntry(pools, range.pool, key, entryIdOf(claim));
 }

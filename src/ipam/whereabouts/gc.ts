@@ -10,7 +10,7 @@ import { type AttachmentKey, Journal, journaledAttachments, peekHead } from "./j
 import { type ParsedConfig, settle } from "./parse.ts";
 import { releaseAll } from "./release.ts";
 import { sliceFolders } from "./slice-folder.ts";
-import { startIndex } from "./start-index.ts";
+import { startIndex, startRemover } from "./start-index.ts";
 import { openSource } from "./store.ts";
 
 /**
@@ -39,6 +39,7 @@ export async function collect(call: GcCall<ParsedConfig>): Promise<void> {
     await releaseDue(dataDir, (source) => openSource(source, call));
   });
   if (sliceFolders(dataDir).length > 0) await attempt("the pools of slices", () => startIndex(call, dataDir));
+  await attempt("entries of what is given back", () => startRemover(call, dataDir));
   throwJoined(failures);
 }
 

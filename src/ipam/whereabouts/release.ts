@@ -19,6 +19,8 @@ export interface ReleaseOptions {
 export async function releaseAll(open: () => Promise<Pools>, journal: Journal, options: ReleaseOptions): Promise<void> {
   const failures: unknown[] = [];
   const releases: Promise<void>[] = [];
+  // What is being given back is not to be found as a finished ADD's by the next one, whatever becomes of this call.
+  if (journal.head !== undefined) journal.begin(journal.head);
   const isLocal = journal.claims.every(({ slice }) => slice !== undefined);
   const pools = isLocal ? undefined : await open();
   for (const claim of journal.claims) {

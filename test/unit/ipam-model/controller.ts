@@ -21,6 +21,22 @@ export function* indexer(world: World): Actor {
   }
 }
 
+/** As `indexer` where nodes enter their claims themselves: there it waits until what it sees of claims is as new as what it has seen of the pool. */
+export function* patientIndexer(world: World): Actor {
+  const { store } = world;
+  for (let run = 0; run < 4; run++) {
+    const pool = store.pool();
+    yield;
+    const claims = store.reservations();
+    yield;
+    for (const change of planIndex(pool, claims).changes) {
+      if (change.op === "add") store.change(change.key, undefined, change.entry);
+      else store.change(change.key, change.id, change.op === "remove" ? undefined : change.entry);
+    }
+    yield;
+  }
+}
+
 /** Looks twice, a minute apart, and releases what had no holder both times. */
 export function* collector(world: World): Actor {
   const { store } = world;

@@ -10,6 +10,8 @@ export interface Weakening {
   readonly withoutUid?: true;
   /** A creation under a name that exists succeeds. */
   readonly withoutExclusion?: true;
+  /** Entries of one container look the same, whichever ADD has made them. */
+  readonly withoutTag?: true;
 }
 
 const range = "10.0.0.0/29";
@@ -33,11 +35,11 @@ export class Store {
   constructor(readonly weakening: Weakening) {}
 
   /** POST: the uid, or undefined when the name is taken. */
-  create(address: number, holder: Holder, isOurs: boolean): string | undefined {
+  create(address: number, holder: Holder, isOurs: boolean, isEntered = false): string | undefined {
     if (this.#reservations.has(address) && this.weakening.withoutExclusion !== true) return undefined;
     const uid = String(++this.#uids);
     const { podref, podUid, container, owner } = holder;
-    const facts = { pool: poolName, range, address: `10.0.0.${address}`, node: "n", podUid, ifName: "net1" };
+    const facts = { pool: poolName, range, address: `10.0.0.${address}`, node: "n", podUid, ifName: "net1", isEntered };
     const { labels, annotations } = claimMetadata(facts, container);
     const reservation: Reservation = {
       name: `10.0.0.${address}`,
