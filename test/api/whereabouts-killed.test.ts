@@ -22,7 +22,9 @@ async function killedAt(
   let processId = 0;
   proxy().plan(() => {
     count += 1;
-    return count === number ? { kind, onCut: () => void process.kill(processId, "SIGKILL") } : pass;
+    // Before the call has begun, it is what an earlier DEL has left that is on its way.
+    const onCut = (): void => void (processId > 0 && process.kill(processId, "SIGKILL"));
+    return count === number ? { kind, onCut } : pass;
   });
   const outcome = await callIpam(site(), verb, pod, conf, {}, (pid) => {
     processId = pid;
