@@ -1,5 +1,6 @@
 import { type PlannedAttachment, planPods, type PlanReport } from "../src/play/pod-plan.ts";
 import { formatValue, type OutputFormat } from "./output.ts";
+import { printFailures } from "./pod-failures.ts";
 import { PodSource, type PodSourceRequest } from "./pod-source.ts";
 import { type Column, formatTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -19,9 +20,7 @@ export async function planFiles(request: PlanRequest, terminal: Terminal): Promi
   await terminal.out(formatValue(report, request.output) ?? planTable(report, terminal));
   for (const { namespace, name, warnings } of report.pods)
     for (const warning of warnings) await terminal.error(`${namespace}/${name}: warning: ${warning}\n`);
-  for (const { namespace, name, error } of report.failures)
-    await terminal.error(`${terminal.errorColours.bad(`${namespace}/${name}:`)} ${error}\n`);
-  return report.failures.length === 0 ? 0 : 1;
+  return await printFailures(report.failures, terminal);
 }
 
 interface Row extends PlannedAttachment {

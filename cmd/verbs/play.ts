@@ -3,8 +3,8 @@ import { defaultPodCidr, defaultRoot } from "../../src/play/default-conf.ts";
 import { nodePath } from "../../src/play/node.ts";
 import type { DownReport } from "../../src/play/down.ts";
 import type { InterfaceReport } from "../../src/play/interface-report.ts";
-import type { PodFailure } from "../../src/play/pod-failure.ts";
 import type { PlayReport } from "../../src/play/report.ts";
+import { printFailures } from "../pod-failures.ts";
 import type { VerbModule } from "../verb-module.ts";
 import { collect, formatValue, outputOption, type OutputFormat } from "../output.ts";
 import { absolute } from "../absolute.ts";
@@ -128,10 +128,4 @@ async function printDown(root: string, report: DownReport, output: OutputFormat,
   const isNothing = report.pods.length + report.failures.length === 0;
   await terminal.out(formatValue(report, output) ?? (isNothing ? `no pods are up under ${root}\n` : table));
   return printFailures(report.failures, terminal);
-}
-
-async function printFailures(failures: readonly PodFailure[], terminal: Terminal): Promise<number> {
-  for (const { namespace, name, error } of failures)
-    await terminal.error(`${terminal.errorColours.bad(`${namespace}/${name}:`)} ${error}\n`);
-  return failures.length === 0 ? 0 : 1;
 }

@@ -1,7 +1,6 @@
-import { JsonError } from "../json/error.ts";
 import { getField } from "../json/struct.ts";
 import { stringify } from "../json/stringify.ts";
-import { isJsonObject, type JsonValue, parse } from "../json/value.ts";
+import { isJsonObject, type JsonValue, parseIfJson } from "../json/value.ts";
 import { type ChildOutcome, runChild } from "./child-process.ts";
 import { depthVariable, type Environment } from "./environment.ts";
 import { CniError, code, NotBegunError } from "./error.ts";
@@ -122,7 +121,7 @@ function failureOf(outcome: ChildOutcome, { type }: Invocation): CniError {
       stderr === "" ? "netplugin failed with no error message" : `netplugin failed: ${JSON.stringify(stderr)}`;
     return new CniError(code.internal, `${text}: ${failure}`);
   }
-  const error = parseOutput(stdout);
+  const error = parseIfJson(stdout);
   if (isJsonObject(error)) return errorOf(error, stderr, failure);
   const quoted = JSON.stringify(stdout.slice(0, quotedStderrLimit));
   return new CniError(code.internal, `netplugin failed but error parsing its diagnostic message ${quoted}`, stderr);
@@ -145,7 +144,7 @@ function textOf(value: JsonValue | undefined): string {
 }
 
 function resultOf({ stdout }: ChildOutcome, { type, config }: Invocation): Result {
-  const value = parseOutput(stdout);
+  const value = parseIfJson(stdout);
   if (value === undefined) {
     const quoted = stdout.trim() === "" ? "it printed nothing" : JSON.stringify(stdout.slice(0, quotedStderrLimit));
     throw new CniError(
@@ -155,13 +154,4 @@ function resultOf({ stdout }: ChildOutcome, { type, config }: Invocation): Resul
     );
   }
   return decodeResult(value, requireVersion(config, "ADD"));
-}
-
-function parseOutput(text: string): JsonValue | undefined {
-  try {
-    return parse(text).value;
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }

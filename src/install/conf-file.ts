@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { namesDispatcher } from "../cni/dispatcher-type.ts";
 import { replaceFile, temporaryOf } from "../libc/file.ts";
 import { getField } from "../json/struct.ts";
-import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
+import { isJsonObject, type JsonObject, type JsonValue, parse, parseIfJson } from "../json/value.ts";
 import type { GeneratedConf } from "./dispatcher-conf.ts";
 
 /** Every name that the dispatcher's config may have: which one depends on its version. */
@@ -92,12 +92,8 @@ function nameIn(path: string): JsonValue | undefined {
   return conf === undefined ? undefined : getField(conf, "name");
 }
 
+/** What is no JSON is not ours to judge here: it just names nothing. */
 function objectOf(text: string): JsonObject | undefined {
-  try {
-    const { value } = parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // Not ours to judge here: it just names nothing.
-    return undefined;
-  }
+  const value = parseIfJson(text);
+  return isJsonObject(value) ? value : undefined;
 }

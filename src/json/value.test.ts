@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { JsonError } from "./error.ts";
-import { parse } from "./value.ts";
+import { parse, parseIfJson } from "./value.ts";
 
 function failure(text: string): JsonError {
   try {
@@ -186,4 +186,10 @@ test("text of JSON's own characters is read exactly when JSON.parse reads it, an
     }),
     { numRuns: 3000 },
   );
+});
+
+test("what is no JSON can be asked for without an error", () => {
+  expect(parseIfJson('{"a": 1} # with a comment')).toEqual({ a: 1 });
+  expect(parseIfJson("null")).toBeNull();
+  for (const text of ["", "{", "{]", "[".repeat(600)]) expect(parseIfJson(text)).toBeUndefined();
 });

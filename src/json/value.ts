@@ -1,3 +1,4 @@
+import { JsonError } from "./error.ts";
 import { maxDepth, readDocument } from "./reader.ts";
 
 /** Anything JSON can hold. */
@@ -34,6 +35,16 @@ export function parse(text: string): Parsed {
   }
   if (mayBeDeep(text) && depthOf(text) > maxDepth) return readDocument(text);
   return { value, warnings: [] };
+}
+
+/** The value of a text, as `parse` reads it; undefined for what is no JSON. */
+export function parseIfJson(text: string): JsonValue | undefined {
+  try {
+    return parse(text).value;
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
 }
 
 /** Few documents have so many brackets at all, and counting pieces is what the runtime does fastest. */

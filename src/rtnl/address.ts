@@ -23,6 +23,7 @@ import {
 } from "./constants.ts";
 import { type Device, describeDevice, indexOf } from "./device.ts";
 import type { Rtnl } from "./rtnl.ts";
+import type { Writable } from "./writable.ts";
 
 /** sizeof(struct ifaddrmsg) */
 const ifaddrmsgBytes = 8;
@@ -160,8 +161,6 @@ function encodeLifetimes({ validSeconds, preferredSeconds }: AddressSpec, body: 
   view.setUint32(4, validSeconds ?? forever, hostOrder);
   body.bytes(IFA_CACHEINFO, memory);
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** What the attributes hold, before it is known which of the two addresses is the own one. */
 interface Found extends Writable<Omit<Address, "prefix" | "peer" | "tentative" | "dadFailed">> {

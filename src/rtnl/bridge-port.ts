@@ -19,6 +19,7 @@ import {
   RTM_NEWLINK,
 } from "./constants.ts";
 import { describeLink, encodeTarget, type LinkTarget } from "./link-change.ts";
+import type { Writable } from "./writable.ts";
 
 /** Settings of a bridge's port; undefined is not sent, or was not told. */
 export interface BridgePort {
@@ -39,7 +40,6 @@ export interface BridgePort {
   readonly cost?: number | undefined;
 }
 
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 type Switch = Exclude<keyof BridgePort, "state" | "priority" | "cost">;
 
 const switches: readonly [number, Switch][] = [

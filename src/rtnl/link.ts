@@ -39,6 +39,7 @@ import { ifinfomsgBytes } from "./device-settings.ts";
 import { decodeData, type LinkData } from "./kinds/table.ts";
 import { addLink, describeLink, encodeTarget, type LinkSpec, type LinkTarget } from "./link-change.ts";
 import type { Rtnl } from "./rtnl.ts";
+import type { Writable } from "./writable.ts";
 
 /** RFC 2863 operational states by IF_OPER_* (include/uapi/linux/if.h). */
 const operStates = ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"] as const;
@@ -139,8 +140,6 @@ export function queryLink(target: LinkTarget): NetlinkRequest {
     body.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
   });
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Reads RTM_NEWLINK; `operation` is what an EBADMSG says failed. */
 export function decodeLink(message: NetlinkMessage, operation: string): Link {

@@ -20,6 +20,7 @@ import {
   RTAX_SSTHRESH,
   RTAX_WINDOW,
 } from "./constants.ts";
+import type { Writable } from "./writable.ts";
 
 /** What TCP and the path MTU take from a route (RTAX_*, in the kernel's units); undefined is not sent, or was not told. */
 export interface RouteMetrics {
@@ -45,8 +46,6 @@ export interface RouteMetrics {
   /** Name of a TCP congestion control algorithm. */
   readonly congestionControl?: string | undefined;
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const numbers: readonly [number, Exclude<keyof RouteMetrics, "congestionControl">][] = [
   [RTAX_LOCK, "lock"],

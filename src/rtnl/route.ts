@@ -43,6 +43,7 @@ import {
 } from "./next-hop.ts";
 import { decodeMetrics, encodeMetrics, type RouteMetrics } from "./route-metrics.ts";
 import type { Rtnl } from "./rtnl.ts";
+import type { Writable } from "./writable.ts";
 
 /** sizeof(struct rtmsg) */
 const rtmsgBytes = 12;
@@ -244,8 +245,6 @@ export function describeRoute(spec: RouteSpec): string {
   if (spec.table !== undefined && spec.table !== RT_TABLE_MAIN) words.push(`table ${spec.table}`);
   return words.join(" ");
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Reads RTM_NEWROUTE; undefined for a family that is not IP. `operation` is what an EBADMSG says failed. */
 export function decodeRoute(message: NetlinkMessage, operation: string): Route | undefined {

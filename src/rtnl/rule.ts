@@ -27,6 +27,7 @@ import {
   RTM_NEWRULE,
 } from "./constants.ts";
 import type { Rtnl } from "./rtnl.ts";
+import type { Writable } from "./writable.ts";
 
 /** sizeof(struct fib_rule_hdr), which has the layout of struct rtmsg. */
 const ruleHeaderBytes = 12;
@@ -149,8 +150,6 @@ export function describeRule(spec: RuleSpec): string {
   if (spec.table !== undefined) words.push(`table ${spec.table}`);
   return words.join(" ");
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Reads RTM_NEWRULE; undefined for a family that is not IP. `operation` is what an EBADMSG says failed. */
 export function decodeRule(message: NetlinkMessage, operation: string): Rule | undefined {

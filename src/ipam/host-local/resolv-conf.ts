@@ -1,4 +1,5 @@
 import type { Dns } from "../../cni/result.ts";
+import { presentDns } from "../../cni/result-decode.ts";
 
 /**
  * The DNS settings of a resolv.conf(5) text. `nameserver`, `search` and `options` add up over their lines, of `domain` the last one
@@ -17,10 +18,5 @@ export function parseResolvConf(text: string): Dns {
     else if (keyword === "search") search.push(value, ...more);
     else if (keyword === "options") options.push(value, ...more);
   }
-  return {
-    ...(nameservers.length > 0 && { nameservers }),
-    ...(domain !== "" && { domain }),
-    ...(search.length > 0 && { search }),
-    ...(options.length > 0 && { options }),
-  };
+  return presentDns({ nameservers, domain, search, options });
 }

@@ -1,4 +1,3 @@
-import { SystemError } from "../../libc/errno.ts";
 import type { Fd } from "../../libc/fd.ts";
 import {
   makeDirectories,
@@ -14,6 +13,7 @@ import {
 } from "../../libc/file.ts";
 import { tryLock } from "../../libc/lock.ts";
 import { sleep } from "../../libc/process.ts";
+import { unlessBroken } from "./unless-broken.ts";
 
 /** What this node claimed is remembered for so long; by then the index shows it, or nobody keeps one. */
 const rememberMs = 600_000;
@@ -105,7 +105,7 @@ export class HintFile {
 
   /** Undefined when it can't be had: two calls may choose the same then, and the store decides. */
   #lock(): Fd | undefined {
-    return this.#unlessBroken(() => {
+    return unlessBroken(() => {
       const fd = this.#open(O_RDWR);
       for (let waits = 0; waits < longestWaits; waits++) {
         if (tryLock(fd)) return fd;
@@ -119,7 +119,7 @@ export class HintFile {
   #append(mark: Mark, value: string): void {
     if (!this.isUseful) return;
     const now = Date.now();
-    this.#unlessBroken(() => {
+    unlessBroken(() => {
       let text = `${now} ${mark} ${value}\n`;
       if ((statusIfExists(this.#path)?.size ?? 0) > longestFileBytes) text = this.#compacted(now) + text;
       using fd = this.#open(O_WRONLY);
@@ -145,16 +145,7 @@ export class HintFile {
   }
 
   #text(): string {
-    return (this.isUseful ? this.#unlessBroken(() => readTextIfExists(this.#path)) : undefined) ?? "";
-  }
-
-  #unlessBroken<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof SystemError) return undefined;
-      throw error;
-    }
+    return (this.isUseful ? unlessBroken(() => readTextIfExists(this.#path)) : undefined) ?? "";
   }
 }
 

@@ -1,9 +1,9 @@
-import { SystemError } from "../../libc/errno.ts";
 import { makeDirectories, readTextIfExists, replaceFile, statusIfExists, unlinkIfExists } from "../../libc/file.ts";
 import type { ClaimScope } from "../../pool/claim.ts";
 import { heldElsewhere } from "../../pool/held-elsewhere.ts";
 import { formatKeys, parseKeys } from "../../pool/key-runs.ts";
 import type { IpPool } from "../../pool/objects.ts";
+import { unlessBroken } from "./unless-broken.ts";
 
 /** How long a look at the pool is good for where what stands in it decides nothing, and nobody was faster meanwhile. */
 const freshMs = 10_000;
@@ -79,13 +79,4 @@ function folderOf({ dataDir }: SeenPlace): string {
 
 function pathOf(place: SeenPlace): string {
   return `${folderOf(place)}/${place.name}`;
-}
-
-function unlessBroken<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof SystemError) return undefined;
-    throw error;
-  }
 }

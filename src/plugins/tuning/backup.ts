@@ -1,6 +1,5 @@
-import { type JsonObject, type JsonValue, isJsonObject, parse } from "../../json/value.ts";
+import { type JsonObject, type JsonValue, isJsonObject, parseIfJson } from "../../json/value.ts";
 import { stringify } from "../../json/stringify.ts";
-import { JsonError } from "../../json/error.ts";
 import * as file from "../../libc/file.ts";
 import type { LinkSettings } from "./link-settings.ts";
 
@@ -110,7 +109,7 @@ export function othersOf(dataDir: string, { containerId, ifName }: Pick<Owner, "
 
 /** Reads a backup of ours or of upstream's; members of the wrong type count as missing. Undefined for what is no JSON object. */
 export function parseBackup(text: string): Backup | undefined {
-  const value = parsed(text);
+  const value = parseIfJson(text);
   if (!isJsonObject(value)) return undefined;
   const { polynic } = value;
   if (!isJsonObject(polynic)) {
@@ -123,15 +122,6 @@ export function parseBackup(text: string): Backup | undefined {
     sysctls: sysctlsIn(polynic["sysctl"]),
     owner: ownerIn(polynic),
   };
-}
-
-function parsed(text: string): JsonValue | undefined {
-  try {
-    return parse(text).value;
-  } catch (error) {
-    if (error instanceof JsonError) return undefined;
-    throw error;
-  }
 }
 
 function settingsIn({ mac, promisc, mtu, allmulti, txQLen }: JsonObject): LinkSettings {

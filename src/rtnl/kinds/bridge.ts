@@ -1,4 +1,5 @@
 import type { Kind } from "./kind.ts";
+import type { Writable } from "../writable.ts";
 
 // include/uapi/linux/if_link.h
 const IFLA_BR_FORWARD_DELAY = 1;
@@ -38,7 +39,7 @@ export const bridge: Kind<Bridge> = {
   },
 
   decode(attributes) {
-    const data: { -readonly [Key in keyof Bridge]: Bridge[Key] } = { kind: "bridge" };
+    const data: Writable<Bridge> = { kind: "bridge" };
     while (attributes.next()) {
       if (attributes.type === IFLA_BR_FORWARD_DELAY) data.forwardDelay = attributes.u32();
       else if (attributes.type === IFLA_BR_AGEING_TIME) data.ageingTime = attributes.u32();
