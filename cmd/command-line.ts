@@ -89,7 +89,7 @@ async function programFor(
     .showSuggestionAfterError();
   const wanted = args[0] === "help" ? args[1] : args[0];
   if (args[0] === "help" && wanted !== undefined && !(wanted in verbs))
-    throw new UsageError(`unknown command '${wanted}'`);
+    throw new UsageError(`unknown command '${wanted}'; polynic --help lists them`);
   for (const [name, { summary, load }] of Object.entries(verbs)) {
     const command = name === wanted ? (await load()).command(terminal, finish) : new Command(name);
     program.addCommand(command.summary(summary));

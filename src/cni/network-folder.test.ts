@@ -42,11 +42,11 @@ test("a link to a file counts as one", () => {
 });
 
 test.each([
-  ["a folder without configs", ""],
-  ["a folder that does not exist", "/gone"],
-])("%s is told from a name that is missing", (_, suffix) => {
+  ["a folder without configs", "", "expected *.conflist, *.conf or *.json in it"],
+  ["a folder that does not exist", "/gone", "there is no such folder"],
+])("%s is told from a name that is missing", (_, suffix, details) => {
   expect(() => loadNetwork(`${folder}${suffix}`, "net")).toThrow(
-    expect.objectContaining({ code: 7, message: `no net configurations found in ${folder}${suffix}` }),
+    expect.objectContaining({ code: 7, message: `no net configurations found in ${folder}${suffix}`, details }),
   );
 });
 

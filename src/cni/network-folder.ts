@@ -1,5 +1,5 @@
 import { SystemError } from "../libc/errno.ts";
-import { readDirectoryIfExists, readText } from "../libc/file.ts";
+import { readDirectoryIfExists, readText, statusIfExists } from "../libc/file.ts";
 import { CniError, code } from "./error.ts";
 import { isNetworkName } from "./names.ts";
 import { type NetworkList, parseNetwork, parsePluginEntry, type PluginEntry, withPlugins } from "./network-list.ts";
@@ -15,13 +15,13 @@ export function loadNetwork(folder: string, name: string): NetworkList {
     const list = readNetwork(file);
     if (list.name === name) return complete(list, folder);
   }
-  const what =
-    files.length === 0 ? "no net configurations found" : `no net configuration with name ${JSON.stringify(name)}`;
-  throw new CniError(
-    code.invalidConfig,
-    `${what} in ${folder}`,
-    files.length === 0 ? "" : `looked at ${files.join(", ")}`,
-  );
+  if (files.length > 0) {
+    const message = `no net configuration with name ${JSON.stringify(name)} in ${folder}`;
+    throw new CniError(code.invalidConfig, message, `looked at ${files.join(", ")}`);
+  }
+  const isThere = statusIfExists(folder) !== undefined;
+  const details = isThere ? "expected *.conflist, *.conf or *.json in it" : "there is no such folder";
+  throw new CniError(code.invalidConfig, `no net configurations found in ${folder}`, details);
 }
 
 /** The network that a file holds, whatever its name: a list, or a single plugin as a list of one. Throws as `loadNetwork` does. */

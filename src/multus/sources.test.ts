@@ -235,7 +235,7 @@ describe("clusterNetwork and defaultNetworks", () => {
     await expect(find({ clusterNetwork: "net" })).rejects.toThrow(
       expect.objectContaining({
         reason: "NoNetworkFound",
-        message: `failed to get clusterNetwork net in namespace kube-system: get network kube-system/net: no luck; try x, and no net configurations found in ${folder}/net.d`,
+        message: `failed to get clusterNetwork net in namespace kube-system: get network kube-system/net: no luck; try x, and no net configurations found in ${folder}/net.d; there is no such folder`,
       }),
     );
   });

@@ -198,7 +198,7 @@ function loading<T>(load: () => T, prefix: string): T {
   try {
     return load();
   } catch (error) {
-    throw new DispatchError("NoNetworkFound", `${prefix}${CniError.from(error).message}`, { cause: error });
+    throw new DispatchError("NoNetworkFound", `${prefix}${CniError.from(error).text}`, { cause: error });
   }
 }
 
