@@ -82,7 +82,7 @@ export class ResultCache {
   write(attachment: CachedAttachment, version: CniVersion): void {
     const path = this.pathOf(attachment);
     const content = stringify(toJson(attachment, version));
-    touching(path, () => {
+    touching(() => {
       makeDirectories(this.#folder, 0o700);
       // A power cut ends the containers too, and DEL does without a result that it can't read.
       replaceFile(path, content, 0o600, temporaryOf(path), false);
@@ -95,14 +95,14 @@ export class ResultCache {
    */
   read(key: AttachmentKey): CachedAttachment | undefined {
     const path = this.pathOf(key);
-    const content = touching(path, () => readTextIfExists(path));
+    const content = touching(() => readTextIfExists(path));
     return content === undefined ? undefined : fromText(content, path, key);
   }
 
   /** Forgets an attachment, and what a killed write of it left; false when nothing was remembered. */
   delete(key: AttachmentKey): boolean {
     const path = this.pathOf(key);
-    return touching(path, () => {
+    return touching(() => {
       unlinkIfExists(temporaryOf(path));
       return unlinkIfExists(path);
     });
@@ -115,13 +115,13 @@ export class ResultCache {
   list(containerId?: string): CacheListing {
     const attachments: CachedAttachment[] = [];
     const unreadable: string[] = [];
-    for (const { name, kind: entry } of touching(this.#folder, () => readDirectoryIfExists(this.#folder))) {
+    for (const { name, kind: entry } of touching(() => readDirectoryIfExists(this.#folder))) {
       if (entry === "directory" || name.startsWith(".") || name.endsWith(temporarySuffix)) continue;
       // Of a thousand files only those are read that can be the container's.
       if (containerId !== undefined && !name.includes(`-${containerId}-`)) continue;
       const path = `${this.#folder}/${name}`;
       try {
-        const text = touching(path, () => readText(path));
+        const text = touching(() => readText(path));
         const attachment = fromText(text, path);
         // The name alone does not tell: network "a-b" of container "c" looks like network "a" of container "b".
         if (containerId === undefined || attachment.containerId === containerId) attachments.push(attachment);
@@ -189,11 +189,12 @@ function argsText(pairs: readonly (readonly string[])[]): string {
   return args;
 }
 
-function touching<T>(path: string, access: () => T): T {
+function touching<T>(access: () => T): T {
   try {
     return access();
   } catch (cause) {
     if (!(cause instanceof SystemError)) throw cause;
-    throw new CniError(code.io, `result cache ${path}: ${cause.message}`, "", { cause });
+    const details = cause.code === "EACCES" ? "it is for root alone: run as root" : "";
+    throw new CniError(code.io, `result cache: ${cause.message}`, details, { cause });
   }
 }
