@@ -6,7 +6,7 @@ import { eventually } from "../kit/ipam-world.ts";
 import type { Json, SitePod } from "../kit/multus-site.ts";
 import { callIpam } from "./call-ipam.ts";
 import { pass, useProxiedClaims } from "./use-claims.ts";
-import { freshRange } from "./whereabouts-objects.ts";
+import { aMomentMs, freshRange } from "./whereabouts-objects.ts";
 
 const { site, proxy, objects } = useProxiedClaims();
 
@@ -55,6 +55,8 @@ test.each([
     for (let number = 1; ; number++) {
       const pod = await site().pod();
       if (verb === "DEL") expect(await callIpam(site(), "ADD", pod, conf)).toMatchObject({ exitCode: 0 });
+      // So that the call makes all of its requests.
+      await Bun.sleep(aMomentMs);
       const { signal, exitCode } = await killedAt(verb, pod, conf, number, kind);
       const next = await site().pod();
       expect(await callIpam(site(), "ADD", next, conf)).toMatchObject({ exitCode: 0 });
