@@ -147,7 +147,8 @@ test("one that can't be delivered is in the config's log and the agent's, and no
   await mustCallCni(agent.through(here.cniCall("ADD", pod, { conf })));
   const words = "an event was not delivered: create event in ";
   await expect.poll(() => agent.lines(words).length, limit).toBe(1);
-  expect(readFileSync(logFile, "utf8")).toContain(words);
+  // Standard error comes first.
+  await expect.poll(() => readFileSync(logFile, "utf8"), limit).toContain(words);
   proxy.plan(() => pass);
   expect(await mustCallCni(agent.through(here.cniCall("DEL", pod, { conf })))).toMatchObject({ stderr: "" });
 });
