@@ -50,7 +50,7 @@ async function whileSomebodyReads(): Promise<number> {
 
 async function main(): Promise<number> {
   const began = performance.now();
-  await say("polynic demo: two nodes on one LAN, five pods, two or three interfaces in each");
+  await say("polynic demo: two nodes on one LAN, five pods, two to four interfaces in each");
   await step("A LAN in network namespaces of its own: this machine's network is not touched");
   const lan = buildLan(`${folder}/nodes`, ["node-1", "node-2"]);
   for (const { name, address } of lan.nodes)
