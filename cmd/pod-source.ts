@@ -1,6 +1,5 @@
 import { ManifestCluster } from "../src/cluster/manifests.ts";
 import type { NetworkList } from "../src/cni/network-list.ts";
-import { UnreadKeys } from "../src/cni/unread-keys.ts";
 import type { Cluster, Pod } from "../src/cluster/port.ts";
 import { statusIfExists } from "../src/libc/file.ts";
 import { silentLogger } from "../src/log/logger.ts";
@@ -8,10 +7,11 @@ import type { MultusConf } from "../src/multus/config.ts";
 import { defaultConf } from "../src/play/default-conf.ts";
 import type { HostPorts } from "../src/play/host-ports.ts";
 import { findNodeConf } from "../src/play/node-conf.ts";
-import { declaresPorts, dispatcherConf, readConf, toList } from "../src/play/pod-conf.ts";
+import { declaresPorts, readConf, toList } from "../src/play/pod-conf.ts";
 import { asInput } from "../src/play/play-error.ts";
 import { PodSources } from "../src/play/pods.ts";
 import { layout } from "../src/play/state.ts";
+import { type ReadDispatcher, readDispatcher } from "./dispatcher.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Where runtimes look for their networks. */
@@ -134,15 +134,13 @@ function chooseConf({ conf: named, paths, root, podCidr }: PodSourceRequest, pub
 }
 
 function chosen(path: string, list: NetworkList, note: string, isBuiltIn: boolean): ChosenConf {
-  const keys = new UnreadKeys();
-  const conf = keys.watch(() => dispatcherOf(path, list));
-  const hints = keys.hints().map((hint) => `${path}: ${hint}`);
-  const notes = [note, ...hints].filter((each) => each !== "");
+  const { conf, hints } = dispatcherOf(path, list);
+  const notes = [note, ...hints.map((hint) => `${path}: ${hint}`)].filter((each) => each !== "");
   return { conf, note: notes.join("; "), isBuiltIn, takesPorts: declaresPorts(list) };
 }
 
-function dispatcherOf(path: string, list: NetworkList): MultusConf {
-  const dispatcher = asInput(`${path}: `, () => dispatcherConf(list));
+function dispatcherOf(path: string, list: NetworkList): ReadDispatcher {
+  const dispatcher = asInput(`${path}: `, () => readDispatcher(list));
   if (dispatcher !== undefined) return dispatcher;
   throw new UsageError(
     `${path}: network ${list.name} has no plugin of type multus, which is what reads pods' networks`,

@@ -54,12 +54,14 @@ export const command: VerbModule["command"] = (terminal, finish) =>
         return;
       }
       const { preflight } = await import("../../src/preflight/preflight.ts");
+      const { readDispatcher } = await import("../dispatcher.ts");
       const findings = await preflight({
         isBefore: options.pre,
         binDir: absolute(options.cniBinDir),
         confDir: absolute(options.cniConfDir),
         cniDir: absolute(options.cniDir),
         kubeconfig: options.kubeconfig === "" ? "" : absolute(options.kubeconfig),
+        readKeys: (list) => readDispatcher(list)?.hints,
         root: absolute(options.hostRoot),
       });
       await print(findings, options, terminal);

@@ -2,13 +2,26 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isDispatcherType, namesDispatcher } from "../cni/dispatcher-type.ts";
 import { loadNetworkFile } from "../cni/network-folder.ts";
+import type { NetworkList } from "../cni/network-list.ts";
 import { isGeneratedConf, runtimeConfs } from "../cni/runtime-folder.ts";
 import { getField } from "../json/struct.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../json/value.ts";
 import { failed, type Finding, ok, reasonOf, skipped, warning } from "./finding.ts";
 
-/** What the runtime loads: the first config by file name, and who is its default delegate. Returns the dispatcher's own config with it. */
-export function checkConf(folder: string): {
+/**
+ * Reads the config of a network's dispatcher, which this storey does not know, as ADD does: a line for each key that is likely a slip, undefined
+ * for a dispatcher that is not ours. Throws for a config that ADD would refuse.
+ */
+export type DispatcherReader = (list: NetworkList) => readonly string[] | undefined;
+
+/**
+ * What the runtime loads: the first config by file name, who is its default delegate, and what `readKeys` says of it. Returns the dispatcher's own
+ * config with it.
+ */
+export function checkConf(
+  folder: string,
+  readKeys: DispatcherReader,
+): {
   readonly findings: Finding[];
   readonly dispatcher: JsonObject | undefined;
 } {
@@ -20,23 +33,39 @@ export function checkConf(folder: string): {
   }
   const read = readFirst(join(folder, first));
   if ("code" in read) return { findings: [read], dispatcher: undefined };
-  const { dispatcher } = read;
+  const { dispatcher, list } = read;
   if (dispatcher === undefined) return { findings: [notFirst(folder, names)], dispatcher };
   const order = ok("conf-order", `runtimes take ${join(folder, first)}, the dispatcher's`);
+  const defaultNetwork = delegate(dispatcher);
+  const keys = defaultNetwork.verdict === "ok" ? keysOf(list, join(folder, first), readKeys) : [];
   return {
-    findings: [order, twice(names), delegate(dispatcher), itself(dispatcher), readiness(dispatcher)],
+    findings: [order, twice(names), ...keys, defaultNetwork, itself(dispatcher), readiness(dispatcher)],
     dispatcher,
   };
+}
+
+function keysOf(list: NetworkList, path: string, readKeys: DispatcherReader): Finding[] {
+  const code = "conf-keys";
+  try {
+    const hints = readKeys(list);
+    if (hints === undefined) return [skipped(code, "the config is that of Multus' thick client")];
+    if (hints.length > 0) return [warning(code, hints.join("; "), `correct ${path}`)];
+    return [ok(code, "the dispatcher takes its config")];
+  } catch (error) {
+    return [failed(code, `the dispatcher refuses its config, and every pod: ${reasonOf(error)}`, `correct ${path}`)];
+  }
 }
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function readFirst(path: string): Finding | { readonly dispatcher: JsonObject | undefined } {
+function readFirst(
+  path: string,
+): Finding | { readonly dispatcher: JsonObject | undefined; readonly list: NetworkList } {
   try {
-    const { plugins } = loadNetworkFile(path);
-    return { dispatcher: plugins.find(({ type }) => isDispatcherType(type))?.config };
+    const list = loadNetworkFile(path);
+    return { dispatcher: list.plugins.find(({ type }) => isDispatcherType(type))?.config, list };
   } catch (error) {
     const cure = "correct or remove it: runtimes stop at the first file, or pass over it without a word";
     return failed("conf-order", `the first config can't be read: ${reasonOf(error)}`, cure);

@@ -1,6 +1,6 @@
 import { getField } from "../json/struct.ts";
 import { checkCluster } from "./cluster.ts";
-import { checkConf } from "./conf.ts";
+import { checkConf, type DispatcherReader } from "./conf.ts";
 import { type Finding, skipped } from "./finding.ts";
 import { checkFolders, type Folders } from "./folders.ts";
 import { checkKernel } from "./kernel.ts";
@@ -11,6 +11,7 @@ export interface PreflightOptions extends Folders {
   readonly isBefore: boolean;
   /** "" for what the dispatcher's config names. */
   readonly kubeconfig: string;
+  readonly readKeys: DispatcherReader;
   /** Where the node's / is seen; "/" on the node. */
   readonly root: string;
 }
@@ -23,7 +24,7 @@ export async function preflight(options: PreflightOptions): Promise<Finding[]> {
     const named = options.kubeconfig === "" ? [] : await checkCluster(options.kubeconfig);
     return [...findings, skipped("conf-order", "not asked for before the install"), ...named];
   }
-  const { findings: conf, dispatcher } = checkConf(options.confDir);
+  const { findings: conf, dispatcher } = checkConf(options.confDir, options.readKeys);
   const named = dispatcher === undefined ? undefined : getField(dispatcher, "kubeconfig");
   const kubeconfig = options.kubeconfig || (typeof named === "string" ? named : "");
   return [...findings, ...conf, ...(await checkCluster(kubeconfig))];

@@ -41,6 +41,7 @@ test("a good install has no failed line, exit code 0, and the probes leave the n
   expect([...findings.values()].filter(({ verdict }) => verdict === "failed")).toEqual([]);
   expect(exitCode).toBe(0);
   expect(findings.get("conf-delegate")?.message).toBe('the default network is "primary" (bridge)');
+  expect(findings.get("conf-keys")?.verdict).toBe("ok");
   expect(findings.get("portmap-backend")?.message).toMatch(/^port mappings would be made by (iptables|nftables)/);
   expect(snapshot("/proc/self/ns/net")).toEqual(before);
 });
@@ -75,6 +76,17 @@ test("two configs of the dispatcher are a warning: only the first counts", () =>
   expect(findings.get("conf-single")).toMatchObject({
     verdict: "warning",
     message: "00-multus.conf and 00-multus.conflist are both there",
+  });
+});
+
+test("a key of the dispatcher's config that nobody reads is a warning when it comes near one", () => {
+  const plugins = [{ type: "multus", logLevle: "debug", clusterNetwork: "x", provider: "ours" }];
+  folder().write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "m", plugins });
+  const { exitCode, findings } = check();
+  expect(exitCode).toBe(0);
+  expect(findings.get("conf-keys")).toMatchObject({
+    verdict: "warning",
+    message: "$.logLevle: nobody reads this key; did you mean logLevel?",
   });
 });
 
@@ -114,6 +126,14 @@ describe("what is wrong is said under its own code", () => {
       () =>
         folder().write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "m", plugins: [{ type: "multus" }] }),
       "no delegates and no clusterNetwork",
+    ],
+    [
+      "conf-keys",
+      () => {
+        const plugins = [{ type: "multus", delegateTimeout: "2m", clusterNetwork: "x" }];
+        folder().write("net.d/00-multus.conflist", { cniVersion: "1.0.0", name: "m", plugins });
+      },
+      'refuses its config, and every pod: multus config: $.delegateTimeout: expected an integer from 1 to 3600, found "2m"',
     ],
     [
       "conf-readiness",
