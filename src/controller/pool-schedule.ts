@@ -41,11 +41,11 @@ export function timesFor(entries: () => number): IndexTimes {
 
 /**
  * How long to leave a pool of so many entries alone after a request of so many ms. What was claimed just after that one had begun waits for its end, for
- * this time, and for the next one, so the slower the server the less of a second is left; but it always has half as long to recover as it took.
+ * this time, and for the next one, so the slower the server the less of a second is left; but it always has a third as long to recover as it took.
  */
 export function gapAfter(entries: number, tookMs: number): number {
   const spared = Math.min(longestGapMs, entries * gapPerEntryMs, wantedLagMs - 2 * tookMs);
-  return Math.max(shortestGapMs, tookMs / 2, spared);
+  return Math.max(shortestGapMs, tookMs / 3, spared);
 }
 
 /** When one pool is written: one run at a time, soon after a mark, with a pause between runs. */

@@ -21,9 +21,11 @@ const longestPauseMs = 50;
 const pausePart = 0.1;
 /** The longest that a patch is held back for calls that are about to want one too: as long as the last one took, and not longer than this. */
 const longestGatherMs = 300;
-/** It is not held back further when nobody has come for so much of that. */
-const quietPart = 0.2;
-const shortestQuietMs = 5;
+/** It is not held back further when nobody has come for so much of that: a call takes longer from its start to here than some patches. */
+const quietPart = 0.5;
+const lookMs = 5;
+/** A patch of a small pool takes the server next to nothing, but its request has a price of its own. */
+const shortestGatherMs = 25;
 /** A patch so long ago says nothing about now. */
 const freshMs = 1000;
 
@@ -69,36 +71,50 @@ export async function removeLeft(pools: Pools, dataDir: string, pool: string): P
 }
 
 /**
- * Waits for calls that were answered together and whose successors want to be written together too, until no more come: on a large pool a patch
- * takes the server so long that fewer of them are worth a wait. A call by itself does not wait.
+ * Waits until as many calls want an entry as have wanted one at a time lately, since those who were answered have successors, but no longer than a patch takes:
+ * on a large pool that is so long that fewer of them are worth a wait. Without this two groups of callers take turns, each waiting for the other's patch.
+ * A call by itself does not wait.
  */
 async function gather(folder: string): Promise<void> {
-  const { tookMs, count } = lastPatch(folder);
-  if (count <= 1) return;
-  const limitMs = Math.min(longestGatherMs, tookMs);
-  const quietMs = Math.max(shortestQuietMs, limitMs * quietPart);
-  let waiting = -1;
-  for (let waitedMs = 0; waitedMs < limitMs; waitedMs += quietMs) {
-    const now = countAsks(folder);
-    if (now === waiting) return;
-    waiting = now;
-    await Bun.sleep(quietMs);
+  const last = lastPatch(folder);
+  const limitMs = Math.min(longestGatherMs, Math.max(shortestGatherMs, last.tookMs));
+  const began = performance.now();
+  let waiting = countAsks(folder);
+  // The callers of the last patch, and those who came while it was made.
+  const expected = last.count + countAsks(folder, last.endedMs);
+  let cameAt = began;
+  for (let now = began; waiting < expected && now - began < limitMs; now = performance.now()) {
+    if (now - cameAt > limitMs * quietPart) return;
+    await Bun.sleep(lookMs);
+    const asks = countAsks(folder);
+    if (asks > waiting) cameAt = performance.now();
+    waiting = asks;
   }
 }
 
-function countAsks(folder: string): number {
+/** Those who ask; with a time in ms, those of them who did so before. */
+function countAsks(folder: string, beforeMs = Number.POSITIVE_INFINITY): number {
   let asks = 0;
-  for (const { name } of readDirectoryIfExists(folder)) if (name.endsWith(".ask")) asks += 1;
+  for (const { name } of readDirectoryIfExists(folder)) {
+    if (!name.endsWith(".ask") || statusIfExists(`${folder}/${name.slice(0, -".ask".length)}.answer`) !== undefined)
+      continue;
+    if (beforeMs === Number.POSITIVE_INFINITY || modifiedMs(`${folder}/${name}`) < beforeMs) asks += 1;
+  }
   return asks;
 }
 
+/** 0 for a file that is gone. */
+function modifiedMs(path: string): number {
+  return Number((statusIfExists(path)?.modifiedNs ?? 0n) / 1_000_000n);
+}
+
 /** What `.last` says of the last patch, and how many changes it had; nothing when that is long ago. */
-function lastPatch(folder: string): { readonly tookMs: number; readonly count: number } {
+function lastPatch(folder: string): { readonly tookMs: number; readonly count: number; readonly endedMs: number } {
   const path = `${folder}/.last`;
-  const endedMs = Number((statusIfExists(path)?.modifiedNs ?? 0n) / 1_000_000n);
-  if (!(Date.now() - endedMs < freshMs)) return { tookMs: 0, count: 0 };
+  const endedMs = modifiedMs(path);
+  if (!(Date.now() - endedMs < freshMs)) return { tookMs: 0, count: 0, endedMs };
   const [tookMs = 0, count = 0] = (readTextIfExists(path) ?? "").split(" ").map(Number);
-  return { tookMs, count };
+  return { tookMs, count, endedMs };
 }
 
 /** All that is wanted now. Answers are given only for what is certain. */
