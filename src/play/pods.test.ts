@@ -41,6 +41,7 @@ test("pods on the node's own network are left out", () => {
 
 test.each<[string, () => string[], string]>([
   ["nothing there", () => [join(folder, "none.yaml")], "none.yaml: no such file or directory"],
+  ["standard input", () => ["-"], "name a file or a folder"],
   ["no pods", () => [file("empty.yaml")], "no Pod found in"],
   [
     "only what makes pods in a cluster",

@@ -67,6 +67,7 @@ function templateHint(paths: readonly string[]): string {
 }
 
 function refuseMissing(path: string): void {
+  if (path === "-") throw new InputError("-: manifests are not read from standard input; name a file or a folder");
   try {
     status(path);
   } catch (error) {
