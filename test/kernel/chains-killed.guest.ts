@@ -125,7 +125,6 @@ async function sweep(chain: Chain, start: (round: Round) => CniCall | Promise<Cn
       round.expectNothing(`${systemCall} ${occurrence}`);
     },
     systemCalls,
-    true,
   );
   assert.ok(killed > 5, `${killed} runs were killed`);
   await mustCallCni(round.call("del"));

@@ -1,6 +1,6 @@
 // The ADD and the DEL of a pod, killed at every system call that changes the world, one after the other until one comes to its end.
 import { type CniCall, mustCallCni } from "./cni-caller.ts";
-import { changingCalls, killAtEverySystemCall } from "./fault.ts";
+import { killAtEverySystemCall } from "./fault.ts";
 import type { SitePod } from "./multus-site.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -58,8 +58,6 @@ async function sweepOver(
       return sweep.call(command, round.pod);
     },
     ({ systemCall, occurrence }) => afterKill(`${systemCall} ${occurrence}`, round, occurrence),
-    changingCalls,
-    true,
   );
   await leave();
   return killed;

@@ -39,7 +39,7 @@ export interface PingOptions {
  * Sends echo requests from the namespace at `netns` to `address` until one is answered. Returns the milliseconds of the answered one;
  * throws with the reason when none was. The thread blocks meanwhile.
  */
-export function ping(netns: string, address: string, { timeoutMs = 5000 }: PingOptions = {}): number {
+export function ping(netns: string, address: string, { timeoutMs = 30_000 }: PingOptions = {}): number {
   const target = parseIp(address);
   if (target === undefined) throw new TypeError(`expected an IP address, found ${JSON.stringify(address)}`);
   const deadline = performance.now() + timeoutMs;

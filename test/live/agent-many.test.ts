@@ -8,7 +8,7 @@ import { useLan, useTemporaryFolder } from "../kit/hooks.ts";
 
 const lan = useLan();
 const folder = useTemporaryFolder();
-const testTimeoutMs = 600_000;
+const testTimeoutMs = 1_800_000;
 
 /** An address for a container; no kernel object is touched. */
 function hostLocal(container: string): CniCall {

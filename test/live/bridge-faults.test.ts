@@ -9,8 +9,6 @@ import { snapshot } from "../kit/snapshot.ts";
 import { type TemporaryFolder, temporaryFolder } from "../kit/tmp.ts";
 
 const sweepTimeoutMs = 600_000;
-/** ADD looks at its port until the kernel says that it is up. */
-const mayVary = true;
 
 let node: NodeNetns;
 let pod: PinnedNetns;
@@ -78,8 +76,6 @@ test(
         await mustCallCni(call("CHECK", { config: { ...config(), prevResult: result } }));
         await mustCallCni(call("DEL"));
       },
-      changingCalls,
-      mayVary,
     );
     expect(killed).toBeGreaterThan(15);
   },
@@ -102,8 +98,6 @@ test(
         await mustCallCni(call("DEL"));
         expect(leftovers(before, state()), `${systemCall} ${occurrence}`).toEqual([]);
       },
-      changingCalls,
-      mayVary,
     );
     expect(killed).toBeGreaterThan(15);
   },
@@ -128,8 +122,6 @@ test(
         expect(outcome.stdout, `${systemCall} ${occurrence}`).toBe("");
         await mustCallCni(call("DEL"));
       },
-      changingCalls,
-      mayVary,
     );
     expect(killed).toBeGreaterThan(15);
   },

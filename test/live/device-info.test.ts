@@ -108,7 +108,6 @@ describe("what is known of a device", () => {
       },
       () => {},
       ["write", "fdatasync", "?rename", "?renameat", "?renameat2", "?unlink", "unlinkat", "?mkdir", "mkdirat"],
-      true,
     );
     expect(killed).toBeGreaterThan(5);
     await leave();

@@ -262,6 +262,15 @@ describe("fault injection", () => {
     expect(seen.map((line) => line.replace(/^\w+ /, ""))).toEqual([1, 2, 3, 1, 2, 3].map((n) => `${n}: ${n - 1} done`));
   });
 
+  test("is an error where hardly any run could be killed", async () => {
+    let runs = 0;
+    const idle = script("idle", "exit 0");
+    const once = () => ({ executable: runs++ === 0 ? writeThree() : idle, command: "ADD" });
+    await expect(killAtEverySystemCall(once, () => {}, ["fdatasync"])).rejects.toThrow(
+      "only 0 runs were killed, of 3 that were to be",
+    );
+  });
+
   test("makes a call fail with an errno of our choice", async () => {
     const fault = { systemCall: "fdatasync", occurrence: 2, errno: "ENOSPC" };
     const outcome = await callWithFault({ executable: writeThree(), command: "ADD" }, fault);

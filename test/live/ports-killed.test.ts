@@ -149,7 +149,6 @@ describe.each([
           expectNothing(placeOf(fault));
         },
         steadyCalls,
-        true,
       );
       expect(killed).toBeGreaterThan(10);
     },
@@ -175,7 +174,6 @@ describe.each([
           expectNothing(placeOf(fault));
         },
         steadyCalls,
-        true,
       );
     },
     sweepTimeoutMs,

@@ -219,7 +219,7 @@ test("IPv6 slices behind the lower half of their range's first /64 are given out
 
 test("static addresses of slices that are to rest are given back one and all", async () => {
   assign({ "10.0.0.0/29": "a" });
-  const rests = { ...sliced, release_delay_seconds: 1 };
+  const rests = { ...sliced, release_delay_seconds: 3600 };
   const args = "IgnoreUnknown=1;IP=10.0.0.5/24,10.0.0.6/24";
   expect(await site.add("c1", rests, { args })).toEqual(["10.0.0.1/24", "10.0.0.5/24", "10.0.0.6/24"]);
   await site.call("DEL", "c1", rests, { args });
