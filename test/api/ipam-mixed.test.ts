@@ -10,6 +10,7 @@ import { startGoReconciler } from "../kit/go-reconciler.ts";
 import { useTemporaryFolder } from "../kit/hooks.ts";
 import { addressesOf, inParallel, IpamSide } from "../kit/ipam-side.ts";
 import { connectPools, eventually, IpamWorld } from "../kit/ipam-world.ts";
+import { random } from "../kit/random.ts";
 
 const folder = useTemporaryFolder();
 /** Two pools that have most of their addresses in common, and more of them than there will be pods: who gets the last one is not asked here. */
@@ -61,17 +62,6 @@ interface Sandbox {
   readonly side: IpamSide;
   readonly range: string;
   readonly node: string;
-}
-
-/** mulberry32. */
-function random(start: number): (below: number) => number {
-  let state = start;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }
 
 /**
