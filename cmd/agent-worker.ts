@@ -1,7 +1,9 @@
+import { fdatasync } from "node:fs";
 import type { AgentRequest } from "../src/agent/request.ts";
 import { runWorker } from "../src/agent/worker.ts";
 import { processEdges } from "../src/cni/serve.ts";
 import { keepSessions } from "../src/kube/session.ts";
+import { type ErrnoName, SystemError } from "../src/libc/errno.ts";
 import { Fd } from "../src/libc/fd.ts";
 import { libc, rareLibc } from "../src/libc/ffi.ts";
 import { enterRoot } from "../src/libc/process.ts";
@@ -44,6 +46,16 @@ async function serveCall(
   return await answer(name, processEdges(environment, input), (given) => {
     const runtime = openRuntime(given);
     opened.use(runtime.host);
-    return { ...runtime, afterwards };
+    return { ...runtime, afterwards, sync };
+  });
+}
+
+/** By a thread of the runtime's: a disk takes milliseconds, in which a worker can do the rest of a call. */
+function sync(fd: Fd): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(fd.number, (error) => {
+      if (error === null) resolve();
+      else reject(new SystemError((error.code ?? "EIO") as ErrnoName, "fdatasync", fd.subject));
+    });
   });
 }

@@ -1,3 +1,4 @@
+import type { Fd } from "../libc/fd.ts";
 import type { Logger } from "../log/logger.ts";
 import type { NetnsRef } from "../netns/ref.ts";
 import type { Netns } from "../netns/netns.ts";
@@ -35,6 +36,8 @@ export interface Runtime {
    * process ends with the call.
    */
   readonly afterwards?: (work: () => Promise<void>) => void;
+  /** fdatasync(2) beside what else the process does, rejected with a `SystemError`. Absent where there is no thread for it. */
+  readonly sync?: (fd: Fd) => Promise<void>;
   /** This process's environment, of which a foreign plugin is given the few variables that `foreign.ts` lists. */
   readonly environment: Environment;
 }

@@ -107,11 +107,8 @@ async function attachAll(
   subject: Subject,
 ): Promise<Result> {
   clearSettled(session.conf.cniDir, call.containerId);
-  writeJournal(
-    session.conf.cniDir,
-    { containerId: call.containerId, netns: call.netns.path, network: call.conf.name },
-    attachments,
-  );
+  const owner = { containerId: call.containerId, netns: call.netns.path, network: call.conf.name };
+  const stored = writeJournal(session.conf.cniDir, owner, attachments, session.runtime.sync);
   const begun: JournalEntry[] = [];
   try {
     const made: Attached[] = [];
@@ -122,6 +119,7 @@ async function attachAll(
     const settled = settleDefaultRoutes(call.netns.open(), made);
     for (const [index, each] of settled.entries())
       if (each.result !== made[index]?.result) remember(session, call, each);
+    await stored;
     await reportSuccess(session, subject, settled);
     // The caller still has to hand the result over; when it can't, there is no lock any more.
     call.undo.push("all attachments", async () => {

@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { noArgs, parseArgs } from "../cni/args.ts";
 import { parseNetwork } from "../cni/network-list.ts";
 import type { JsonObject } from "../json/value.ts";
+import { SystemError } from "../libc/errno.ts";
 import { journaledContainers, type JournalState, readJournal, removeJournal, writeJournal } from "./journal.ts";
 import { journalOfMultus } from "./journal.test-data.ts";
 import type { Attachment } from "./attachment.ts";
@@ -37,7 +38,7 @@ function attachments(
 }
 
 function write(...written: readonly Attachment[]): JsonObject[] {
-  writeJournal(cniDir, owner, written);
+  void writeJournal(cniDir, owner, written);
   return JSON.parse(readFileSync(join(cniDir, "c1"), "utf8")) as JsonObject[];
 }
 
@@ -135,10 +136,29 @@ describe("what is written", () => {
     removeJournal(cniDir, "c1");
   });
 
-  test("that can't be written is code 5, and says that nothing was attached", () => {
-    expect(() => writeJournal(join(cniDir, "missing"), owner, attachments("a"))).toThrow(
-      expect.objectContaining({ code: 5, details: expect.stringContaining("nothing was attached") as unknown }),
-    );
+  const notWritten: unknown = expect.objectContaining({
+    code: 5,
+    details: expect.stringContaining("nothing is attached") as unknown,
+  });
+
+  test("that can't be written is code 5, and says that nothing is attached", () => {
+    expect(() => writeJournal(join(cniDir, "missing"), owner, attachments("a"))).toThrow(notWritten);
+  });
+
+  test("is there to be read while it is still on its way to the disk", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let descriptor = 0;
+    const stored = writeJournal(cniDir, owner, attachments("a"), ({ number }) => ((descriptor = number), promise));
+    expect(readJournal(cniDir, "c1", "eth0").kind).toBe("present");
+    expect(await Promise.race([stored, Promise.resolve("on its way")])).toBe("on its way");
+    expect(readlinkSync(`/proc/self/fd/${descriptor}`)).toBe(join(cniDir, "c1"));
+    resolve();
+    expect(await stored).toBeUndefined();
+  });
+
+  test("that the disk does not take is the same error", async () => {
+    const sync = () => Promise.reject(new SystemError("EIO", "fdatasync", "c1"));
+    await expect(writeJournal(cniDir, owner, attachments("a"), sync)).rejects.toEqual(notWritten);
   });
 });
 

@@ -3,7 +3,16 @@ import { CniError, code } from "../cni/error.ts";
 import { ipamTypeOf, type NetworkList, parseNetwork, type PluginEntry } from "../cni/network-list.ts";
 import { formatIp } from "../ip/address.ts";
 import { SystemError } from "../libc/errno.ts";
-import { readDirectoryIfExists, readTextIfExists, replaceFile, temporaryOf, unlinkIfExists } from "../libc/file.ts";
+import type { Fd } from "../libc/fd.ts";
+import {
+  O_RDONLY,
+  open,
+  readDirectoryIfExists,
+  readTextIfExists,
+  replaceFile,
+  temporaryOf,
+  unlinkIfExists,
+} from "../libc/file.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parse } from "../json/value.ts";
 import { stringify } from "../json/stringify.ts";
 import { getField } from "../json/struct.ts";
@@ -42,22 +51,48 @@ export type JournalState =
  * Writes the journal before the first attachment, so that a kill at any later moment leaves it to DEL. The file is Multus' delegate
  * cache (a JSON array with Go's member names); what only polynic needs stands under "polynic" in each element. Called under the container's
  * lock. Throws `CniError` code 5 when it can't be written.
+ *
+ * For a power cut it has to be on the disk as well: with `sync` it is by the time that the promise is fulfilled, which the attachments need not
+ * wait for, since of them a power cut leaves nothing; it is rejected with such an error. Without `sync` it is on the disk already.
  */
-export function writeJournal(cniDir: string, owner: JournalOwner, attachments: readonly Attachment[]): void {
+export function writeJournal(
+  cniDir: string,
+  owner: JournalOwner,
+  attachments: readonly Attachment[],
+  sync?: (fd: Fd) => Promise<void>,
+): Promise<void> | undefined {
   const path = journalPath(cniDir, owner.containerId);
   const entries: JsonObject[] = [];
   for (const attachment of attachments) entries.push(encodeEntry(attachment, owner));
   try {
-    replaceFile(path, stringify(entries), 0o600, temporaryOf(path));
+    replaceFile(path, stringify(entries), 0o600, temporaryOf(path), sync === undefined);
+    if (sync === undefined) return undefined;
+    const stored = store(cniDir, open(path, O_RDONLY), sync);
+    // Should something else fail first, nobody would look at it any more.
+    stored.catch(() => {});
+    return stored;
   } catch (cause) {
-    if (!(cause instanceof SystemError)) throw cause;
-    throw new CniError(
-      code.io,
-      `the attachments can't be journaled: ${cause.message}`,
-      `nothing was attached; cniDir ${cniDir} needs to be a writable directory with free space`,
-      { cause },
-    );
+    throw notJournaled(cniDir, cause);
   }
+}
+
+async function store(cniDir: string, file: Fd, sync: (fd: Fd) => Promise<void>): Promise<void> {
+  using fd = file;
+  try {
+    await sync(fd);
+  } catch (cause) {
+    throw notJournaled(cniDir, cause);
+  }
+}
+
+function notJournaled(cniDir: string, cause: unknown): unknown {
+  if (!(cause instanceof SystemError)) return cause;
+  return new CniError(
+    code.io,
+    `the attachments can't be journaled: ${cause.message}`,
+    `nothing is attached; cniDir ${cniDir} needs to be a writable directory with free space`,
+    { cause },
+  );
 }
 
 /** Forgets the container, and what a killed write left; called only after every attachment is gone. */

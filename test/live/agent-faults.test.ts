@@ -1,5 +1,5 @@
 // Agents that are killed, busy, replaced or told to end, and callers that are killed: nothing depends on an agent, and no call is done twice.
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -101,6 +101,11 @@ function busyProcessors(): Disposable {
   return { [Symbol.dispose]: () => loops.forEach((loop) => loop.kill("SIGKILL")) };
 }
 
+function isTraced(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).every((id) => !/^TracerPid:\s+0$/m.test(readFileSync(`${tasks}/${id}/status`, "utf8")));
+}
+
 test("while every worker is busy, the executable does the call itself", async () => {
   await using agent = await startAgent();
   await using held = new HeldCall(agent);
@@ -174,6 +179,27 @@ test("a newer agent takes the place of an older one, whose end does not touch it
   await older[Symbol.asyncDispose]();
   expect(older.calls()).toBe(0);
   await expectServed(newer, 2);
+});
+
+test("an ADD whose journal the disk does not take, as is found out meanwhile, is taken back", async () => {
+  await using agent = await startAgent();
+  const here = site();
+  const pod = here.pod();
+  const before = here.kernel(pod);
+  const [worker = 0] = agent.workers();
+  const inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO"];
+  const tracer = Bun.spawn(["strace", "-f", "-o", here.path("trace"), ...inject, "-p", String(worker)], {
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  await until("the tracer of all threads", () => isTraced(worker));
+  const outcome = await callCni(agent.through(here.cniCall("ADD", pod)));
+  tracer.kill("SIGINT");
+  await tracer.exited;
+  const { code, msg } = errorOf(outcome);
+  expect(code).toBe(5);
+  expect(msg).toMatch(/can't be journaled: fdatasync .*: input\/output error/i);
+  expect(here.remains(before, pod)).toEqual([]);
+  await expectServed(agent, 2);
 });
 
 test("another build's call is declined", async () => {
