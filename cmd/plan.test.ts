@@ -116,6 +116,8 @@ metadata: {name: samplepod, annotations: {k8s.v1.cni.cncf.io/networks: default/g
       pod("empty"),
       network("odd", { type: "host-locla" }),
       pod("odd"),
+      network("slip", { type: "host-local", rangs: [] }),
+      pod("slip"),
     ];
     const path = file("ipam.yaml", objects.map((object) => JSON.stringify(object)).join("\n---\n"));
     const { exitCode, out, error } = await plan("-f", path);
@@ -126,6 +128,8 @@ metadata: {name: samplepod, annotations: {k8s.v1.cni.cncf.io/networks: default/g
         /^default\/odd: warning: failed to find plugin "host-locla" in path .*the pod's node needs it; did you mean host-local\?$/,
       ),
       "default/empty: network default/empty (interface net1): macvlan/host-local: no IP ranges specified (at $.ipam); expected ipam.ranges or ipam.subnet",
+      "default/slip: network default/slip (interface net1): macvlan/host-local: no IP ranges specified (at $.ipam); expected ipam.ranges or ipam.subnet; " +
+        "network default/slip (interface net1): macvlan: $.ipam.rangs: nobody reads this key; did you mean ranges?",
       "",
     ]);
   });

@@ -120,6 +120,18 @@ describe("warned of is a key that nobody reads:", () => {
       withIpam({ type: "whereabouts", range: "10.1.0.0/24", range_strat: "10.1.0.9" }),
       [expect.stringMatching(/\$\.ipam\.range_strat: .*range_start/)],
     ],
+    [
+      "of a plugin further down the chain",
+      [
+        { type: "bridge", ipam: range },
+        { type: "tuning", sysctls: {} },
+        { type: "portmap", capabilites: { portMappings: true } },
+      ],
+      [
+        "network default/n (interface net1): tuning: $.sysctls: nobody reads this key; did you mean sysctl?",
+        "network default/n (interface net1): portmap: $.capabilites: nobody reads this key; did you mean capabilities?",
+      ],
+    ],
     ["none of a whole config", withIpam({ ...range, ranges: [], routes: [{ dst: "0.0.0.0/0" }] }), []],
   ])("%s", async (_, plugins, want) => {
     expect(await reviewConfigs(multus(), attachment(plugins))).toEqual({ refusal: "", warnings: want });

@@ -6,6 +6,7 @@ import { type NetConf, parseNetConf } from "../cni/net-conf.ts";
 import type { PluginEntry } from "../cni/network-list.ts";
 import type { ConfigReview, Plugin } from "../cni/plugin.ts";
 import { UnreadKeys } from "../cni/unread-keys.ts";
+import { JsonError } from "../json/error.ts";
 import type { Pod } from "../cluster/port.ts";
 import { builtin } from "../plugins/table.ts";
 import type { Attachment } from "./attachment.ts";
@@ -28,7 +29,9 @@ export async function reviewConfigs({ execPlugins }: MultusConf, attachment: Att
     const keys = new UnreadKeys();
     try {
       const conf = confOf(attachment, entry, plugin);
-      if (entry === attachment.list.plugins[0]) keys.watch(() => plugin.parse(conf, parseArgs(attachment.args), "ADD"));
+      const parse = (): unknown => plugin.parse(conf, parseArgs(attachment.args), "ADD");
+      if (entry === attachment.list.plugins[0]) keys.watch(parse);
+      else watchChained(keys, parse);
       if (conf.ipamType === "") continue;
       const ipam = await own(conf.ipamType);
       if (ipam === undefined) continue;
@@ -46,6 +49,15 @@ export async function reviewConfigs({ execPlugins }: MultusConf, attachment: Att
     }
   }
   return { refusal: "", warnings };
+}
+
+/** Further down the chain a config is read beside a result that is not there yet: what is refused may be for want of it, the keys are the same. */
+function watchChained(keys: UnreadKeys, parse: () => unknown): void {
+  try {
+    keys.watch(parse);
+  } catch (error) {
+    if (!(error instanceof CniError || error instanceof JsonError)) throw error;
+  }
 }
 
 /** Keys of the pod's annotations that nobody reads and that come near one that is read, a line each. */

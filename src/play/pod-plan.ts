@@ -82,7 +82,8 @@ async function planPod(
   const plan = makePlan({ ifName: podInterface, args, runtimeConfig, missingCapability, devices, sources });
   const reviews = await Promise.all(plan.attachments.map((each) => reviewConfigs(conf, each)));
   const refused = reviews.find(({ refusal }) => refusal !== "");
-  if (refused !== undefined) throw new CniError(code.invalidConfig, refused.refusal);
+  // What is doubtful beside it may be the reason: a slip in the key that is missed.
+  if (refused !== undefined) throw new CniError(code.invalidConfig, [refused.refusal, ...refused.warnings].join("; "));
   const warnings = [
     ...plan.warnings.map(({ message }) => message),
     ...reviews.flatMap((review) => review.warnings),
