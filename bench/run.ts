@@ -81,8 +81,8 @@ const reasons = `## Where targets are missed, and why
 - **DEL** waits for one grace period of the kernel's RCU, 15 to 30 ms here, as Go does for each link; what differs is the start.
 - **With an API server** the floor is the requests, one after the other: the pod, its networks, then the status and the events. Without the agent each call
   opens a connection for them: a compiled program that does nothing but GET the pod and then PATCH and POST took 16 ms at its best, half of
-  it TLS and the runtime's HTTP client; a client of our own on raw sockets would save 0.2 to 0.5 ms. A worker keeps its connection, so that what remains is the
-  caller's start and the server's own time.
+  it TLS and the runtime's HTTP client; a client of our own on raw sockets would save 0.2 to 0.5 ms. A worker keeps its connection, and
+  delivers events when the caller has its answer, so that what remains is the caller's start and the server's own time for the other three.
 - **Requests**: a GET of the pod, one of each definition, a PATCH, and an event for each interface, which is what people look for: three less than Multus at
   every size, not a third of its.
 - **Port mappings by nftables**: Go needs four calls of \`nft\` for ten ports, and the rest of both sides is start-up; by iptables it needs fifty.
