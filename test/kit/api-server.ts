@@ -104,6 +104,8 @@ export async function startApiServer(folder: string, options: ApiServerOptions =
       `--audit-policy-file=${policy}`,
       `--audit-log-path=${join(folder, "audit.log")}`,
       "--audit-log-mode=blocking",
+      // Megabytes after which another file would be begun: all is looked for in this one.
+      "--audit-log-maxsize=10000",
       "--allow-privileged=true",
     ],
   });
