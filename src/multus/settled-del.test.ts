@@ -3,7 +3,7 @@ import { settledFiles } from "./settled-del.ts";
 
 const now = Date.parse("2026-11-21T12:30:00Z");
 const hour = Math.floor(now / 3_600_000);
-const environment = { CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0", CNI_PATH: "/opt/cni/bin", CNI_NETNS: "" };
+const environment = { CNI_CONTAINERID: "c1", CNI_IFNAME: "eth0", CNI_PATH: "/opt/cni/bin" };
 const config = { cniVersion: "1.0.0", name: "multi", type: "multus", cniDir: "/state" };
 
 const answered = [
@@ -19,11 +19,6 @@ test.each(answered)("the mark of this hour, and no journal and no lock, answer $
     mark: `${want}/.settled/${hour}/c1`,
     absent: [`${want}/c1`, `${want}/locks/c1`],
   });
-});
-
-test("a namespace that is named must not be there either", () => {
-  const files = settledFiles(JSON.stringify(config), { ...environment, CNI_NETNS: "/run/netns/x" }, now);
-  expect(files?.absent).toEqual(["/state/c1", "/state/locks/c1", "/run/netns/x"]);
 });
 
 const text = JSON.stringify(config);

@@ -20,16 +20,24 @@ export interface SettledFiles {
 
 /**
  * Ends this process, a DEL of the dispatcher with that environment, with success when nothing of its container is attached, for certain: an
- * earlier DEL has noted so. Otherwise comes back with what it has read of standard input, all of it or the beginning.
+ * earlier DEL has noted so. Otherwise comes back with what it has read of standard input, all of it or the beginning; undefined when it has
+ * read nothing.
  *
  * Runtimes call DEL two to four times for each pod, and this is what all but the first need, an agent or none. So it has nothing of what a
  * call needs: no lock, no log, no chunk of the program but the entry's. Without the lock it is right nonetheless: at the moment when the mark was seen
  * nothing was attached, since an ADD removes it first.
  */
-export function endIfSettled(environment: Environment): Uint8Array {
-  const input = new Uint8Array(inputBytesMax);
+export function endIfSettled(environment: Environment): Uint8Array | undefined {
   const syscall = openSystemCall();
-  if (syscall === undefined) return input.subarray(0, 0);
+  if (syscall === undefined) return undefined;
+  const exists = (path: string): boolean => {
+    const name = new TextEncoder().encode(`${path}\0`);
+    return syscall(SYS_faccessat, AT_FDCWD, addressOf(name), 0, 0, 0) === 0;
+  };
+  const { CNI_NETNS: netns = "" } = environment;
+  // Of a pod whose first DEL this is; or it may be the namespace that this process is in, which is the call's to judge.
+  if (netns !== "" && exists(netns)) return undefined;
+  const input = new Uint8Array(inputBytesMax);
   const start = addressOf(input);
   let length = 0;
   let count;
@@ -41,10 +49,6 @@ export function endIfSettled(environment: Environment): Uint8Array {
   // A failure is told, and a longer config read, by whoever does the call.
   if (count < 0 || length === inputBytesMax) return begun;
   const text = new TextDecoder().decode(begun);
-  const exists = (path: string): boolean => {
-    const name = new TextEncoder().encode(`${path}\0`);
-    return syscall(SYS_faccessat, AT_FDCWD, addressOf(name), 0, 0, 0) === 0;
-  };
   // In any other letters the names of members can be spelled in several ways.
   const files = text.length === length ? settledFiles(text, environment, Date.now()) : undefined;
   if (files === undefined || !exists(files.mark)) return begun;
@@ -59,7 +63,7 @@ export function endIfSettled(environment: Environment): Uint8Array {
  * can stand beside a mark where Multus wrote it, and a lock where a call was killed, which may have left a plugin running.
  */
 export function settledFiles(text: string, environment: Environment, now: number): SettledFiles | undefined {
-  const { CNI_CONTAINERID: id = "", CNI_IFNAME: ifName = "", CNI_PATH: path = "", CNI_NETNS: netns = "" } = environment;
+  const { CNI_CONTAINERID: id = "", CNI_IFNAME: ifName = "", CNI_PATH: path = "" } = environment;
   if (!plainName.test(id) || !plainName.test(ifName) || ifName.length > interfaceNameMax || path === "")
     return undefined;
   const config = parseObject(text);
@@ -70,10 +74,10 @@ export function settledFiles(text: string, environment: Environment, now: number
   if (given === undefined || name === undefined || !plainName.test(name)) return undefined;
   if (version === undefined || asVersion(version) === undefined) return undefined;
   const cniDir = given || defaultCniDir;
-  const absent = [journalPath(cniDir, id), lockPath(cniDir, id)];
-  // One that is there is the call's to judge: it may be the namespace that this process is in.
-  if (netns !== "") absent.push(netns);
-  return { mark: `${marksFolder(cniDir, hourOf(now))}/${id}`, absent };
+  return {
+    mark: `${marksFolder(cniDir, hourOf(now))}/${id}`,
+    absent: [journalPath(cniDir, id), lockPath(cniDir, id)],
+  };
 }
 
 /** Undefined for anything but an object, and for one with escapes: they can spell the name of a member. */

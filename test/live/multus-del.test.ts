@@ -175,6 +175,12 @@ describe("a DEL of what is deleted already", () => {
     });
   });
 
+  test("is done where the namespace is still there", async () => {
+    const here = site();
+    const pod = await deleted(here);
+    expect((await here.call("DEL", pod, { conf: badLevel })).stderr).toMatch(warning);
+  });
+
   test("is done where somebody has written a journal since, or a call was killed", async () => {
     const here = site();
     const pod = await deleted(here);
