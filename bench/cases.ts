@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Netns } from "../src/netns/netns.ts";
 import { TestAgent } from "../test/kit/agent.ts";
 import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
+import { compileEmptyProgram } from "./empty-program.ts";
 import { type Exec, measureInTurn, type Measures, type SideName, time, uncounted } from "./pair.ts";
 import type { Row } from "./table.ts";
 
@@ -42,7 +43,16 @@ export function hostLocal(subnet: string): object {
   return { type: "host-local", subnet };
 }
 
-function processStart(goBin: string): Row[] {
+async function processStart(goBin: string): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), "polynic-bench-empty-"));
+  try {
+    return startBeside(goBin, await compileEmptyProgram(folder));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function startBeside(goBin: string, empty: string): Row[] {
   const version = (bin: string, name: string): Exec => ({
     command: [join(bin, name)],
     environment: { CNI_COMMAND: "VERSION" },
@@ -51,12 +61,13 @@ function processStart(goBin: string): Row[] {
   return (["multus", "macvlan", "host-local"] as const).map((name) => {
     const { ours, theirs } = measureInTurn(pairsOfStart, {
       theirs: () => [time(version(goBin, name))],
-      ours: () => [time(version(ourBin, name))],
+      ours: () => [time(version(ourBin, name)), time({ command: [empty], environment: {}, stdin: "" })],
     });
     return {
       what: `process start: ${name} VERSION`,
       ours: ours[0] ?? [],
       theirs: theirs[0] ?? [],
+      floor: ours[1] ?? [],
       ...(name === "multus" ? { target: 0.5, targetMs: 5 } : {}),
     };
   });

@@ -5,12 +5,23 @@ export interface Row {
   /** Ours with an agent; absent where a call never goes there. */
   readonly agent?: readonly number[];
   readonly theirs: readonly number[];
+  /** A compiled program that does nothing, for a start. */
+  readonly floor?: readonly number[];
   /** The budget for ours/theirs, where there is one. */
   readonly target?: number;
   /** The budget for ours alone, in milliseconds. */
   readonly targetMs?: number;
   /** Requests to the API server for each call, where there is one. */
   readonly requests?: { readonly ours: number; readonly theirs: number };
+}
+
+/** What a start of ours is of what it can't go below; "" when no start was measured. */
+export function renderFloor(rows: readonly Row[]): string {
+  const starts = rows.flatMap(({ what, ours, floor = [] }) =>
+    floor.length === 0 ? [] : [`${what} ${ratioOf(ours, floor).toFixed(2)}x (${milliseconds(floor, 0.5)} ms)`],
+  );
+  if (starts.length === 0) return "";
+  return `Beside a program compiled with the same Bun that does nothing, in the same runs: ${starts.join("; ")}.\n`;
 }
 
 function quantile(values: readonly number[], share: number): number {
