@@ -4,5 +4,5 @@ import { describeGuest } from "./describe-guest.ts";
 
 describeGuest("killed chains", new URL("chains-killed.guest.ts", import.meta.url), cases, {
   modules: ["ipv6", "8021q"],
-  timeoutMs: 1_800_000,
+  timeoutMs: 3_600_000,
 });

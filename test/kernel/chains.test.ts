@@ -4,5 +4,4 @@ import { describeGuest } from "./describe-guest.ts";
 
 describeGuest("chains behind ipvlan and vlan", new URL("chains.guest.ts", import.meta.url), cases, {
   modules: ["ipv6", "8021q"],
-  timeoutMs: 300_000,
 });

@@ -2,7 +2,4 @@
 import { describeGuest } from "./describe-guest.ts";
 import { cases } from "./examples.guest.ts";
 
-describeGuest("conf-examples/eth1", new URL("examples.guest.ts", import.meta.url), cases, {
-  modules: ["ipv6"],
-  timeoutMs: 600_000,
-});
+describeGuest("conf-examples/eth1", new URL("examples.guest.ts", import.meta.url), cases, { modules: ["ipv6"] });

@@ -2,7 +2,4 @@
 import { describeGuest } from "./describe-guest.ts";
 import { cases } from "./ipvlan.guest.ts";
 
-describeGuest("ipvlan", new URL("ipvlan.guest.ts", import.meta.url), cases, {
-  modules: ["ipv6"],
-  timeoutMs: 600_000,
-});
+describeGuest("ipvlan", new URL("ipvlan.guest.ts", import.meta.url), cases, { modules: ["ipv6"] });

@@ -2,4 +2,4 @@
 import { describeGuest } from "./describe-guest.ts";
 import { cases } from "./vlan.guest.ts";
 
-describeGuest("vlan", new URL("vlan.guest.ts", import.meta.url), cases, { modules: ["ipv6"], timeoutMs: 600_000 });
+describeGuest("vlan", new URL("vlan.guest.ts", import.meta.url), cases, { modules: ["ipv6"] });
