@@ -33,8 +33,9 @@ const longestDelayMs = 10_000;
 const largestBatch = 500;
 /** Entries from which on the server's records of who manages them cost noticeable time. */
 const largePool = 200;
-/** Where nodes write the entries of a large pool themselves, it is not written anew for each just to say how many there are. */
-const countEveryMs = 5000;
+/** Where nodes write the entries of a pool themselves, it is not written anew for each just to say how many there are; a large one least of all. */
+const countEveryMs = 1000;
+const countLargeEveryMs = 5000;
 /** So long a node that writes the entries of its claims itself is given for a new one. */
 const enterWithinMs = 3000;
 
@@ -290,10 +291,10 @@ export class Indexer {
     return appeared !== undefined && performance.now() - appeared < enterWithinMs;
   }
 
-  /** False while nothing but the number of entries would be written into a large pool that was written lately. */
+  /** False while nothing but the number of entries would be written into a pool that was written lately. */
   #mayCount(pool: IpPool): boolean {
-    if (!isLarge(pool)) return true;
-    return performance.now() - (this.#writtenAt.get(pool.name) ?? Number.NEGATIVE_INFINITY) >= countEveryMs;
+    const everyMs = isLarge(pool) ? countLargeEveryMs : countEveryMs;
+    return performance.now() - (this.#writtenAt.get(pool.name) ?? Number.NEGATIVE_INFINITY) >= everyMs;
   }
 
   async #make(name: string, claims: ReadonlyMap<string, Reservation>): Promise<IpPool | undefined> {
