@@ -15,13 +15,13 @@ export interface Row {
   readonly requests?: { readonly ours: number; readonly theirs: number };
 }
 
-/** What a start of ours is of what it can't go below; "" when no start was measured. */
+/** How often a start of ours is what it can't go below, the median of the ratios run by run; "" when no start was measured. */
 export function renderFloor(rows: readonly Row[]): string {
-  const starts = rows.flatMap(({ what, ours, floor = [] }) =>
-    floor.length === 0 ? [] : [`${what} ${ratioOf(ours, floor).toFixed(2)}x (${milliseconds(floor, 0.5)} ms)`],
+  const starts = rows.flatMap(({ what, ours, floor }) =>
+    floor === undefined ? [] : [`${ratioOf(ours, floor).toFixed(2)}x (${what})`],
   );
   if (starts.length === 0) return "";
-  return `Beside a program compiled with the same Bun that does nothing, in the same runs: ${starts.join("; ")}.\n`;
+  return `A start beside that of a program that does nothing, compiled with the same Bun, in the same runs: ${starts.join(", ")}.\n`;
 }
 
 function quantile(values: readonly number[], share: number): number {
