@@ -93,11 +93,16 @@ function tryOpen(table: Signatures): { readonly symbols: unknown } | Error {
 }
 
 let loaded: Symbols | undefined;
+let errnoLocation: Pointer | undefined;
 let loadedRare: RareSymbols | undefined;
 
 /** The C library, opened on first use; throws `FfiUnavailable` where calls into it are impossible. */
 export function libc(): Symbols {
-  loaded ??= load(signatures()) as Symbols;
+  if (loaded === undefined) {
+    loaded = load(signatures()) as Symbols;
+    // Before any call fails: between that and the reading of its errno the runtime should do as little as possible.
+    errnoLocation = loaded.__errno_location();
+  }
   return loaded;
 }
 
@@ -106,8 +111,6 @@ export function rareLibc(): RareSymbols {
   loadedRare ??= load(rareSignatures()) as RareSymbols;
   return loadedRare;
 }
-
-let errnoLocation: Pointer | undefined;
 
 /** The calling thread's errno; meaningful only right after a call that returned its failure value. */
 export function errno(): number {
