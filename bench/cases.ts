@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Netns } from "../src/netns/netns.ts";
-import { TestAgent } from "../test/kit/agent.ts";
+import { callEnded, TestAgent } from "../test/kit/agent.ts";
 import { Lan, type NodeNetns } from "../test/kit/node-netns.ts";
 import { compileEmptyProgram } from "./empty-program.ts";
 import { type Exec, measureInTurn, type Measures, type SideName, time, uncounted } from "./pair.ts";
@@ -159,6 +159,8 @@ export interface Side {
 /** A runtime's call waits less, and is done by its own process then; here the wait counts, and no call is done but by the agent. */
 const workerTimeoutMs = 1000;
 const logTimeoutMs = 5000;
+/** Of an agent whose call failed. */
+const logLinesShown = 20;
 const logPollMs = 20;
 const sideNames = ["theirs", "ours", "agent"] as const;
 
@@ -197,6 +199,10 @@ export async function withSides(
       ...(names.includes("agent") ? { agent: taken.agent[step] ?? [] } : {}),
       theirs: taken.theirs[step] ?? [],
     }));
+  } catch (error) {
+    const last = agent.lines("").filter((line) => !line.includes(callEnded));
+    process.stderr.write(`polynic: the agent's log but for its calls:\n${last.slice(-logLinesShown).join("\n")}\n`);
+    throw error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

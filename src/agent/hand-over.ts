@@ -8,6 +8,7 @@ import {
   SYS_fcntl,
   SYS_newfstatat,
   SYS_openat,
+  SYS_pipe2,
   SYS_ppoll,
   SYS_read,
   SYS_recvfrom,
@@ -50,15 +51,17 @@ const loadPath = 41;
 const socketAddress = 55;
 const socketPath = 57;
 
-// In 32-bit words: struct msghdr, three struct iovec, struct cmsghdr with its descriptors, struct pollfd, struct timespec, the answer; the request.
+// In 32-bit words: struct msghdr, three struct iovec, struct cmsghdr with its descriptors, of which the last is the first of a pipe's two, struct
+// pollfd, struct timespec, the answer; the request.
 const vectorWord = 14;
 const controlWord = 26;
-const pollWord = 34;
-const timeWord = 36;
-const answerWord = 40;
-const requestWord = 42;
+const pipeWord = 34;
+const pollWord = 36;
+const timeWord = 38;
+const answerWord = 42;
+const requestWord = 44;
 const vectorCount = 3;
-const controlBytes = 32;
+const controlBytes = 36;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 
@@ -149,8 +152,10 @@ export function handOver(
     memory[controlWord + 5] = 1;
     memory[controlWord + 6] = 2;
     memory[controlWord + 7] = folder;
+    const pipe = syscall(SYS_pipe2, start + 4 * pipeWord, O_CLOEXEC, 0, 0, 0);
     // One that may have been cut off is not handed over; of a request that is not whole a worker does nothing.
     if (
+      pipe === 0 &&
       environmentBytes > 0 &&
       environmentBytes < room &&
       syscall(SYS_sendmsg, socket, start, MSG_NOSIGNAL, 0, 0) === length
@@ -163,6 +168,10 @@ export function handOver(
       const said = memory[answerWord];
       isBegun = (said & 0xff) === begun;
       if (isBegun && ((said >> 8) & 0xff) === done) syscall(SYS_exit_group, said >> 16, 0, 0, 0, 0);
+    }
+    if (pipe === 0) {
+      syscall(SYS_close, memory[pipeWord] ?? -1, 0, 0, 0, 0);
+      syscall(SYS_close, memory[pipeWord + 1] ?? -1, 0, 0, 0, 0);
     }
     syscall(SYS_close, folder, 0, 0, 0, 0);
     syscall(SYS_close, file, 0, 0, 0, 0);

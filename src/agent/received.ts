@@ -10,11 +10,14 @@ export class ReceivedRequest implements Disposable {
     /** Standard input, output and error. */
     readonly streams: readonly [Fd, Fd, Fd],
     readonly directory: Fd,
+    /** A pipe whose other end goes with the caller. */
+    readonly lifeline: Fd,
   ) {}
 
   [Symbol.dispose](): void {
     for (const stream of this.streams) stream[Symbol.dispose]();
     this.directory[Symbol.dispose]();
+    this.lifeline[Symbol.dispose]();
   }
 }
 
@@ -36,17 +39,18 @@ export function receiveRequest(connection: Fd): ReceivedRequest | undefined {
     if (isOver || wanted === 0) break;
   }
   const request = wanted === length ? decodeRequest(memory.subarray(0, length)) : undefined;
-  const [stdin, stdout, stderr, directory, ...more] = descriptors;
+  const [stdin, stdout, stderr, directory, lifeline, ...more] = descriptors;
   if (
     request === undefined ||
     stdin === undefined ||
     stdout === undefined ||
     stderr === undefined ||
     directory === undefined ||
+    lifeline === undefined ||
     more.length > 0
   ) {
     for (const descriptor of descriptors) descriptor[Symbol.dispose]();
     return undefined;
   }
-  return new ReceivedRequest(request, [stdin, stdout, stderr], directory);
+  return new ReceivedRequest(request, [stdin, stdout, stderr], directory, lifeline);
 }

@@ -4,7 +4,7 @@ import type { Fd } from "../libc/fd.ts";
 import { status, statusIfExists } from "../libc/file.ts";
 import { effectiveUserId, parentProcess, setParentDeathSignal, setUmask, SIGKILL } from "../libc/process.ts";
 import { setTimeouts } from "../libc/socket.ts";
-import { dieWithPeer, peerUser, sendBytes, survivePeer } from "../libc/unix-socket.ts";
+import { dieWithWriters, peerUser, sendBytes, surviveWriters } from "../libc/unix-socket.ts";
 import type { Logger } from "../log/logger.ts";
 import { leaveLogs } from "../log/open.ts";
 import { Leftovers, type Work } from "./leftovers.ts";
@@ -111,11 +111,10 @@ class Worker {
       return;
     }
     const began = performance.now();
-    dieWithPeer(connection);
+    dieWithWriters(received.lifeline);
     // Only fails when it had gone before.
     if (!sendBytes(connection, Uint8Array.of(begun))) return;
     const exitCode = await this.#act(received);
-    survivePeer(connection);
     sendBytes(connection, Uint8Array.of(done, exitCode));
     this.#note(received.request, exitCode, performance.now() - began);
     if (identityOf(status(namespacePath)) !== this.#namespace)
@@ -152,6 +151,7 @@ class Worker {
     } finally {
       leaveLogs(this.#streams[2]);
       for (const [number, stream] of this.#streams.entries()) duplicateOnto(stream, number);
+      surviveWriters(received.lifeline);
       received[Symbol.dispose]();
       process.chdir("/");
     }

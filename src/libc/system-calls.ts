@@ -37,6 +37,7 @@ export const SYS_connect = isArm64 ? 203 : 42;
 export const SYS_setsockopt = isArm64 ? 208 : 54;
 export const SYS_getsockopt = isArm64 ? 209 : 55;
 export const SYS_shutdown = isArm64 ? 210 : 48;
+export const SYS_pipe2 = isArm64 ? 59 : 293;
 export const SYS_sendmsg = isArm64 ? 211 : 46;
 export const SYS_recvfrom = isArm64 ? 207 : 45;
 export const SYS_recvmsg = isArm64 ? 212 : 47;

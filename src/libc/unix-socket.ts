@@ -112,18 +112,19 @@ export function receiveMessage(connection: Fd, memory: Uint8Array, most: number)
 }
 
 /**
- * From now on the kernel kills this process with SIGKILL when the peer hangs up, as it does when the peer is killed, or sends anything
- * (F_SETSIG of fcntl(2)).
+ * From now on the kernel kills this process with SIGKILL when the last of those goes who could write into a pipe, as it does when they are
+ * killed, or when something is written (F_SETSIG of fcntl(2)). Not for a socket: there a reader may be woken, come here and be killed for the very
+ * data that it was woken for, since the kernel tells both in turn (sock_def_readable in net/core/sock.c).
  */
-export function dieWithPeer(connection: Fd): void {
-  control(connection, F_SETOWN, process.pid);
-  control(connection, F_SETSIG, SIGKILL);
-  control(connection, F_SETFL, O_ASYNC);
+export function dieWithWriters(pipe: Fd): void {
+  control(pipe, F_SETOWN, process.pid);
+  control(pipe, F_SETSIG, SIGKILL);
+  control(pipe, F_SETFL, O_ASYNC);
 }
 
-/** Takes `dieWithPeer` back. */
-export function survivePeer(connection: Fd): void {
-  control(connection, F_SETFL, 0);
+/** Takes `dieWithWriters` back. */
+export function surviveWriters(pipe: Fd): void {
+  control(pipe, F_SETFL, 0);
 }
 
 function control(fd: Fd, command: number, value: number): void {

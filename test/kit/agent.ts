@@ -12,6 +12,8 @@ const startTimeoutMs = 60_000;
 /** On a machine that is busy with something else a worker takes its time. */
 const patienceMs = 30_000;
 let count = 0;
+/** What stands in an agent's log of each call that it did. */
+export const callEnded = "did a call";
 
 export interface AgentOptions {
   readonly node?: NodeNetns;
@@ -82,7 +84,7 @@ export class TestAgent implements AsyncDisposable {
 
   /** The calls that its workers have ended. */
   calls(): number {
-    return this.lines("did a call").length;
+    return this.lines(callEnded).length;
   }
 
   /** Process ids of the workers there are now. */
