@@ -2,14 +2,11 @@ import { errno } from "./ffi.ts";
 import { errnoName, SystemError } from "./errno.ts";
 
 const EINTR = 4;
-const EAGAIN = 11;
 
 /**
  * What became of a system call that returned `result`. False: it succeeded, or failed with one of the error numbers `expected`, and then
- * `result` still says -1. True: a signal interrupted it, and it is to be made again; so is an open(2) that seems to have failed with EAGAIN,
- * which it never does but for leases and O_NONBLOCK (fs/namei.c): the runtime used errno before it was read, as was seen once. Any other
- * failure is thrown as a `SystemError` with the call's name and its subject. For the condition of a `do … while`, where the call itself is
- * the body.
+ * `result` still says -1. True: a signal interrupted it, and it is to be made again. Any other failure is thrown as a `SystemError` with
+ * the call's name and its subject. For the condition of a `do … while`, where the call itself is the body.
  */
 export function isInterrupted(
   result: number,
@@ -19,7 +16,7 @@ export function isInterrupted(
 ): boolean {
   if (result !== -1) return false;
   const number = errno();
-  if (number === EINTR || (number === EAGAIN && name === "open")) return true;
+  if (number === EINTR) return true;
   if (expected.includes(number)) return false;
   throw new SystemError(errnoName(number), name, subject);
 }

@@ -50,20 +50,31 @@ const missing = [2, 20, 36];
 
 /** open(2) with O_CLOEXEC always set; `mode` counts only with O_CREAT. Throws `SystemError`. */
 export function open(path: string, flags: number, mode = 0o600): Fd {
-  const name = cString(path);
-  let number;
-  do number = libc().open(name, flags | O_CLOEXEC, mode);
-  while (isInterrupted(number, "open", path));
-  return new Fd(number, path);
+  return new Fd(tryOpen(path, flags, mode), path);
 }
 
 /** As `open`, of what exists; undefined when there is no such file (or a part of its path is missing or no directory). */
 function openIfExists(path: string, flags: number): Fd | undefined {
-  const name = cString(path);
-  let number;
-  do number = libc().open(name, flags | O_CLOEXEC, 0);
-  while (isInterrupted(number, "open", path, missing));
+  const number = tryOpen(path, flags, 0, missing);
   return number === -1 ? undefined : new Fd(number, path);
+}
+
+/**
+ * The descriptor, or -1 for the error numbers `expected`. Without leases and O_NONBLOCK open(2) has no EAGAIN (fs/namei.c), and yet it was told
+ * once of a path that is missing: the runtime had used errno before it was read. So it is asked once more.
+ */
+function tryOpen(path: string, flags: number, mode: number, expected?: readonly number[]): number {
+  const name = cString(path);
+  for (let isDoubtful = true; ; isDoubtful = false) {
+    try {
+      let number;
+      do number = libc().open(name, flags | O_CLOEXEC, mode);
+      while (isInterrupted(number, "open", path, expected));
+      return number;
+    } catch (error) {
+      if (!isDoubtful || !isErrno(error, "EAGAIN")) throw error;
+    }
+  }
 }
 
 /**
