@@ -1,4 +1,5 @@
 // Our controller in the model: the decisions are the real code's, what it sees is as old as chance wants.
+import type { PoolChange } from "../../../src/cluster/pools/port.ts";
 import { planIndex } from "../../../src/controller/index-plan.ts";
 import { holdingsOf } from "../../../src/controller/holding.ts";
 import { Scans } from "../../../src/controller/scans.ts";
@@ -13,10 +14,7 @@ export function* indexer(world: World): Actor {
     yield;
     const pool = store.pool();
     yield;
-    for (const change of planIndex(pool, claims).changes) {
-      if (change.op === "add") store.change(change.key, undefined, change.entry);
-      else store.change(change.key, change.id, change.op === "remove" ? undefined : change.entry);
-    }
+    write(store, planIndex(pool, claims).changes);
     yield;
   }
 }
@@ -29,11 +27,15 @@ export function* patientIndexer(world: World): Actor {
     yield;
     const claims = store.reservations();
     yield;
-    for (const change of planIndex(pool, claims).changes) {
-      if (change.op === "add") store.change(change.key, undefined, change.entry);
-      else store.change(change.key, change.id, change.op === "remove" ? undefined : change.entry);
-    }
+    write(store, planIndex(pool, claims).changes);
     yield;
+  }
+}
+
+function write(store: World["store"], changes: readonly PoolChange[]): void {
+  for (const change of changes) {
+    if (change.op === "add") store.change(change.key, undefined, change.entry);
+    else store.change(change.key, change.id, change.op === "remove" ? undefined : change.entry);
   }
 }
 
