@@ -95,12 +95,19 @@ async function gather(folder: string): Promise<void> {
 /** Those who ask; with a time in ms, those of them who did so before. */
 function countAsks(folder: string, beforeMs = Number.POSITIVE_INFINITY): number {
   let asks = 0;
-  for (const { name } of readDirectoryIfExists(folder)) {
-    if (!name.endsWith(".ask") || statusIfExists(`${folder}/${name.slice(0, -".ask".length)}.answer`) !== undefined)
-      continue;
-    if (beforeMs === Number.POSITIVE_INFINITY || modifiedMs(`${folder}/${name}`) < beforeMs) asks += 1;
-  }
+  for (const id of waitingIds(folder))
+    if (beforeMs === Number.POSITIVE_INFINITY || modifiedMs(`${folder}/${id}.ask`) < beforeMs) asks += 1;
   return asks;
+}
+
+/** Of those who ask and have no answer yet. */
+function waitingIds(folder: string): string[] {
+  const ids: string[] = [];
+  for (const { name } of readDirectoryIfExists(folder)) {
+    const id = name.endsWith(".ask") ? name.slice(0, -".ask".length) : "";
+    if (id !== "" && statusIfExists(`${folder}/${id}.answer`) === undefined) ids.push(id);
+  }
+  return ids;
 }
 
 /** 0 for a file that is gone. */
@@ -147,13 +154,13 @@ async function writeAll(pools: Pools, folder: string, pool: string): Promise<voi
 /** What calls that live want to enter in this store, by the names of their files. */
 function readAsks(folder: string, where: string): Map<string, Entering> {
   const asks = new Map<string, Entering>();
-  for (const { name } of readDirectoryIfExists(folder)) {
-    const id = name.endsWith(".ask") ? name.slice(0, -".ask".length) : "";
-    const text = id === "" ? undefined : readTextIfExists(`${folder}/${name}`);
-    if (text === undefined || statusIfExists(`${folder}/${id}.answer`) !== undefined) continue;
+  for (const id of waitingIds(folder)) {
+    const path = `${folder}/${id}.ask`;
+    const text = readTextIfExists(path);
+    if (text === undefined) continue;
     const { processId, store, change } = JSON.parse(text) as Ask;
     // Of a process that was killed its DEL takes care: what is written for it now might come after that.
-    if (!kill(processId, 0)) unlinkIfExists(`${folder}/${name}`);
+    if (!kill(processId, 0)) unlinkIfExists(path);
     else if (store === where) asks.set(id, change);
   }
   return asks;
